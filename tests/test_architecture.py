@@ -1,0 +1,49 @@
+"""What the folders promise each other, beyond the import contracts in `pyproject.toml`: what an import costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+SERVER_PACKAGES = {
+    "fastapi",
+    "starlette",
+    "sqlalchemy",
+    "pydantic",
+    "numpy",
+    "PIL",
+    "openslide",
+    "sharing",
+    "slideserver",
+    "alembic",
+}
+POSIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios"}
+
+
+def modules_after(statement: str, *, blocked: set[str] = frozenset()) -> set[str]:
+    """Top-level modules loaded by `statement` in a fresh interpreter in which importing a `blocked` one fails."""
+    program = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({sorted(blocked)!r}))\n"
+        f"{statement}\n"
+        "print('\\n'.join(sorted({name.partition('.')[0] for name, module in sys.modules.items() if module is not None})))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_the_agent_starts_where_no_server_package_is_installed() -> None:
+    loaded = modules_after("import ingest.agent.cli", blocked=SERVER_PACKAGES | POSIX_ONLY)
+    assert not loaded & SERVER_PACKAGES
+
+
+def test_importing_the_tiler_loads_no_codec() -> None:
+    assert not modules_after("import tiler") & {"PIL", "numpy", "openslide", "tifffile"}
+
+
+def test_the_probe_itself_sees_a_forbidden_import() -> None:
+    """The control: without it, a probe that saw nothing would pass the two tests above."""
+    assert "sqlalchemy" in modules_after("import sharing.db.engine")
+    with pytest.raises(AssertionError, match="sqlalchemy"):
+        modules_after("import sqlalchemy", blocked={"sqlalchemy"})
