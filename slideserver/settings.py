@@ -1,0 +1,36 @@
+"""Every setting of the server, read once and passed down in parts.
+
+Values come from the environment (`IAIN_…`) or from the command line; nothing below `slideserver` ever sees this type.
+Each field is described in `docs/reference/settings.md`, and a test holds the two together.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="IAIN_", frozen=True, extra="forbid")
+
+    var: Path = Path("var")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    base_url: str = ""
+    secure_cookies: bool = False
+    sandbox: Literal["strict", "weak"] = "strict"
+    workers: int = Field(default=1, ge=1, le=64)
+    max_upload_bytes: int = Field(default=64 * GIB, ge=1)
+    tile_cache_bytes: int = Field(default=256 * MIB, ge=0)
+    open_slides: int = Field(default=500, ge=1)
+    timezone: str = "Europe/Paris"
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address of the database: the one given, or a SQLite file in the data directory."""
+        return self.database_url or f"sqlite:///{(self.var / 'iain.db').absolute()}"
