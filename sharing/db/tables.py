@@ -1,0 +1,297 @@
+"""Every table of the platform. Rows hold data and nothing else; who may see one is decided in `sharing.policy`.
+
+Times are integer microseconds since the epoch (`…_us`), ids are text, digests are lower-case hex. There are no
+relationships: a query says what it joins, so none hides in an attribute. The schema a database really has comes from
+`sharing/db/migrations`; a test holds the two equal.
+"""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from sharing.vocabulary import CaseId, EventId, MemberId, ScannerId, SiteId, SlideId, UploadId
+
+IDS: tuple[Any, ...] = (SiteId, MemberId, ScannerId, CaseId, SlideId, UploadId, EventId)
+# SQLite counts by itself only in a column whose type is spelled INTEGER.
+Counter = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text(),
+        int: BigInteger(),
+        float: Double(),
+    }
+    type_annotation_map.update({id_type: Text() for id_type in IDS})
+
+
+class SiteRow(Base):
+    __tablename__ = "site"
+    id: Mapped[SiteId] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_us: Mapped[int]
+
+
+class MemberRow(Base):
+    __tablename__ = "member"
+    id: Mapped[MemberId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"), index=True)
+    login: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[str] = mapped_column(CheckConstraint("role IN ('pathologist', 'technician', 'lab_manager')", "role"))
+    password_hash: Mapped[str]
+    language: Mapped[str]
+    created_us: Mapped[int]
+    disabled_us: Mapped[int | None]
+
+
+class ScannerRow(Base):
+    __tablename__ = "scanner"
+    __table_args__ = (UniqueConstraint("site_id", "name"),)
+    id: Mapped[ScannerId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    name: Mapped[str]
+    manufacturer: Mapped[str | None]
+    model: Mapped[str | None]
+    serial: Mapped[str | None]
+    key_hash: Mapped[str]
+    created_us: Mapped[int]
+    disabled_us: Mapped[int | None]
+
+
+class SessionTokenRow(Base):
+    __tablename__ = "session_token"
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    member_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"), index=True)
+    created_us: Mapped[int]
+    used_us: Mapped[int]
+    expires_us: Mapped[int] = mapped_column(index=True)
+
+
+class CaseRow(Base):
+    """The patient's data stand here and nowhere else."""
+
+    __tablename__ = "case_"
+    __table_args__ = (
+        UniqueConstraint("site_id", "accession"),
+        Index("ix_case__site_id_registered_us", "site_id", "registered_us"),
+    )
+    id: Mapped[CaseId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    accession: Mapped[str]
+    patient_name: Mapped[str]
+    patient_birth_year: Mapped[int | None]
+    patient_sex: Mapped[str | None] = mapped_column(CheckConstraint("patient_sex IN ('F', 'M', 'O')", "patient_sex"))
+    organ: Mapped[str | None]
+    search_text: Mapped[str]
+    """Accession, name and organ, folded to plain lower-case letters, to search alike on both engines."""
+    registered_us: Mapped[int]
+
+
+class SlideRow(Base):
+    __tablename__ = "slide"
+    __table_args__ = (
+        UniqueConstraint("site_id", "sha256"),
+        Index("ix_slide_site_id_received_us", "site_id", "received_us"),
+    )
+    id: Mapped[SlideId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    scanner_id: Mapped[ScannerId | None] = mapped_column(ForeignKey("scanner.id"))
+    case_id: Mapped[CaseId | None] = mapped_column(ForeignKey("case_.id"), index=True)
+    state: Mapped[str] = mapped_column(
+        CheckConstraint("state IN ('received', 'indexing', 'ready', 'refused')", "state")
+    )
+    sha256: Mapped[str]
+    length: Mapped[int]
+    file_name: Mapped[str]
+    accession: Mapped[str | None]
+    """What the sender said; the case it belongs to is `case_id`."""
+    stain: Mapped[str | None]
+    block: Mapped[str | None]
+    index_digest: Mapped[str | None]
+    format: Mapped[str | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    mpp_x: Mapped[float | None]
+    mpp_y: Mapped[float | None]
+    objective_power: Mapped[float | None]
+    has_label: Mapped[bool]
+    has_macro: Mapped[bool]
+    refusal_code: Mapped[str | None]
+    refusal_reason: Mapped[str | None]
+    received_us: Mapped[int]
+    decided_us: Mapped[int | None]
+    """When it became ready or refused."""
+
+
+class SlideFileRow(Base):
+    """The files of a slide, in the order in which its tile index numbers them."""
+
+    __tablename__ = "slide_file"
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str]
+    sha256: Mapped[str]
+    length: Mapped[int]
+
+
+class UploadRow(Base):
+    __tablename__ = "upload"
+    __table_args__ = (
+        Index(
+            "uq_upload_scanner_id_sha256_open",
+            "scanner_id",
+            "sha256",
+            unique=True,
+            sqlite_where=text("completed_us IS NULL"),
+            postgresql_where=text("completed_us IS NULL"),
+        ),
+    )
+    id: Mapped[UploadId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    scanner_id: Mapped[ScannerId] = mapped_column(ForeignKey("scanner.id"))
+    length: Mapped[int]
+    sha256: Mapped[str | None]
+    file_name: Mapped[str]
+    accession: Mapped[str | None]
+    stain: Mapped[str | None]
+    block: Mapped[str | None]
+    created_us: Mapped[int]
+    expires_us: Mapped[int] = mapped_column(index=True)
+    completed_us: Mapped[int | None]
+    slide_id: Mapped[SlideId | None] = mapped_column(ForeignKey("slide.id"))
+
+
+class JobRow(Base):
+    """Work that outlives its process: a worker holds a row by lease, and writes under the fence of its claim."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        UniqueConstraint("kind", "key"),
+        Index("ix_job_state_not_before_us", "state", "not_before_us"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    key: Mapped[str]
+    payload: Mapped[str]
+    state: Mapped[str] = mapped_column(CheckConstraint("state IN ('queued', 'running', 'done', 'dead')", "state"))
+    attempts: Mapped[int]
+    not_before_us: Mapped[int]
+    lease_until_us: Mapped[int | None]
+    fence: Mapped[int]
+    worker: Mapped[str | None]
+    last_error: Mapped[str | None]
+    created_us: Mapped[int]
+    finished_us: Mapped[int | None]
+
+
+class ReadingRow(Base):
+    """Who has a slide open: one row per subject and slide, whose `opened_us` moves with each new reading."""
+
+    __tablename__ = "reading"
+    subject_kind: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[str] = mapped_column(primary_key=True)
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True)
+    opened_us: Mapped[int]
+    seen_us: Mapped[int]
+
+
+class AccessEpochRow(Base):
+    """One row. Whatever may take a right away adds one to it."""
+
+    __tablename__ = "access_epoch"
+    __table_args__ = (CheckConstraint("id = 1", "single"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[int]
+
+
+class AuditEventRow(Base):
+    """One act, as it is sealed: see docs/reference/audit-format.md. Triggers refuse every change of a row."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        Index("ix_audit_event_site_id_position", "site_id", "position"),
+        Index("ix_audit_event_agent_id_position", "agent_id", "position"),
+        Index("ix_audit_event_case_id_position", "case_id", "position"),
+        Index("ix_audit_event_slide_id_position", "slide_id", "position"),
+    )
+    position: Mapped[int] = mapped_column(Counter, primary_key=True)
+    """The order of arrival. Not sealed: the order that counts is the seal's."""
+    id: Mapped[EventId] = mapped_column(unique=True)
+    version: Mapped[int]
+    site_id: Mapped[SiteId]
+    """Whose chain this is: a site, or PLATFORM. Hence no foreign key."""
+    recorded_us: Mapped[int]
+    type: Mapped[str]
+    act: Mapped[str]
+    action: Mapped[str]
+    outcome: Mapped[str]
+    agent_kind: Mapped[str]
+    agent_id: Mapped[str | None]
+    agent_site_id: Mapped[str | None]
+    agent_role: Mapped[str | None]
+    purpose: Mapped[str | None]
+    entities: Mapped[str]
+    detail: Mapped[str]
+    commitment: Mapped[str | None]
+    case_id: Mapped[CaseId | None]
+    slide_id: Mapped[SlideId | None]
+    """The first case and slide among `entities`, to be searched by."""
+
+
+class AuditPersonalRow(Base):
+    """What an event knows of persons. It may be deleted: the event keeps only a salted commitment to it."""
+
+    __tablename__ = "audit_personal"
+    event_id: Mapped[EventId] = mapped_column(ForeignKey("audit_event.id"), primary_key=True)
+    salt: Mapped[str]
+    body: Mapped[str]
+
+
+class AuditPendingRow(Base):
+    """Events that wait for the sealer."""
+
+    __tablename__ = "audit_pending"
+    position: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=False)
+    """That of the event."""
+
+
+class AuditSealRow(Base):
+    __tablename__ = "audit_seal"
+    site_id: Mapped[SiteId] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_id: Mapped[EventId] = mapped_column(ForeignKey("audit_event.id"), unique=True)
+    sealed_us: Mapped[int]
+    prev_hash: Mapped[str]
+    hash: Mapped[str]
+
+
+class StrangerRefusalRow(Base):
+    """Refusals of strangers, counted by the minute until the sealer turns each minute into one event."""
+
+    __tablename__ = "stranger_refusal"
+    site_id: Mapped[SiteId] = mapped_column(primary_key=True)
+    minute_us: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]

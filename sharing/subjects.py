@@ -1,0 +1,58 @@
+"""Who makes a request (FHIR AuditEvent.agent; DICOM PS3.15 A.5, Active Participant)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sharing.vocabulary import MemberId, Role, ScannerId, SiteId
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person with an account at a site."""
+
+    id: MemberId
+    site_id: SiteId
+    site_name: str
+    role: Role
+    name: str
+    login: str
+    language: str = "fr"
+    kind: ClassVar[str] = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The program beside a registered scanner; its id is the scanner's."""
+
+    scanner_id: ScannerId
+    site_id: SiteId
+    name: str
+    kind: ClassVar[str] = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The platform itself: its workers and its command line."""
+
+    kind: ClassVar[str] = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Somebody whose credential proves nothing, or who showed none."""
+
+    kind: ClassVar[str] = "stranger"
+
+
+Subject = Member | Agent | System | Stranger
+
+
+def subject_id(subject: Subject) -> str | None:
+    """The id under which the audit log knows the subject; None where there is none."""
+    match subject:
+        case Member():
+            return subject.id
+        case Agent():
+            return subject.scanner_id
+        case _:
+            return None
