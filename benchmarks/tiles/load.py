@@ -1,0 +1,99 @@
+"""The compiled load generator (load.c): built at first use, proved able to fail, then run."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("load.c")
+
+
+class LoadError(RuntimeError):
+    """An answer was wrong, or the generator could not be built; the message is its own sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path and the body length it must be answered with; 0 where it is not known beforehand."""
+
+    path: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run of the generator saw: complete, right answers only."""
+
+    answers: int
+    seconds: float
+    bytes: int
+    reconnects: int
+    p50_us: int
+    p99_us: int
+    client_cpu_s: float
+
+
+class Generator:
+    """The compiled program and the directory where it finds its lists."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+        self._program = directory / f"load-{digest}"
+        if not self._program.exists():
+            _compile(self._program)
+
+    def run(
+        self,
+        port: int,
+        targets: Sequence[Target],
+        cookies: Sequence[str],
+        *,
+        connections: int,
+        seconds: float,
+        requests: int = 0,
+    ) -> Load:
+        """The load of `connections` for `seconds`, or until `requests` answers have come when that is not 0."""
+        targets_file, cookies_file = self._directory / "targets.txt", self._directory / "cookies.txt"
+        targets_file.write_text("".join(f"{target.length} {target.path}\n" for target in targets))
+        cookies_file.write_text("".join(f"{cookie}\n" for cookie in cookies))
+        cookies_file.chmod(0o600)
+        arguments = (port, connections, seconds, requests, targets_file, cookies_file if cookies else "-")
+        done = subprocess.run(
+            [self._program, *map(str, arguments)], capture_output=True, text=True, timeout=seconds + 30, check=False
+        )
+        if done.returncode:
+            raise LoadError(done.stderr.strip())
+        told = dict(line.split() for line in done.stdout.splitlines())
+        return Load(
+            answers=int(told["answers"]),
+            seconds=float(told["seconds"]),
+            bytes=int(told["bytes"]),
+            reconnects=int(told["reconnects"]),
+            p50_us=int(told["p50_us"]),
+            p99_us=int(told["p99_us"]),
+            client_cpu_s=float(told["client_cpu_s"]),
+        )
+
+    def prove(self, port: int, target: Target, cookies: Sequence[str]) -> None:
+        """Asks for a tile with a wrong length and for one that is not there; raises when either passes as right."""
+        for wrong in (Target(target.path, target.length + 1), Target(target.path + "0000", 0)):
+            try:
+                self.run(port, [wrong], cookies, connections=1, seconds=5, requests=1)
+            except LoadError:
+                continue
+            raise LoadError(f"The load generator took {wrong} for right: its numbers mean nothing.")
+
+
+def _compile(program: Path) -> None:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise LoadError("No C compiler: install gcc and libc6-dev (apt-get install gcc libc6-dev).")
+    unfinished = program.with_suffix(".new")
+    command = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(unfinished), str(SOURCE)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise LoadError(f"{compiler} could not build the load generator:\n{built.stderr.strip()}")
+    unfinished.rename(program)

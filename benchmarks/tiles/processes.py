@@ -1,0 +1,101 @@
+"""Server processes: started, awaited, measured and stopped, each by its own pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+STOP_S = 15.0
+POLL_S = 0.05
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class ServerError(RuntimeError):
+    """A server that did not start or answer as it must; the message holds the end of its log."""
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    ready: Callable[[], bool],
+    start_s: float = 60.0,
+    env: Mapping[str, str] | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[int]:
+    """The pid of a server that answers; it and what it started are gone when the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
+        )
+    try:
+        deadline = time.monotonic() + start_s
+        while not ready():
+            if process.poll() is not None:
+                raise ServerError(f"{command[0]} ended with status {process.returncode}:\n{tail(log)}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"{command[0]} gave no answer within {start_s:.0f} s:\n{tail(log)}")
+            time.sleep(POLL_S)
+        yield process.pid
+    finally:
+        _stop(process, stop)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on this loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The end of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all it started, ended or alive."""
+    return sum(_family(pid).values()) / _TICKS_PER_S
+
+
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(how)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        for pid in _family(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(STOP_S)
+
+
+def _family(root: int) -> dict[int, int]:
+    """CPU ticks of a process and of all living ones below it, by pid; each with those of its reaped children."""
+    statuses = {int(name): status for name in os.listdir("/proc") if name.isdigit() and (status := _status(name))}
+    members = {root}
+    while grown := {pid for pid, (parent, _) in statuses.items() if parent in members} - members:
+        members |= grown
+    return {pid: ticks for pid, (_, ticks) in statuses.items() if pid in members}
+
+
+def _status(pid: str) -> tuple[int, int] | None:
+    """Parent and CPU ticks (utime, stime, cutime, cstime of proc(5)) of a process; None when it has just ended."""
+    try:
+        fields = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[1]), sum(int(ticks) for ticks in fields[11:15])
