@@ -27,7 +27,8 @@ class TileCache:
             return data
 
     def get_or_make(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """The held bytes, or those of `make`, called by one thread while the others wait for it and share its outcome."""
+        """The held bytes, or those of `make`, called by one thread while the others wait for it and share its
+        outcome."""
         with self._lock:
             data = self._held.get(key)
             if data is not None:

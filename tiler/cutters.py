@@ -2,22 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
 
+from tiler import jpeg
+from tiler.errors import DamagedSlideError, WorkerDiedError, WorkerTimeoutError
 from tiler.geometry import Size
-from tiler.sandbox import Sandbox
+from tiler.pipes import CUT_HEAD, Kind
+from tiler.sandbox import Sandbox, Worker, refusal
+
+# A cutter is replaced after so many tiles: what leaks in a decoder stays small.
+MAX_CUTS: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Cutter:
+    """A worker bound to one slide for life: what it once saw can never reach another slide's reader."""
+
+    worker: Worker
+    slide_key: str
+    cuts: int = 0
+    busy: bool = True
 
 
 class CutterPool:
-    """Up to `size` cutters at work, each bound to one slide for life, and one more waiting for the next slide."""
+    """Up to `size` cutters at work, each bound to one slide for life, and one more waiting for the next slide.
+
+    Safe to use from several threads. Workers are started by a thread of the pool's own: the kernel ends them when the
+    thread that started them does (prctl(2), PR_SET_PDEATHSIG).
+    """
 
     def __init__(self, sandbox: Sandbox, size: int = 1, *, timeout_s: float = 20) -> None:
-        raise NotImplementedError
+        self._sandbox = sandbox
+        self._size = size
+        self._timeout_s = timeout_s
+        self._cutters: list[_Cutter] = []  # the least recently used first
+        self._changed = threading.Condition()
+        self._closed = False
+        self._starter = ThreadPoolExecutor(1, "cutter-starter")
+        self._spare: Future[Worker] = self._start()
 
     def cut(self, slide_key: str, children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
-        """See `tiler.source.Cutter`. A cutter that dies costs one retry; raises WorkerDiedError after the second death."""
-        raise NotImplementedError
+        """See `tiler.source.Cutter`. A cutter that dies costs one retry; raises WorkerDiedError after the second death,
+        WorkerTimeoutError, DamagedSlideError."""
+        places = (number for child, size in zip(children, sizes, strict=True) for number in _place(child, size))
+        request = CUT_HEAD.pack(out.width, out.height, *places) + b"".join(child or b"" for child in children)
+        try:
+            return self._ask(slide_key, request, out)
+        except WorkerDiedError:
+            return self._ask(slide_key, request, out)
 
     def close(self) -> None:
-        """End all cutters."""
-        raise NotImplementedError
+        """End all cutters, also those at work."""
+        with self._changed:
+            self._closed = True
+            ending, self._cutters = self._cutters, []
+            self._changed.notify_all()
+        for cutter in ending:
+            cutter.worker.end()
+        self._starter.shutdown(wait=True)
+        if self._spare.exception() is None:
+            self._spare.result().end()
+
+    def _ask(self, slide_key: str, request: bytes, out: Size) -> bytes:
+        with self._cutter(slide_key) as cutter:
+            deadline = time.monotonic() + self._timeout_s
+            cutter.worker.pipe.send(Kind.CUT, request, deadline=deadline)
+            kind, payload = cutter.worker.pipe.receive(deadline=deadline)
+            if kind == Kind.REFUSED:
+                raise refusal(payload)
+            try:
+                sound = kind == Kind.TILE and jpeg.frame_size(payload) == out
+            except DamagedSlideError:
+                sound = False
+            if not sound:
+                raise WorkerDiedError("The program that cuts tiles gave an answer that makes no sense.")
+            return payload
+
+    @contextmanager
+    def _cutter(self, slide_key: str) -> Iterator[_Cutter]:
+        """A cutter for this slide, nobody else's meanwhile; one that died or hangs is not given back."""
+        cutter = self._take(slide_key)
+        keep = False
+        try:
+            yield cutter
+            keep = True
+        except (WorkerDiedError, WorkerTimeoutError):
+            raise
+        except DamagedSlideError:
+            keep = True
+            raise
+        finally:
+            cutter.cuts += 1
+            with self._changed:
+                cutter.busy = False
+                if not keep or cutter.cuts >= MAX_CUTS or self._closed:
+                    if cutter in self._cutters:
+                        self._cutters.remove(cutter)
+                    cutter.worker.end()
+                self._changed.notify_all()
+
+    def _take(self, slide_key: str) -> _Cutter:
+        with self._changed:
+            while True:
+                if self._closed:
+                    raise WorkerDiedError("The server is stopping.")
+                idle = [cutter for cutter in self._cutters if not cutter.busy]
+                for cutter in idle:
+                    if not cutter.worker.alive:
+                        self._drop(cutter)
+                    elif cutter.slide_key == slide_key:
+                        return self._use(cutter)
+                if len(self._cutters) < self._size:
+                    return self._bind(slide_key)
+                if idle := [cutter for cutter in self._cutters if not cutter.busy]:
+                    self._drop(idle[0])
+                    return self._bind(slide_key)
+                self._changed.wait()
+
+    def _use(self, cutter: _Cutter) -> _Cutter:
+        cutter.busy = True
+        self._cutters.remove(cutter)
+        self._cutters.append(cutter)
+        return cutter
+
+    def _drop(self, cutter: _Cutter) -> None:
+        self._cutters.remove(cutter)
+        cutter.worker.end()
+
+    def _bind(self, slide_key: str) -> _Cutter:
+        """Give the spare worker to a slide and start the next spare."""
+        spare, self._spare = self._spare, self._start()
+        cutter = _Cutter(spare.result(), slide_key)
+        self._cutters.append(cutter)
+        return cutter
+
+    def _start(self) -> Future[Worker]:
+        return self._starter.submit(self._sandbox.start, "cut")
+
+
+def _place(child: bytes | None, size: Size) -> tuple[int, int, int]:
+    return len(child or b""), size.width, size.height

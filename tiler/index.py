@@ -3,15 +3,15 @@
 All numbers are little-endian. The file has no offsets of its own: each part follows from the counts before it ::
 
     header    8s magic · u32 version · u32 levels · u32 blobs · u32 JPEG headers · u32 metadata bytes · u32 zero
-    levels    per level: u32 width · u32 height · u32 tile width · u32 tile height · u32 stored (0 or 1) · u32 media type
+    levels    per level: u32 width · u32 height · u32 tile width · u32 tile height · u32 stored · u32 media type
     tiles     per tile of each stored level, row by row: u64 offset · u32 length · u16 blob · u16 header
     lengths   per JPEG header: u32
     headers   the JPEG headers, one after the other
     metadata  JSON
 
 It is written by a worker that may have been taken over by a hostile slide, so opening it believes nothing about its own
-form, and `tiler.verification.check` must pass once before it is kept. Afterwards its SHA-256 proves that it is still that file.
-"""
+form, and `tiler.verification.check` must pass once before it is kept. Afterwards its SHA-256 proves that it is still
+that file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import hashlib
 import itertools
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,8 +46,8 @@ _TILE: Final = struct.Struct("<QIHH")
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution of the ladder. ``stored``: its tiles are bytes of the scanner's file; otherwise they are cut from the
-    next finer level. ``downsample`` is relative to level 0, as in OpenSlide."""
+    """One resolution of the ladder. ``stored``: its tiles are bytes of the scanner's file; otherwise they are cut from
+    the next finer level. ``downsample`` is relative to level 0, as in OpenSlide."""
 
     size: Size
     tile: Size
@@ -113,8 +113,8 @@ class TileIndex:
 
     @staticmethod
     def open(path: Path, *, digest: str | None) -> TileIndex:
-        """The index in a file, mapped into memory. `digest` is the SHA-256 recorded at registration (None: not known yet);
-        raises BadIndexError when the file is another one, or none."""
+        """The index in a file, mapped into memory. `digest` is the SHA-256 recorded at registration (None: not known
+        yet); raises BadIndexError when the file is another one, or none."""
         try:
             with path.open("rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -126,7 +126,8 @@ class TileIndex:
         return index
 
     def locate(self, level: int, col: int, row: int) -> tuple[int, int, int, bytes] | None:
-        """(blob, offset, length, JPEG header) of a stored tile, None for a derived one; TileNotFoundError outside the grid."""
+        """(blob, offset, length, JPEG header) of a stored tile, None for a derived one; TileNotFoundError outside the
+        grid."""
         if level < 0 or level >= len(self._grids):
             raise TileNotFoundError(f"The slide has no level {level}.")
         cols, rows, first = self._grids[level]
@@ -137,6 +138,13 @@ class TileIndex:
         at = 2 * (first + row * cols + col)
         packed = self._tiles[at + 1]
         return packed >> 32 & 0xFFFF, self._tiles[at], packed & 0xFFFFFFFF, self.headers[packed >> 48]
+
+    def stored_tiles(self, level: int) -> Iterator[StoredTile]:
+        """All tiles of a stored level, row by row, as the file has them: numbers nobody has checked."""
+        cols, rows, first = self._grids[level]
+        for at in range(2 * first, 2 * (first + cols * rows), 2):
+            packed = self._tiles[at + 1]
+            yield StoredTile(self._tiles[at], packed & 0xFFFFFFFF, packed >> 32 & 0xFFFF, packed >> 48)
 
 
 def build(

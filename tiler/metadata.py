@@ -26,11 +26,10 @@ class SlideMetadata:
     """Facts about one scan.
 
     ``size`` is Total Pixel Matrix Columns/Rows (0048,0006/0007); ``mpp_x``/``mpp_y`` are µm per level-0 pixel (Pixel
-    Spacing (0028,0030), OpenSlide property openslide.mpp-x/-y); ``objective_power`` is Objective Lens Power (0048,0112);
-    the scanner is Manufacturer (0008,0070), Model Name (0008,1090) and Device Serial Number (0018,1000); ``acquired_at``
-    is Acquisition DateTime (0008,002A), naive when the scanner names no time zone. ``properties`` holds technical
-    fields of the vendor only: free text of a vendor may name a patient.
-    """
+    Spacing (0028,0030), OpenSlide property openslide.mpp-x/-y); ``objective_power`` is Objective Lens Power
+    (0048,0112); the scanner is Manufacturer (0008,0070), Model Name (0008,1090) and Device Serial Number (0018,1000);
+    ``acquired_at`` is Acquisition DateTime (0008,002A), naive when the scanner names no time zone. ``properties`` holds
+    technical fields of the vendor only: free text of a vendor may name a patient."""
 
     format: str
     vendor: str

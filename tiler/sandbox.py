@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+
+from tiler import isolation
+from tiler.errors import REFUSALS, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
+from tiler.metadata import clean_text
+from tiler.pipes import Kind, Pipe
 
 Mode = Literal["strict", "weak"]
+_START_TIMEOUT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +24,8 @@ class Limits:
     """What one worker may use."""
 
     memory_bytes: int = 2 * 1024**3
-    cpu_s: int = 120
-    open_files: int = 32
+    cpu_s: int = 300
+    open_files: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +38,129 @@ class IndexedSlide:
     macro: bytes | None
 
 
-class Sandbox:
-    """Starts workers. `strict` isolates them with bubblewrap and refuses to work without; `weak` has only resource limits
-    and the system-call filter, for hosts where namespaces are off."""
+class Worker:
+    """One process and the pipe to it; used by one thread at a time."""
 
-    def __init__(self, mode: Mode = "strict", limits: Limits = Limits()) -> None:  # noqa: B008
-        raise NotImplementedError
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env={}
+        )
+        self._streams = [stream for stream in (self._process.stdout, self._process.stdin) if stream]
+        self.pipe = Pipe(*(stream.fileno() for stream in self._streams))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> int:
+        """Kill the process if it still runs, and all it may have started; its exit status comes back."""
+        self._process.kill()
+        for stream in self._streams:
+            stream.close()
+        return self._process.wait()
+
+
+class Sandbox:
+    """Starts workers. `strict` isolates them with bubblewrap and refuses to work without; `weak` has only resource
+    limits and, where the kernel offers it, the system-call filter: for hosts where namespaces are off."""
+
+    def __init__(self, mode: Mode = "strict", limits: Limits = Limits()) -> None:
+        self.mode: Mode = mode
+        self.limits = limits
+        self._bubblewrap: Path | None = None
+        self._lock = threading.Lock()
 
     def index_slide(self, path: Path, *, timeout_s: float = 120) -> IndexedSlide:
         """Open, validate and index one slide in a worker of its own. Raises TilerError with the reason in words."""
-        raise NotImplementedError
+        worker = self.start("index", path)
+        parts: dict[Kind, bytes] = {}
+        deadline = time.monotonic() + timeout_s
+        try:
+            while Kind.DONE not in parts:
+                kind, payload = worker.pipe.receive(deadline=deadline)
+                if kind == Kind.REFUSED:
+                    raise refusal(payload)
+                if kind in parts or not Kind.INDEX <= kind <= Kind.DONE:
+                    raise WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
+                parts[kind] = payload
+        except WorkerDiedError as error:
+            if worker.end() in (-24, 128 + 24):  # SIGXCPU
+                raise WorkerTimeoutError("The slide took too much computing time to decode.") from error
+            raise WorkerDiedError(
+                "The slide made the program that decodes it crash. It may be damaged or made to attack; "
+                "scan or export it again."
+            ) from error
+        finally:
+            worker.end()
+        if not (Kind.INDEX in parts and parts.get(Kind.THUMBNAIL)):
+            raise WorkerDiedError("The program that decodes slides stopped before it had finished.")
+        return IndexedSlide(
+            parts[Kind.INDEX], parts[Kind.THUMBNAIL], parts.get(Kind.LABEL) or None, parts.get(Kind.MACRO) or None
+        )
+
+    def start(self, task: Literal["index", "cut"], slide: Path | None = None) -> Worker:
+        """A new worker; it may still be loading. Raises SandboxUnavailableError."""
+        return Worker(self._command(task, slide))
 
     def probe(self) -> str | None:
         """Why no worker can be isolated on this machine, as one sentence; None when it works."""
-        raise NotImplementedError
+        try:
+            self._command("probe", None)
+        except SandboxUnavailableError as error:
+            return error.sentence
+        return None if self.mode == "strict" else self._try(self._exposed("probe", None))
+
+    def _command(self, task: str, slide: Path | None) -> list[str]:
+        if self.mode == "weak":
+            return self._exposed(task, slide)
+        with self._lock:
+            if self._bubblewrap is None:
+                self._bubblewrap = self._find_bubblewrap()
+        return isolation.isolated(self._bubblewrap, slide, self._arguments(task, isolation.SLIDE))
+
+    def _find_bubblewrap(self) -> Path:
+        """The first bubblewrap that really isolates a worker here."""
+        reason = "bubblewrap is not installed"
+        for candidate in isolation.bubblewraps():
+            failure = self._try(isolation.isolated(candidate, None, self._arguments("probe", isolation.SLIDE)))
+            if failure is None:
+                return candidate
+            reason = failure
+        raise SandboxUnavailableError(
+            f"Slides cannot be decoded in isolation on this machine: {reason}. Install bubblewrap and allow user "
+            "namespaces, or set the sandbox to weak."
+        )
+
+    def _exposed(self, task: str, slide: Path | None) -> list[str]:
+        return isolation.exposed(self._arguments(task, slide.resolve(strict=True) if slide else isolation.SLIDE))
+
+    def _arguments(self, task: str, slide: Path) -> list[str]:
+        limits = self.limits
+        numbers = (limits.memory_bytes, limits.cpu_s, limits.open_files)
+        return [task, str(slide), *map(str, numbers), self.mode]
+
+    @staticmethod
+    def _try(command: list[str]) -> str | None:
+        """Run the probe task; why it failed, None when it answered."""
+        try:
+            ran = subprocess.run(command, capture_output=True, timeout=_START_TIMEOUT_S, env={}, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return clean_text(str(error))
+        if ran.returncode == 0 and ran.stdout == bytes([Kind.READY, 0, 0, 0, 0]):
+            return None
+        lines = ran.stderr.decode(errors="replace").strip().splitlines()
+        return clean_text(lines[-1] if lines else f"the worker ended with status {ran.returncode}")
+
+
+def refusal(payload: bytes) -> TilerError:
+    """A worker's reason as an error; its words are shown to people, so they are cut to one clean line."""
+    try:
+        said = json.loads(payload)
+        error, sentence = REFUSALS[said["code"]], clean_text(said["sentence"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
+    return error(sentence or "The slide could not be read.")

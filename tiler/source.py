@@ -16,8 +16,8 @@ class Cutter(Protocol):
     """Makes one tile of a derived level from the four tiles below it (see `tiler.cutters.CutterPool`)."""
 
     def cut(self, slide_key: str, children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
-        """One JPEG of `out` pixels. `children` run (left, right) of the upper, then of the lower row, None outside the grid;
-        `sizes` are their real sizes, without padding. Raises SandboxError."""
+        """One JPEG of `out` pixels. `children` run (left, right) of the upper, then of the lower row, None outside the
+        grid; `sizes` are their real sizes, without padding. Raises SandboxError."""
         ...
 
 
@@ -43,7 +43,8 @@ class TileSource:
         return None if body is None else header + body
 
     def get(self, level: int, col: int, row: int) -> bytes:
-        """The tile; may wait for a disk or a worker. Raises TileNotFoundError outside the grid, TilerError otherwise."""
+        """The tile; may wait for a disk or a worker. Raises TileNotFoundError outside the grid, TilerError
+        otherwise."""
         found = self.index.locate(level, col, row)
         if found is not None:
             blob, offset, length, header = found

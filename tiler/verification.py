@@ -4,11 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tiler import jpeg
+from tiler.errors import BadIndexError, TilerError
 from tiler.index import TileIndex
+from tiler.jpeg import Colour
+from tiler.ladder import ladder
 from tiler.storage.base import ByteSource
 
 
 def check(index: TileIndex, blobs: Sequence[ByteSource]) -> None:
-    """Raises BadIndexError unless every tile lies within its blob, starts as a bare JPEG of its level's tile size, and the
-    ladder of levels is one that this version would have built."""
-    raise NotImplementedError
+    """Raises BadIndexError unless every tile lies within its blob and begins as a bare JPEG of its level's tile size,
+    every header is one that this version would have made, and the levels are the ladder it would have built."""
+    stored = [(level.size, level.tile) for level in index.levels if level.stored]
+    if not index.levels[0].stored or index.metadata.size != index.levels[0].size:
+        raise BadIndexError("The tile index and the slide's metadata disagree about its size.")
+    if index.blob_count != len(blobs):
+        raise BadIndexError(f"The tile index is about {index.blob_count} files, the slide has {len(blobs)}.")
+    try:
+        if ladder(stored) != index.levels:
+            raise BadIndexError("The levels in the tile index are not those this slide should have.")
+        for header in index.headers:
+            _check_header(header)
+        for number, level in enumerate(index.levels):
+            if level.stored:
+                _check_level(index, number, blobs)
+    except BadIndexError:
+        raise
+    except TilerError as error:
+        raise BadIndexError(f"The tile index points at something that is no tile: {error.sentence}") from error
+
+
+def _check_header(header: bytes) -> None:
+    """Made again from its own tables, a good header is the same; so it holds nothing but them."""
+    made = (jpeg.header(jpeg.SOI + header[len(jpeg.header(None, colour)) :], colour) for colour in Colour)
+    if header not in made:
+        raise BadIndexError("The tile index has a JPEG header that holds more than tables.")
+
+
+def _check_level(index: TileIndex, number: int, blobs: Sequence[ByteSource]) -> None:
+    size = index.levels[number].tile
+    for tile in index.stored_tiles(number):
+        if tile.blob >= len(blobs) or tile.header >= len(index.headers):
+            raise BadIndexError("The tile index points at a file or header that the slide does not have.")
+        blob = blobs[tile.blob]
+        if tile.offset + tile.length > blob.length:
+            raise BadIndexError("The tile index points behind the end of the slide's file.")
+        prefix = blob.read_at(tile.offset, min(tile.length, jpeg.MAX_PREFIX_BYTES))
+        jpeg.check_prefix(prefix, size, index.headers[tile.header])

@@ -33,8 +33,8 @@ class BlobWriter(Protocol):
     def write(self, data: bytes) -> None: ...
 
     def commit(self, digest: str) -> None:
-        """Durable and readable when this returns. Raises BlobMismatchError, keeping nothing, when the SHA-256 of what was
-        written is not `digest` (64 lowercase hexadecimal digits)."""
+        """Durable and readable when this returns. Raises BlobMismatchError, keeping nothing, when the SHA-256 of what
+        was written is not `digest` (64 lowercase hexadecimal digits)."""
         ...
 
     def abort(self) -> None:
@@ -48,8 +48,8 @@ class BlobStore(Protocol):
     def begin(self, site: str) -> BlobWriter: ...
 
     def adopt(self, path: Path, site: str, digest: str) -> None:
-        """Take over a finished local file whose SHA-256 the caller has proved; the path is gone afterwards. Adopting what
-        is already held just removes the path."""
+        """Take over a finished local file whose SHA-256 the caller has proved; the path is gone afterwards. Adopting
+        what is already held just removes the path."""
         ...
 
     def holds(self, site: str, digest: str) -> bool: ...

@@ -1,0 +1,183 @@
+"""JPEG streams taken apart and put together again without decoding (ITU-T T.81, annex B).
+
+A scanner stores a tile as an abbreviated stream: tables shared by the level stand apart, and the TIFF, not the JPEG,
+says which colours the components are. A browser needs one whole image. So a served tile is ::
+
+    header = SOI + APP14 (which colours) + the level's shared tables      made here once per level
+    body   = the tile's own bytes after its SOI, APPn and COM segments    read from the slide as they are
+
+Nothing of what a vendor wrote into APPn or COM segments travels: it may name a patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from tiler.errors import DamagedSlideError, UnsupportedSlideError
+from tiler.geometry import Size
+
+SOI: Final = b"\xff\xd8"
+EOI: Final = b"\xff\xd9"
+# What a body may consist of before its image data begin, which bounds what a browser is asked to do.
+MAX_PREFIX_BYTES: Final = 4096
+
+_SOF_BASELINE: Final = 0xC0
+_SOF_EXTENDED: Final = 0xC1
+_DHT: Final = 0xC4
+_EOI: Final = 0xD9
+_SOS: Final = 0xDA
+_DQT: Final = 0xDB
+_DRI: Final = 0xDD
+_COM: Final = 0xFE
+_OTHER_FRAMES: Final = frozenset({*range(0xC2, 0xD0)} - {_DHT, 0xC8, 0xCC})
+_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+_BODY: Final = frozenset({_SOF_BASELINE, _SOF_EXTENDED, _DHT, _DQT, _DRI, _SOS})
+
+
+class Colour(IntEnum):
+    """What the three components are: the transform byte of the Adobe segment (Adobe Technical Note 5116)."""
+
+    RGB = 0
+    YCBCR = 1
+
+
+class Segment(NamedTuple):
+    """One marker segment; `start` is the offset of its 0xFF, `end` that of what follows."""
+
+    marker: int
+    start: int
+    end: int
+
+
+def header(tables: bytes | None, colour: Colour) -> bytes:
+    """What to put before each body of a level. `tables` is the TIFF tag JPEGTables (347), None when tiles bring their
+    own. Raises DamagedSlideError."""
+    adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([colour])
+    if tables is None:
+        return SOI + adobe
+    _require_soi(tables)
+    kept = b""
+    for segment in _segments(tables, 2):
+        if segment.marker in (_DQT, _DHT):
+            kept += tables[segment.start : segment.end]
+        elif segment.marker in _BODY - {_DRI}:
+            raise DamagedSlideError("The slide's shared JPEG tables contain an image.")
+    return SOI + adobe + kept
+
+
+def body(tile: bytes, size: Size, shared: bytes) -> tuple[int, int]:
+    """Where the body of one stored tile begins and ends in its bytes. Proves that it is a single baseline image of
+    `size` pixels and three components, and that nothing is hidden behind or within its image data. `shared` is the
+    `header` it will follow. Raises DamagedSlideError, UnsupportedSlideError."""
+    _require_soi(tile)
+    start = 2
+    for segment in _segments(tile, 2):
+        if not (_is_application(segment.marker) or segment.marker == _COM):
+            break
+        start = segment.end
+    scan = check_prefix(tile[start : start + MAX_PREFIX_BYTES], size, shared)
+    return start, _scan_end(tile, start + scan)
+
+
+def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
+    """The offset of the image data in a body of which `prefix` is the beginning. Raises DamagedSlideError unless the
+    body is a baseline image of `size` pixels without APPn, COM or any other segment that a decoder does not need."""
+    seen: set[int] = set()
+    for segment in _segments(prefix, 0):
+        if segment.marker in _OTHER_FRAMES:
+            raise UnsupportedSlideError(
+                "The slide's tiles are progressive, lossless or arithmetic JPEG; only baseline JPEG tiles can be shown."
+            )
+        if segment.marker not in _BODY:
+            raise DamagedSlideError("A JPEG tile of the slide has foreign data between its tables.")
+        if segment.marker in (_SOF_BASELINE, _SOF_EXTENDED):
+            if _SOF_BASELINE in seen:
+                raise DamagedSlideError("A JPEG tile of the slide holds two images.")
+            _check_frame(prefix[segment.start : segment.end], size)
+            seen.add(_SOF_BASELINE)
+        seen.add(segment.marker)
+        if segment.marker == _SOS:
+            break
+    if not {_SOF_BASELINE, _SOS} <= seen:
+        raise DamagedSlideError("A JPEG tile of the slide has no image.")
+    # `shared` is made by `header`: SOI and the 16 bytes of APP14, then whole DQT and DHT segments.
+    seen.update(segment.marker for segment in _segments(shared, len(SOI) + 16))
+    if not {_DQT, _DHT} <= seen:
+        raise DamagedSlideError("The slide's JPEG tables are missing.")
+    return segment.end
+
+
+def frame_size(image: bytes) -> Size:
+    """The pixels of a whole JPEG image, as its frame header says. Raises DamagedSlideError."""
+    _require_soi(image)
+    for marker, start, end in _segments(image, 2):
+        if marker in (_SOF_BASELINE, _SOF_EXTENDED) and end - start >= 10:
+            return Size(int.from_bytes(image[start + 7 : start + 9]), int.from_bytes(image[start + 5 : start + 7]))
+    raise DamagedSlideError("The JPEG image has no frame header.")
+
+
+def _segments(data: bytes, at: int) -> Iterator[Segment]:
+    """The marker segments from `at` on, up to and including the first start of scan, or to the end."""
+    while at < len(data):
+        if data[at] != 0xFF or at + 2 > len(data):
+            raise DamagedSlideError("A JPEG stream of the slide is damaged: a marker is missing.")
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte, T.81 B.1.1.2
+            at += 1
+            continue
+        if marker == _EOI:
+            return
+        if marker in _ALONE or marker == 0:
+            raise DamagedSlideError("A JPEG stream of the slide is damaged: a marker stands in the wrong place.")
+        length = int.from_bytes(data[at + 2 : at + 4])
+        if length < 2 or at + 2 + length > len(data):
+            raise DamagedSlideError("A JPEG stream of the slide is cut short.")
+        yield Segment(marker, at, at + 2 + length)
+        if marker == _SOS:
+            return
+        at += 2 + length
+
+
+def _check_frame(segment: bytes, size: Size) -> None:
+    """SOF: length, precision, lines, samples per line, components (T.81 B.2.2)."""
+    if len(segment) < 10 or len(segment) != 10 + 3 * segment[9]:
+        raise DamagedSlideError("A JPEG tile of the slide has a damaged frame header.")
+    if segment[4] != 8 or segment[9] != 3:
+        raise UnsupportedSlideError(
+            "The slide's tiles are not 8-bit colour; only colour brightfield slides can be shown."
+        )
+    if any(not (1 <= segment[at] >> 4 <= 4 and 1 <= segment[at] & 15 <= 4) for at in range(11, len(segment), 3)):
+        raise DamagedSlideError("A JPEG tile of the slide has a damaged frame header.")
+    actual = Size(int.from_bytes(segment[7:9]), int.from_bytes(segment[5:7]))
+    if actual != size:
+        raise DamagedSlideError(
+            f"A JPEG tile of the slide says that it is {actual.width} × {actual.height} pixels, "
+            f"where the slide says {size.width} × {size.height}."
+        )
+
+
+def _scan_end(tile: bytes, scan: int) -> int:
+    """Where the image data end, EOI included; scanners pad with zeros behind it. Within them 0xFF may be followed only
+    by a stuffed zero or a restart number, so whatever else follows is another segment."""
+    end = len(tile)
+    while end > scan and tile[end - 1] == 0 and len(tile) - end < 16:
+        end -= 1
+    if tile[max(scan, end - 2) : end] != EOI:
+        raise DamagedSlideError("A JPEG tile of the slide does not end where the slide says it does.")
+    markers = tile.count(b"\xff", scan, end) - tile.count(b"\xff\x00", scan, end)
+    if markers > 1:
+        markers -= sum(tile.count(bytes([0xFF, 0xD0 + number]), scan, end) for number in range(8))
+    if markers != 1:
+        raise DamagedSlideError("A JPEG tile of the slide has foreign data within its image data.")
+    return end
+
+
+def _is_application(marker: int) -> bool:
+    return 0xE0 <= marker <= 0xEF
+
+
+def _require_soi(data: bytes) -> None:
+    if data[:2] != SOI:
+        raise DamagedSlideError("A JPEG stream of the slide does not begin as one.")

@@ -1,0 +1,60 @@
+"""From a file to a slide: who can read it, decided by what it contains, never by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tiler.errors import NotASlideError, UnsupportedSlideError
+from tiler.readers import svs, tiff
+from tiler.readers.ifd import Directory, directories
+from tiler.slide import SlideFile
+from tiler.storage.base import ByteSource
+
+# TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
+# picture. (tag, text it contains, name)
+_FOREIGN_TIFF: Final = (
+    (tiff.DESCRIPTION, "openmicroscopy.org/Schemas/OME", "an OME-TIFF"),
+    (tiff.DESCRIPTION, "leica-microsystems.com/scn", "a Leica SCN slide"),
+    (tiff.DESCRIPTION, "DPUfsImport", "a Philips slide"),
+    (tiff.SOFTWARE, "Philips", "a Philips slide"),
+    (tiff.SOFTWARE, "MedScan", "a Trestle slide"),
+    (700, "iScan", "a Ventana slide"),  # XMP
+    (65420, "", "a Hamamatsu slide"),  # NDPI format flag
+)
+_FOREIGN: Final = (
+    (128, b"DICM", "a DICOM file"),
+    (0, b"ZISRAWFILE", "a Zeiss CZI slide"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x89PNG", "a PNG image"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"%PDF", "a PDF document"),
+)
+
+
+def open_slide(source: ByteSource) -> SlideFile:
+    """The slide in a file. Raises NotASlideError, DamagedSlideError or UnsupportedSlideError."""
+    if source.length == 0:
+        raise NotASlideError("The file is empty.")
+    head = source.read_at(0, min(256, source.length))
+    if head[:2] not in (b"II", b"MM"):
+        raise _refusal(head)
+    found = directories(source)
+    if svs.recognises(found):
+        return svs.read(source, found)
+    _refuse_foreign(found)
+    return tiff.read(source, found)
+
+
+def _refusal(head: bytes) -> NotASlideError | UnsupportedSlideError:
+    for at, magic, name in _FOREIGN:
+        if head[at : at + len(magic)] == magic:
+            return UnsupportedSlideError(f"The file is {name}; only tiled TIFF and Aperio SVS slides can be shown.")
+    return NotASlideError("The file is not a slide: its content is of no known kind.")
+
+
+def _refuse_foreign(found: Sequence[Directory]) -> None:
+    for directory in found[:8]:
+        for tag, text, name in _FOREIGN_TIFF:
+            if tag in directory and text in directory.text(tag):
+                raise UnsupportedSlideError(f"The file is {name}; only tiled TIFF and Aperio SVS slides can be shown.")

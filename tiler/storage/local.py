@@ -1,0 +1,143 @@
+"""Blobs as files of a local directory: ``<root>/<site>/<first two digits>/<sha256>``, read-only once they exist."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tiler.errors import BlobMismatchError, BlobNotFoundError, DamagedSlideError
+
+_SITE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+# Linux: return at once what the page cache holds, else fail with EAGAIN. Elsewhere nothing counts as resident.
+_NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)
+
+
+class LocalByteSource:
+    """A file opened for reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.length: int = os.fstat(self._fd).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset < 0 or length < 0 or offset + length > self.length:
+            raise DamagedSlideError("The slide is cut short: something lies behind the end of the file.")
+        data = os.pread(self._fd, length, offset)
+        while len(data) < length:  # a signal or a network file system may cut a read short
+            more = os.pread(self._fd, length - len(data), offset + len(data))
+            if not more:
+                raise DamagedSlideError("The slide's file has become shorter since it was opened.")
+            data += more
+        return data
+
+    def resident_at(self, offset: int, length: int) -> bytes | None:
+        if not _NOWAIT:
+            return None
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(self._fd, [buffer], offset, _NOWAIT)
+        except OSError:  # EAGAIN: not in memory; EOPNOTSUPP: the file system cannot tell
+            return None
+        return bytes(buffer) if count == length else None
+
+    def close(self) -> None:
+        """Close the file; further calls do nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class LocalBlobWriter:
+    """A temporary file beside the blobs; becomes one by a rename."""
+
+    def __init__(self, store: LocalBlobStore, site: str, directory: Path) -> None:
+        self._store = store
+        self._site = site
+        fd, name = tempfile.mkstemp(prefix=".part-", dir=directory)
+        self._path = Path(name)
+        self._file = os.fdopen(fd, "wb")
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._file.write(data)
+
+    def commit(self, digest: str) -> None:
+        if self._sha256.hexdigest() != digest:
+            self.abort()
+            raise BlobMismatchError("What was written is not what was promised: the SHA-256 differs. Send it again.")
+        self._file.close()
+        self._store.adopt(self._path, self._site, digest)
+
+    def abort(self) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class LocalBlobStore:
+    """A `BlobStore` in a directory, which should lie on the same file system as what it adopts."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def begin(self, site: str) -> LocalBlobWriter:
+        directory = self._site_directory(site)
+        _make_durable_directory(directory)
+        return LocalBlobWriter(self, site, directory)
+
+    def adopt(self, path: Path, site: str, digest: str) -> None:
+        target = self._place(site, digest)
+        if target.exists():
+            path.unlink()
+            return
+        _make_durable_directory(target.parent)
+        path.chmod(0o440)
+        _sync(path)
+        path.rename(target)
+        _sync(target.parent)
+
+    def holds(self, site: str, digest: str) -> bool:
+        return self._place(site, digest).is_file()
+
+    def open(self, site: str, digest: str) -> LocalByteSource:
+        return LocalByteSource(self.path(site, digest))
+
+    def path(self, site: str, digest: str) -> Path:
+        place = self._place(site, digest)
+        if not place.is_file():
+            raise BlobNotFoundError(f"The store does not hold the file {digest[:12]}… of site {site}.")
+        return place
+
+    def _place(self, site: str, digest: str) -> Path:
+        if not _DIGEST.fullmatch(digest):
+            raise BlobNotFoundError("A blob is named by the 64 lowercase hexadecimal digits of its SHA-256.")
+        return self._site_directory(site) / digest[:2] / digest
+
+    def _site_directory(self, site: str) -> Path:
+        if not _SITE.fullmatch(site):
+            raise BlobNotFoundError("A site is named by lowercase letters, digits and hyphens.")
+        return self._root / site
+
+
+def _make_durable_directory(directory: Path) -> None:
+    """Create a directory and those above it so that they survive a power cut."""
+    if directory.is_dir():
+        return
+    _make_durable_directory(directory.parent)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o750)
+    _sync(directory.parent)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
