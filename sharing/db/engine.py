@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from sharing.clock import Clock, SystemClock
 from sharing.errors import BusyError
+from sharing.tally import Tally
 
 BUSY_TIMEOUT_S = 15
 
@@ -34,6 +35,8 @@ class Database:
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         self.engine = engine
         self.clock = clock or SystemClock()
+        self.strangers = Tally()
+        """Refusals of strangers that this process has not yet written down, see `sharing.strangers`."""
         self._reader = engine.execution_options(iain_writes=False, **_postgresql(engine, postgresql_readonly=True))
         self._writer = engine.execution_options(iain_writes=True)
         # SQLite has one writer at a time. Threads of this process queue here, in order, rather than poll its lock.
@@ -58,6 +61,12 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def connect_for_schema(self) -> Iterator[Connection]:
+        """One writing transaction on a bare connection, for migrations."""
+        with self._turn(), self._writer.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         self.engine.dispose()

@@ -1,0 +1,81 @@
+"""Log-in sessions: an opaque token of 256 random bits in the browser, its SHA-256 in the database."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, update
+
+from sharing import audit, epoch, sites
+from sharing.clock import MINUTE_US
+from sharing.db.engine import Session
+from sharing.db.tables import MemberRow, SessionTokenRow
+from sharing.subjects import Member
+from sharing.vocabulary import Act
+
+IDLE_US = 30 * MINUTE_US
+LIFETIME_US = 12 * 60 * MINUTE_US
+_TOUCH_US = MINUTE_US
+"""A use is noted at most this often: the idle limit is that much vaguer, and most requests write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    member: Member
+    expires_us: int
+    """When it ends unless it is used before, and at the latest 12 hours after it began."""
+
+
+def create(session: Session, member: Member, *, personal: Mapping[str, str] | None = None) -> str:
+    """Log a member in; the token, which is shown this once. Ended sessions are cleared away on the occasion."""
+    token = secrets.token_urlsafe(32)
+    session.execute(delete(SessionTokenRow).where(SessionTokenRow.expires_us <= session.now_us))
+    session.execute(
+        insert(SessionTokenRow).values(
+            token_hash=_digest(token),
+            member_id=member.id,
+            created_us=session.now_us,
+            used_us=session.now_us,
+            expires_us=session.now_us + LIFETIME_US,
+        )
+    )
+    audit.record(session, site_id=member.site_id, act=Act.SESSION_OPENED, subject=member, personal=personal)
+    return token
+
+
+def resolve(session: Session, token: str) -> Login | None:
+    """Whose session it is; None if there is no such one, if it has ended, or if the account is closed.
+
+    In a writing transaction the use is noted, which puts off the idle limit; in a reading one it is not.
+    """
+    key = _digest(token)
+    row = session.execute(
+        sites.members()
+        .join(SessionTokenRow, SessionTokenRow.member_id == MemberRow.id)
+        .where(SessionTokenRow.token_hash == key)
+        .add_columns(SessionTokenRow.used_us, SessionTokenRow.expires_us)
+    ).one_or_none()
+    if row is None or session.now_us >= min(row.used_us + IDLE_US, row.expires_us):
+        return None
+    used_us = row.used_us
+    if session.writable and session.now_us - used_us >= _TOUCH_US:
+        used_us = session.now_us
+        session.execute(update(SessionTokenRow).where(SessionTokenRow.token_hash == key).values(used_us=used_us))
+    return Login(sites.member_of(row[0], row[1]), expires_us=min(used_us + IDLE_US, row.expires_us))
+
+
+def revoke(session: Session, token: str, *, personal: Mapping[str, str] | None = None) -> bool:
+    """End a session everywhere, within a second; False if it had ended before."""
+    login = resolve(session, token)
+    session.execute(delete(SessionTokenRow).where(SessionTokenRow.token_hash == _digest(token)))
+    if login is None:
+        return False
+    epoch.bump(session)
+    member = login.member
+    audit.record(session, site_id=member.site_id, act=Act.SESSION_CLOSED, subject=member, personal=personal)
+    return True
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

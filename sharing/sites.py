@@ -1,0 +1,209 @@
+"""Sites, their members and their scanners: who exists, and whose credential proves it."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import Select, delete, select, update
+
+from sharing import audit, epoch, text
+from sharing.db.engine import Session
+from sharing.db.rows import insert_new
+from sharing.db.tables import MemberRow, ScannerRow, SessionTokenRow, SiteRow
+from sharing.errors import InvalidError, NotFoundError
+from sharing.subjects import Agent, Member, Subject, System
+from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, ScannerId, SiteId, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    id: SiteId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A member together with what proves a password; it goes no further than the log-in."""
+
+    member: Member
+    password_hash: str
+
+
+def add_site(session: Session, site_id: SiteId, name: str, *, by: Subject | None = None) -> None:
+    """Raises ConflictError if the id or the name is taken, InvalidError if the id is not short and plain."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,30}", site_id) or site_id == PLATFORM:
+        raise InvalidError(f"{site_id!r} cannot be a site's id: use 2 to 31 of a-z, 0-9 and the hyphen.")
+    row = {"id": site_id, "name": text.line(name, "The site's name"), "created_us": session.now_us}
+    insert_new(session, SiteRow, row, f"There is already a site {site_id} or one named {name}.")
+    audit.record(
+        session, site_id=site_id, act=Act.SITE_ADDED, subject=by or System(), entities=[Entity("site", site_id)]
+    )
+
+
+def list_sites(session: Session) -> list[Site]:
+    rows = session.execute(select(SiteRow.id, SiteRow.name).order_by(SiteRow.name))
+    return [Site(id=row.id, name=row.name) for row in rows]
+
+
+def add_member(
+    session: Session,
+    site_id: SiteId,
+    *,
+    login: str,
+    name: str,
+    role: Role,
+    password_hash: str,
+    language: str = "fr",
+    by: Subject | None = None,
+) -> MemberId:
+    """Raises ConflictError if the login is taken, at whatever site, or if there is no such site."""
+    member_id = MemberId(new_id())
+    login, name = text.line(login, "The login", limit=64).lower(), text.line(name, "The name")
+    row = {
+        "id": member_id,
+        "site_id": site_id,
+        "login": login,
+        "name": name,
+        "role": role,
+        "password_hash": password_hash,
+        "language": language,
+        "created_us": session.now_us,
+    }
+    insert_new(session, MemberRow, row, f"The login {login} is taken, or there is no site {site_id}.")
+    audit.record(
+        session,
+        site_id=site_id,
+        act=Act.MEMBER_ADDED,
+        subject=by or System(),
+        entities=[Entity("member", member_id)],
+        detail={"role": role},
+        personal={"login": login, "name": name},
+    )
+    return member_id
+
+
+def member_by_login(session: Session, login: str) -> Account | None:
+    """The account behind a login, in whatever letter case it was typed; None also for a disabled one."""
+    row = session.execute(members().where(MemberRow.login == login.strip().lower())).one_or_none()
+    return Account(member_of(row[0], row[1]), row[0].password_hash) if row else None
+
+
+def disable_member(session: Session, member_id: MemberId, *, by: Subject | None = None) -> None:
+    """Close an account and end its sessions everywhere. Raises NotFoundError if there is no open one of that id."""
+    statement = (
+        update(MemberRow)
+        .where(MemberRow.id == member_id, MemberRow.disabled_us.is_(None))
+        .values(disabled_us=session.now_us)
+    )
+    site_id = session.scalars(statement.returning(MemberRow.site_id)).one_or_none()
+    if site_id is None:
+        raise NotFoundError(f"There is no open account {member_id}.")
+    session.execute(delete(SessionTokenRow).where(SessionTokenRow.member_id == member_id))
+    epoch.bump(session)
+    audit.record(
+        session,
+        site_id=site_id,
+        act=Act.MEMBER_DISABLED,
+        subject=by or System(),
+        entities=[Entity("member", member_id)],
+    )
+
+
+def add_scanner(
+    session: Session,
+    site_id: SiteId,
+    name: str,
+    *,
+    manufacturer: str | None = None,
+    model: str | None = None,
+    serial: str | None = None,
+    by: Subject | None = None,
+) -> tuple[ScannerId, str]:
+    """Register a scanner (0008,0070), (0008,1090), (0018,1000); its id, and the key to be shown this once.
+
+    The key is `iain_<id>_<secret of 256 bits>`; only the secret's SHA-256 is kept, which suffices for a random secret.
+    """
+    scanner_id = ScannerId(new_id())
+    secret = secrets.token_urlsafe(32)
+    row = {
+        "id": scanner_id,
+        "site_id": site_id,
+        "name": text.line(name, "The scanner's name"),
+        "manufacturer": text.line_or_none(manufacturer, "The manufacturer"),
+        "model": text.line_or_none(model, "The model"),
+        "serial": text.line_or_none(serial, "The serial number"),
+        "key_hash": _digest(secret),
+        "created_us": session.now_us,
+    }
+    insert_new(session, ScannerRow, row, f"{site_id} already has a scanner named {name}, or there is no such site.")
+    audit.record(
+        session,
+        site_id=site_id,
+        act=Act.SCANNER_ADDED,
+        subject=by or System(),
+        entities=[Entity("scanner", scanner_id)],
+    )
+    return scanner_id, f"iain_{scanner_id}_{secret}"
+
+
+def authenticate_scanner(session: Session, key: str) -> Agent | None:
+    """The agent that the key belongs to; None if the key proves nothing."""
+    prefix, _, rest = key.partition("_")
+    scanner_id, _, secret = rest.partition("_")
+    if prefix != "iain" or not re.fullmatch("[a-z2-7]{26}", scanner_id):
+        return None
+    row = session.execute(
+        select(ScannerRow.site_id, ScannerRow.name, ScannerRow.key_hash).where(
+            ScannerRow.id == scanner_id, ScannerRow.disabled_us.is_(None)
+        )
+    ).one_or_none()
+    if row is None or not hmac.compare_digest(row.key_hash, _digest(secret)):
+        return None
+    return Agent(scanner_id=ScannerId(scanner_id), site_id=row.site_id, name=row.name)
+
+
+def disable_scanner(session: Session, scanner_id: ScannerId, *, by: Subject | None = None) -> None:
+    """Make a scanner's key worthless. Raises NotFoundError if there is no active scanner of that id."""
+    statement = (
+        update(ScannerRow)
+        .where(ScannerRow.id == scanner_id, ScannerRow.disabled_us.is_(None))
+        .values(disabled_us=session.now_us)
+    )
+    site_id = session.scalars(statement.returning(ScannerRow.site_id)).one_or_none()
+    if site_id is None:
+        raise NotFoundError(f"There is no active scanner {scanner_id}.")
+    epoch.bump(session)
+    audit.record(
+        session,
+        site_id=site_id,
+        act=Act.SCANNER_DISABLED,
+        subject=by or System(),
+        entities=[Entity("scanner", scanner_id)],
+    )
+
+
+def members() -> Select[MemberRow, str]:
+    """Every member whose account is open, with the name of the site."""
+    return (
+        select(MemberRow, SiteRow.name)
+        .join(SiteRow, SiteRow.id == MemberRow.site_id)
+        .where(MemberRow.disabled_us.is_(None))
+    )
+
+
+def member_of(row: MemberRow, site_name: str) -> Member:
+    return Member(
+        id=row.id,
+        site_id=row.site_id,
+        site_name=site_name,
+        role=Role(row.role),
+        name=row.name,
+        login=row.login,
+        language=row.language,
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
