@@ -1,0 +1,193 @@
+"""`iain-agent`: push slides from a scanner's workstation.
+
+Exit codes: 0 every file is on the platform, 1 a file was refused or cannot be read, 2 the command itself is wrong,
+3 the server could not be reached, or could not take the file, for as long as --patience allows, 4 the key is refused.
+"""
+
+import os
+import ssl
+import stat
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+
+from ingest.agent.client import (
+    Client,
+    KeyRefusedError,
+    NotOurServerError,
+    RefusedError,
+    UntrustedError,
+)
+from ingest.agent.messages import Language, Words, language_from
+from ingest.agent.screen import Screen
+from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Glass, Patience, Pusher
+
+KEY_MAX_BYTES = 1024
+_HOSTS_AT_HOME = frozenset({"localhost", "127.0.0.1", "::1"})
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Exit(IntEnum):
+    SENT = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    KEY_REFUSED = 4
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given; the message is a whole sentence in the user's language."""
+
+
+@app.callback()
+def agent() -> None:
+    """Envoie les lames d'un scanner à la plateforme. / Sends a scanner's slides to the platform."""
+
+
+@app.command()
+def push(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Lames à envoyer. / Slides to send.")],
+    server: Annotated[
+        str, typer.Option(envvar="IAIN_SERVER", help="Adresse de la plateforme. / Address of the platform.")
+    ],
+    key_file: Annotated[
+        Path, typer.Option(envvar="IAIN_KEY_FILE", help="Fichier de la clé du scanner. / File with the scanner's key.")
+    ],
+    accession: Annotated[str | None, typer.Option(help="Numéro du cas. / Accession number of the case.")] = None,
+    stain: Annotated[str | None, typer.Option(help="Coloration. / Stain.")] = None,
+    block: Annotated[str | None, typer.Option(help="Bloc. / Block.")] = None,
+    language: Annotated[Language | None, typer.Option(help="fr | en")] = None,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Secondes d'essais sans progrès. / Seconds of trying without progress.")
+    ] = 600,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Secondes d'attente d'une lame prête. / Seconds to wait until it is ready.")
+    ] = 120,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Autorité de certification de l'hôpital. / The hospital's own CA, in PEM.")
+    ] = None,
+) -> None:
+    """Envoie des lames ; relancer la même commande reprend là où elle s'était arrêtée. / Sends slides, resumably."""
+    words = Words(language or language_from(os.environ))
+    screen = Screen(words, Console(), Console(stderr=True))
+    try:
+        with _client(words, screen, server, key_file, ca_file) as client:
+            pusher = Pusher(client, screen, Patience(patience, wait))
+            code = _push_all(pusher, screen, words, files, Glass(accession, stain, block))
+    except UsageError as error:
+        screen.problem(str(error))
+        code = Exit.USAGE
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The console script. The codes of `Exit` are all it ever ends with, save 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an old console code page must not end an upload
+    app()
+
+
+def _push_all(pusher: Pusher, screen: Screen, words: Words, files: list[Path], glass: Glass) -> Exit:
+    worst = Exit.SENT
+    for path in files:
+        code = _push_one(pusher, screen, words, path, glass)
+        worst = max(worst, code)
+        if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next file would meet the same
+            break
+    return worst
+
+
+def _push_one(pusher: Pusher, screen: Screen, words: Words, path: Path, glass: Glass) -> Exit:
+    if reason := _unfit(path):
+        screen.problem(words("not-sent", name=path.name or path, why=words(reason)))
+        return Exit.USAGE
+    try:
+        with screen.showing(path):
+            delivery = pusher.push(path, glass)
+    except OSError as error:
+        why, code = words("unreadable-file", detail=error.strerror or error), Exit.REFUSED
+    except ChangingFileError:
+        why, code = words("still-changing"), Exit.REFUSED
+    except GaveUpError as error:
+        why = words("gave-up", why=words.problem(error.last.code, error.last.detail))
+        code = Exit.UNREACHABLE
+    except KeyRefusedError as error:
+        why, code = words.problem(error.code, error.detail), Exit.KEY_REFUSED
+    except NotOurServerError:
+        why, code = words("not-our-server"), Exit.UNREACHABLE
+    except UntrustedError:
+        why, code = words("untrusted"), Exit.UNREACHABLE
+    except RefusedError as error:
+        why, code = words.problem(error.code, error.detail), Exit.REFUSED
+    else:
+        return _tell(delivery, screen, words, path.name, glass)
+    screen.problem(words("not-sent", name=path.name, why=why))
+    return code
+
+
+def _tell(delivery: Delivery, screen: Screen, words: Words, name: str, glass: Glass) -> Exit:
+    """How the push ended, in words; an unknown case is a matter for a person and no failure."""
+    status = delivery.status
+    if status.state == "refused":
+        screen.problem(words("refused", name=name, why=words.refusal(status.refusal_code, status.refusal_reason)))
+        return Exit.REFUSED
+    if status.state != "ready":
+        screen.say(words("still-preparing", name=name))
+    elif delivery.already_known:
+        screen.say(words("ready-known", name=name))
+    else:
+        screen.say(words("ready", name=name))
+    if status.state == "ready" and not status.matched:
+        key = "unmatched" if glass.accession else "unmatched-unnamed"
+        screen.warn(words(key, name=name, accession=glass.accession))
+    return Exit.SENT
+
+
+def _unfit(path: Path) -> str | None:
+    """Which sentence says why this cannot be a slide file; None when it can."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing-file"
+    if stat.S_ISDIR(status.st_mode):
+        return "is-folder"
+    if not stat.S_ISREG(status.st_mode):
+        return "not-a-file"
+    return None if status.st_size else "empty-file"
+
+
+def _client(words: Words, screen: Screen, server: str, key_file: Path, ca_file: Path | None) -> Client:
+    address = urlsplit(server)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise UsageError(words("bad-server", server=server))
+    if address.scheme == "http" and address.hostname not in _HOSTS_AT_HOME:
+        screen.warn(words("clear-text", server=server))
+    key = _key(words, screen, key_file)
+    try:
+        return Client(server, key, ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(words("bad-ca-file", path=ca_file, detail=error.strerror or error)) from error
+
+
+def _key(words: Words, screen: Screen, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                screen.warn(words("key-file-open", path=path))
+            key = file.read(KEY_MAX_BYTES).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise UsageError(words("key-file-missing", path=path, detail=error.strerror or error)) from error
+    if not key.startswith("iain_") or not key.isprintable() or not key.isascii() or " " in key:
+        raise UsageError(words("key-file-bad", path=path))
+    return key
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""One server, spoken to with one scanner's key: each method is one request of `ingest.protocol`.
+
+A method either returns, or raises TransientError (try again, ask for the offset first), KeyRefusedError or
+RefusedError (trying again would not help). Nobody above this module sees httpx.
+"""
+
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from ingest.protocol import (
+    KNOWN_PATH,
+    OFFSET_CONTENT_TYPE,
+    PROBLEM_HEADER,
+    SLIDE_HEADER,
+    SLIDES_PATH,
+    TUS_VERSION,
+    UPLOADS_PATH,
+    Problem,
+    ProtocolError,
+    SlideStatus,
+    UploadRequest,
+    checksum_header,
+    is_id,
+    parse_count,
+    parse_status,
+)
+
+SLICE_BYTES = 256 * 1024
+# A server that rebuilds its running digest after a restart reads the whole part file before it answers.
+TIMEOUT = httpx.Timeout(connect=10, read=120, write=60, pool=10)
+
+_TRANSIENT_STATUS = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
+_OUT_OF_STEP = frozenset({Problem.WRONG_OFFSET, Problem.PIECE_DAMAGED, Problem.BODY_STALLED})
+
+
+class TransientError(Exception):
+    """The server is away, busy, full, or out of step with us: ask for the offset and go on from there."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code, self.detail = code, detail
+        super().__init__(detail or code)
+
+
+class RefusedError(Exception):
+    """The server will not take it, now or later."""
+
+    def __init__(self, code: str | None, detail: str) -> None:
+        self.code, self.detail = code, detail
+        super().__init__(detail)
+
+
+class KeyRefusedError(RefusedError):
+    """The key is unknown or withdrawn."""
+
+
+class NotOurServerError(RefusedError):
+    """Something answers at this address, but it is no slide server."""
+
+
+class UntrustedError(RefusedError):
+    """The server's certificate does not prove who it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the server holds of an upload: bytes durably kept, and the slide once all of them are proved."""
+
+    offset: int
+    slide: str | None
+
+
+class Client:
+    """A server's upload routes. Use as a context manager, or call `close`."""
+
+    def __init__(self, server: str, key: str, ca_file: Path | None = None) -> None:
+        context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+        self._http = httpx.Client(
+            base_url=server.rstrip("/"),
+            headers={"Authorization": f"Bearer {key}", "Tus-Resumable": TUS_VERSION, "User-Agent": "iain-agent"},
+            timeout=TIMEOUT,
+            verify=context,
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def known(self, sha256: str) -> SlideStatus | None:
+        """The slide that this scanner's site already has with these bytes, if any."""
+        return self._status(KNOWN_PATH + sha256)
+
+    def slide(self, slide_id: str) -> SlideStatus | None:
+        return self._status(SLIDES_PATH + slide_id)
+
+    def create(self, request: UploadRequest) -> str:
+        """The id of the upload for this file; the same one while an upload of the same bytes is open."""
+        response = self._request(
+            "POST",
+            UPLOADS_PATH,
+            headers={"Upload-Length": str(request.length), "Upload-Metadata": request.metadata()},
+        )
+        # Only the id is taken from Location: the key must never travel to another address than the configured one.
+        upload_id: str = response.headers.get("Location", "").rpartition("/")[2]
+        if response.status_code != 201 or not is_id(upload_id):
+            raise NotOurServerError(None, f"unexpected answer {response.status_code} to an announcement")
+        return upload_id
+
+    def held(self, upload_id: str) -> Held:
+        return self._held(self._request("HEAD", f"{UPLOADS_PATH}/{upload_id}"))
+
+    def send(self, upload_id: str, offset: int, piece: bytes, digest: bytes, progress: Callable[[int], None]) -> Held:
+        """Appends a piece; `progress` hears the size of every slice handed to the network."""
+        response = self._request(
+            "PATCH",
+            f"{UPLOADS_PATH}/{upload_id}",
+            headers={
+                "Content-Type": OFFSET_CONTENT_TYPE,
+                "Content-Length": str(len(piece)),
+                "Upload-Offset": str(offset),
+                "Upload-Checksum": checksum_header(digest),
+            },
+            content=_slices(piece, progress),
+        )
+        return self._held(response)
+
+    def _held(self, response: httpx.Response) -> Held:
+        try:
+            offset = parse_count(response.headers.get("Upload-Offset"), "Upload-Offset")
+        except ProtocolError as error:
+            raise NotOurServerError(None, str(error)) from error
+        return Held(offset, response.headers.get(SLIDE_HEADER))
+
+    def _status(self, path: str) -> SlideStatus | None:
+        try:
+            response = self._request("GET", path)
+            return parse_status(response.json())
+        except RefusedError as error:
+            if error.code == Problem.UNKNOWN_SLIDE:
+                return None
+            raise
+        except ValueError as error:
+            raise NotOurServerError(None, str(error)) from error
+
+    def _request(
+        self, method: str, path: str, headers: dict[str, str] | None = None, content: Iterator[bytes] | None = None
+    ) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, headers=headers, content=content)
+        except httpx.TransportError as error:
+            if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
+                raise UntrustedError(None, str(error)) from error
+            raise TransientError("unreachable", str(error)) from error
+        if response.is_success:
+            return response
+        raise _failure(response)
+
+
+def _slices(piece: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:
+    view = memoryview(piece)
+    for start in range(0, len(piece), SLICE_BYTES):
+        part = bytes(view[start : start + SLICE_BYTES])
+        yield part
+        progress(len(part))
+
+
+def _failure(response: httpx.Response) -> Exception:
+    """What an answer that is no success means for the agent."""
+    code, detail = response.headers.get(PROBLEM_HEADER), _detail(response)
+    if response.status_code == 401:
+        return KeyRefusedError(Problem.KEY_REFUSED, detail)
+    if code in _OUT_OF_STEP or response.status_code in _TRANSIENT_STATUS:
+        return TransientError(code or "busy", detail)
+    if code is None:
+        return NotOurServerError(None, f"HTTP {response.status_code}")
+    return RefusedError(code, detail)
+
+
+def _detail(response: httpx.Response) -> str:
+    """The sentence of a problem+json body (RFC 9457), else the reason phrase."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.reason_phrase
+    detail = body.get("detail") if isinstance(body, dict) else None
+    return detail if isinstance(detail, str) else response.reason_phrase

@@ -1,0 +1,210 @@
+"""One upload while its lock is ours: bytes are appended, proved, and become a slide.
+
+A file whose SHA-256 is the announced one is moved into the blob store; then slide, job and audit event are written in
+one transaction. A crash between the two is healed by the next request for the upload: the part file is gone and the
+blob is there. Everything here may block.
+"""
+
+import errno
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+
+from ingest.errors import (
+    DiskFullError,
+    FileDamagedError,
+    PieceDamagedError,
+    StoreFailedError,
+    TooLargeError,
+    UnknownUploadError,
+    WrongOffsetError,
+)
+from ingest.jobs import JobQueue
+from ingest.parts import Part
+from sharing import audit, slides
+from sharing.db.engine import Database
+from sharing.db.tables import UploadRow
+from sharing.errors import ConflictError
+from sharing.slides import StoredFile
+from sharing.subjects import Agent
+from sharing.vocabulary import Act, Entity, Outcome, SlideId
+from tiler.storage.base import BlobStore
+
+REGISTER = "register"  # the kind of job that a received slide makes necessary
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How much of an upload is durable, and the slide once all of it is proved."""
+
+    offset: int
+    length: int
+    slide: SlideId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where arrived bytes go."""
+
+    database: Database
+    store: BlobStore
+    queue: JobQueue
+
+
+class Arrival:
+    """An upload and its part file, None once it is complete. `close` is always due."""
+
+    def __init__(self, home: Home, agent: Agent, upload: UploadRow, part: Part | None) -> None:
+        self._home, self._agent, self._upload, self._part = home, agent, upload, part
+        self._kept = part.length if part else upload.length
+        self._checksum: bytes | None = None
+        self._piece = hashlib.sha256()
+
+    def __enter__(self) -> "Arrival":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def held(self) -> Held:
+        """What is durable. Finishes what a crash left unfinished, and raises FileDamagedError when that was damaged."""
+        upload = self._upload
+        if self._part is None:
+            return Held(upload.length, upload.length, upload.slide_id)
+        if self._part.length == 0 and upload.sha256 and self._home.store.holds(upload.site_id, upload.sha256):
+            # The site has these bytes: adopted before a crash, or sent by another scanner meanwhile.
+            return self._become_slide()
+        return self._accept()
+
+    def expect(self, offset: int, length: int | None, checksum: bytes | None) -> None:
+        """Announces a piece, before its first byte: where it begins, how long it is and its SHA-256 (None: not said).
+
+        Raises WrongOffsetError, TooLargeError.
+        """
+        held = self.held()
+        if offset != held.offset:
+            raise WrongOffsetError(offset, held.offset)
+        if length is not None and offset + length > held.length:
+            raise TooLargeError(held.length)
+        self._checksum = checksum
+
+    def write(self, data: bytes) -> None:
+        """Appends to the piece. Raises TooLargeError, DiskFullError, StoreFailedError; each drops the whole piece."""
+        if self._part is None or self._part.length + len(data) > self._upload.length:
+            self._drop()
+            raise TooLargeError(self._upload.length)
+        with self._disk():
+            self._part.append(data)
+        self._piece.update(data)
+
+    def finish(self) -> Held:
+        """The piece is whole. Raises PieceDamagedError, FileDamagedError, DiskFullError, StoreFailedError."""
+        if self._checksum is not None and self._piece.digest() != self._checksum:
+            self._drop()
+            raise PieceDamagedError
+        return self._accept() if self._part else self.held()
+
+    def end(self) -> None:
+        """Forgets the upload and its bytes; a slide that it became stays."""
+        if self._part is None:
+            return
+        self._part.discard()
+        with self._home.database.writing() as session:
+            session.execute(delete(UploadRow).where(UploadRow.id == self._upload.id))
+        self._release()
+
+    def close(self) -> None:
+        """Gives the upload back. A piece that was cut short is kept as far as it came."""
+        if self._part is None:
+            return
+        try:
+            if self._part.length > self._kept:
+                with self._disk():
+                    self._part.sync()
+        finally:
+            self._release()
+
+    def _accept(self) -> Held:
+        part, upload = self._part, self._upload
+        assert part is not None  # noqa: S101 - both callers have looked
+        with self._disk():
+            part.sync()
+            self._kept = part.length
+            sha256 = part.sha256()
+        if part.length < upload.length:
+            return Held(part.length, upload.length, None)
+        if sha256 != upload.sha256:
+            self.end()
+            self._record_damage(sha256)
+            raise FileDamagedError
+        with self._disk():
+            self._home.store.adopt(part.path, upload.site_id, sha256)
+        return self._become_slide()
+
+    def _become_slide(self) -> Held:
+        try:
+            slide_id = self._complete()
+        except (ConflictError, IntegrityError):  # another scanner of the site completed the same bytes meanwhile
+            slide_id = self._complete()
+        if self._part:
+            self._part.discard()
+        self._release()
+        self._upload.slide_id = slide_id
+        return self.held()
+
+    def _complete(self) -> SlideId:
+        """Slide, job, audit event and the end of the upload, in one transaction; once, however often it is called."""
+        with self._home.database.writing() as session:
+            row = session.get(UploadRow, self._upload.id, with_for_update=True)
+            if row is None or row.sha256 is None:
+                raise UnknownUploadError
+            if known := slides.by_digest(session, row.site_id, row.sha256):
+                slide_id = known.id
+            else:
+                slide_id = slides.create_slide(
+                    session,
+                    self._agent,
+                    files=[StoredFile(row.file_name, row.sha256, row.length)],
+                    accession=row.accession,
+                    stain=row.stain,
+                    block=row.block,
+                )
+                self._home.queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
+            row.slide_id, row.completed_us = slide_id, session.now_us
+            return slide_id
+
+    def _release(self) -> None:
+        part, self._part = self._part, None
+        if part:
+            part.close()
+
+    def _record_damage(self, sha256: str) -> None:
+        with self._home.database.writing() as session:
+            audit.record(
+                session,
+                site_id=self._agent.site_id,
+                act=Act.SLIDE_RECEIVED,
+                outcome=Outcome.FAILED,
+                subject=self._agent,
+                entities=[Entity("upload", self._upload.id)],
+                detail={"announced_sha256": self._upload.sha256 or "", "received_sha256": sha256},
+            )
+
+    def _drop(self) -> None:
+        """Back to what was acknowledged before this piece."""
+        if self._part is not None:
+            self._part.truncate(self._kept)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Drops the piece when the disk refuses it, and says so in words."""
+        try:
+            yield
+        except OSError as error:
+            self._drop()
+            raise (DiskFullError if error.errno in _FULL else StoreFailedError)() from error

@@ -1,0 +1,130 @@
+"""Everything that ingest refuses, with the sentence for a person and the code for a program.
+
+IngestError
+├── KeyRefusedError           the scanner's key is missing, wrong or withdrawn
+├── UnknownUploadError        no such upload for this scanner (also: somebody else's)
+├── UnknownSlideError         no such slide at this scanner's site
+├── WrongOffsetError          the piece does not begin where the file ends
+├── UploadBusyError           another request is writing this upload
+├── PieceDamagedError         a piece's SHA-256 differs; the piece was dropped
+├── FileDamagedError          the whole file's SHA-256 differs; the file was dropped
+├── TooLargeError             longer than allowed, or longer than declared
+├── TooManyUploadsError       this scanner has too many unfinished uploads
+├── DiskFullError             no space; what was acknowledged is kept
+├── StoreFailedError          the disk answered with an error; what was acknowledged is kept
+└── JobError
+    ├── LeaseLostError        the job was taken over by another worker
+    └── NotNowError           the machine, not the slide, prevents the work; try later without counting
+"""
+
+from typing import ClassVar
+
+from ingest.protocol import Problem
+
+
+class IngestError(Exception):
+    """Something ingest refuses; the message says what happened and what to do."""
+
+    code: ClassVar[Problem] = Problem.BAD_REQUEST
+
+
+class KeyRefusedError(IngestError):
+    code = Problem.KEY_REFUSED
+
+    def __init__(self) -> None:
+        super().__init__("This scanner's key is not accepted. Ask the person who manages the platform for a new key.")
+
+
+class UnknownUploadError(IngestError):
+    code = Problem.UNKNOWN_UPLOAD
+
+    def __init__(self) -> None:
+        super().__init__("There is no such upload for this scanner. Announce the file again.")
+
+
+class UnknownSlideError(IngestError):
+    code = Problem.UNKNOWN_SLIDE
+
+    def __init__(self) -> None:
+        super().__init__("This site has no such slide.")
+
+
+class WrongOffsetError(IngestError):
+    code = Problem.WRONG_OFFSET
+
+    def __init__(self, sent: int, held: int) -> None:
+        self.held = held
+        super().__init__(
+            f"The piece begins at byte {sent:,} but {held:,} bytes are held. Ask for the offset and go on from there."
+        )
+
+
+class UploadBusyError(IngestError):
+    code = Problem.UPLOAD_BUSY
+
+    def __init__(self) -> None:
+        super().__init__("Another request is writing this upload. Wait a moment, then ask for the offset again.")
+
+
+class PieceDamagedError(IngestError):
+    code = Problem.PIECE_DAMAGED
+
+    def __init__(self) -> None:
+        super().__init__("The piece was damaged on the way (its SHA-256 differs) and was dropped. Send it again.")
+
+
+class FileDamagedError(IngestError):
+    code = Problem.FILE_DAMAGED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file changed while it was read, or was damaged on the way: its SHA-256 is not the announced one. "
+            "What had arrived was dropped; the file has to be sent again from the start."
+        )
+
+
+class TooLargeError(IngestError):
+    code = Problem.TOO_LARGE
+
+    def __init__(self, allowed_bytes: int) -> None:
+        super().__init__(f"That is more than the {allowed_bytes:,} bytes that are allowed here.")
+
+
+class TooManyUploadsError(IngestError):
+    code = Problem.TOO_MANY_UPLOADS
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(f"This scanner has {allowed} unfinished uploads. Finish or end one of them first.")
+
+
+class DiskFullError(IngestError):
+    code = Problem.DISK_FULL
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's disk is full. What was acknowledged is kept; the upload goes on as soon as there is space. "
+            "Tell the person who manages the server."
+        )
+
+
+class StoreFailedError(IngestError):
+    code = Problem.STORE_FAILED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server could not write to its disk. What was acknowledged is kept; try again in a moment. "
+            "If it lasts, tell the person who manages the server."
+        )
+
+
+class JobError(IngestError):
+    """Something about a job rather than an upload."""
+
+
+class LeaseLostError(JobError):
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job {job_id} was taken over by another worker; this worker's result is dropped.")
+
+
+class NotNowError(JobError):
+    """Raised by a handler when the machine prevents the work: the job waits and the attempt does not count."""

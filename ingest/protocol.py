@@ -1,0 +1,215 @@
+"""What the agent beside a scanner and the server say to each other: tus 1.0 and the few words we add to it.
+
+Only the standard library is known here, so that the agent starts on a workstation that has no server packages.
+tus 1.0.0 core with the extensions creation, checksum and termination; every request carries
+`Authorization: Bearer <scanner key>`. Start reading at `UploadRequest`.
+"""
+
+import base64
+import binascii
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+TUS_VERSION = "1.0.0"
+TUS_EXTENSIONS = "creation,checksum,termination"
+CHECKSUM_ALGORITHM = "sha256"
+OFFSET_CONTENT_TYPE = "application/offset+octet-stream"
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+CHECKSUM_MISMATCH = 460  # status code of the tus checksum extension
+
+UPLOADS_PATH = "/api/uploads"
+KNOWN_PATH = "/api/uploads/known/"
+SLIDES_PATH = "/api/uploads/slides/"
+SLIDE_HEADER = "IAIN-Slide"
+PROBLEM_HEADER = "IAIN-Problem"  # repeats the code of the body, which an answer to HEAD does not have
+SIZE_HEADER = "Upload-Length"
+
+METADATA_MAX_CHARS = 4096
+FILE_NAME_MAX_CHARS = 255
+LABEL_MAX_CHARS = 64
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[a-z2-7]{26}")
+_DECIMAL = re.compile(r"[0-9]{1,18}")
+
+
+class Problem(StrEnum):
+    """Why the server said no; the stable `code` of its problem+json, from which the agent makes its own sentence."""
+
+    KEY_REFUSED = "key-refused"
+    BAD_REQUEST = "bad-request"
+    TUS_VERSION = "tus-version"
+    UNKNOWN_UPLOAD = "unknown-upload"
+    UNKNOWN_SLIDE = "unknown-slide"
+    WRONG_OFFSET = "wrong-offset"
+    UPLOAD_BUSY = "upload-busy"
+    PIECE_DAMAGED = "piece-damaged"
+    FILE_DAMAGED = "file-damaged"
+    TOO_LARGE = "too-large"
+    TOO_MANY_UPLOADS = "too-many-uploads"
+    WRONG_CONTENT_TYPE = "wrong-content-type"
+    DISK_FULL = "disk-full"
+    STORE_FAILED = "store-failed"
+    BODY_STALLED = "body-stalled"
+
+
+class ProtocolError(ValueError):
+    """A header or a body that does not say what this protocol allows; the message names it and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """A file announced before its first byte: how long it is, its SHA-256, and what the technician knows of the glass.
+
+    `accession` is DICOM Accession Number (0008,0050); `file_name` never has a folder in it.
+    """
+
+    file_name: str
+    length: int
+    sha256: str
+    accession: str | None = None
+    stain: str | None = None
+    block: str | None = None
+
+    def metadata(self) -> str:
+        """The value of the Upload-Metadata header (tus creation extension)."""
+        known = {
+            "filename": self.file_name,
+            "sha256": self.sha256,
+            "accession": self.accession,
+            "stain": self.stain,
+            "block": self.block,
+        }
+        return ",".join(
+            f"{key} {base64.b64encode(value.encode()).decode('ascii')}" for key, value in known.items() if value
+        )
+
+
+def parse_request(headers: Mapping[str, str]) -> UploadRequest:
+    """The upload announced by the headers of a creation request.
+
+    Raises ProtocolError when the length or a field is missing, malformed or longer than a label can be.
+    """
+    length = parse_count(headers.get(SIZE_HEADER), SIZE_HEADER)
+    if length == 0:
+        raise ProtocolError("The file is empty. Scan the glass again, or choose another file.")
+    fields = parse_metadata(headers.get("Upload-Metadata", ""))
+    sha256 = fields.get("sha256", "")
+    if not _SHA256.fullmatch(sha256):
+        raise ProtocolError("Upload-Metadata needs sha256: 64 hexadecimal digits in lower case.")
+    file_name = re.split(r"[/\\]", fields.get("filename", ""))[-1].strip()
+    return UploadRequest(
+        file_name=_bounded("filename", file_name or "slide", FILE_NAME_MAX_CHARS),
+        length=length,
+        sha256=sha256,
+        accession=_label(fields, "accession"),
+        stain=_label(fields, "stain"),
+        block=_label(fields, "block"),
+    )
+
+
+def parse_metadata(value: str) -> dict[str, str]:
+    """The pairs of an Upload-Metadata header; a key without a value stands for an empty text."""
+    if len(value) > METADATA_MAX_CHARS:
+        raise ProtocolError(f"Upload-Metadata is longer than {METADATA_MAX_CHARS} characters. Shorten the file name.")
+    fields: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in value.split(","))):
+        key, _, encoded = pair.partition(" ")
+        if key in fields:
+            raise ProtocolError(f"Upload-Metadata names {key!r} twice. Send each key once.")
+        try:
+            fields[key] = base64.b64decode(encoded.strip(), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise ProtocolError(f"Upload-Metadata {key!r} is not UTF-8 text in base64.") from error
+    return fields
+
+
+def parse_count(value: str | None, header: str) -> int:
+    """A count of bytes from a header: decimal digits alone, at most 18 of them."""
+    if value is None or not _DECIMAL.fullmatch(value):
+        raise ProtocolError(f"{header} must be a whole number of bytes.")
+    return int(value)
+
+
+def checksum_header(digest: bytes) -> str:
+    """The value of Upload-Checksum for a piece whose SHA-256 is `digest` (tus checksum extension)."""
+    return f"{CHECKSUM_ALGORITHM} {base64.b64encode(digest).decode('ascii')}"
+
+
+def parse_checksum(value: str | None) -> bytes | None:
+    """The SHA-256 that a piece is declared to have, None when nothing is declared."""
+    if value is None:
+        return None
+    algorithm, _, encoded = value.partition(" ")
+    if algorithm != CHECKSUM_ALGORITHM:
+        raise ProtocolError(f"Upload-Checksum {algorithm!r} is not known here. Use {CHECKSUM_ALGORITHM}.")
+    try:
+        digest = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise ProtocolError("Upload-Checksum is not base64.") from error
+    if len(digest) != 32:
+        raise ProtocolError("Upload-Checksum is not a SHA-256: 32 bytes are expected.")
+    return digest
+
+
+def is_sha256(text: str) -> bool:
+    return _SHA256.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Whether this has the form of our ids, and so is safe as a file name."""
+    return _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SlideStatus:
+    """How far a slide is: state received, indexing, ready or refused; matched when a case was found for it."""
+
+    slide: str
+    state: str
+    matched: bool = False
+    refusal_code: str | None = None
+    refusal_reason: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.state in ("ready", "refused")
+
+    def to_json(self) -> dict[str, str | bool | None]:
+        return {
+            "slide": self.slide,
+            "state": self.state,
+            "matched": self.matched,
+            "refusal_code": self.refusal_code,
+            "refusal_reason": self.refusal_reason,
+        }
+
+
+def parse_status(body: object) -> SlideStatus:
+    """The status in a JSON answer of the server; raises ProtocolError when the answer is something else."""
+    if not isinstance(body, dict) or not isinstance(body.get("slide"), str) or not isinstance(body.get("state"), str):
+        raise ProtocolError("The answer does not describe a slide. Is this address really a slide server?")
+    code, reason = body.get("refusal_code"), body.get("refusal_reason")
+    return SlideStatus(
+        slide=body["slide"],
+        state=body["state"],
+        matched=body.get("matched") is True,
+        refusal_code=code if isinstance(code, str) else None,
+        refusal_reason=reason if isinstance(reason, str) else None,
+    )
+
+
+def _label(fields: Mapping[str, str], key: str) -> str | None:
+    text = fields.get(key, "").strip()
+    return _bounded(key, text, LABEL_MAX_CHARS) if text else None
+
+
+def _bounded(key: str, text: str, longest: int) -> str:
+    if len(text) > longest:
+        raise ProtocolError(f"Upload-Metadata {key!r} is longer than {longest} characters.")
+    if any(unicodedata.category(character).startswith("C") for character in text):
+        raise ProtocolError(f"Upload-Metadata {key!r} has characters that cannot be printed.")
+    return unicodedata.normalize("NFC", text)

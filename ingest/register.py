@@ -1,0 +1,136 @@
+"""From stored bytes to a slide that can be looked at, or to the reason why it cannot.
+
+The file is opened in the sandbox alone; what comes out is checked here before it is kept. An accession that no case has
+is no error: the slide is ready and unmatched, and a person attaches it. Working twice on one slide changes nothing.
+"""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from ingest.errors import NotNowError
+from ingest.jobs import Job, JobQueue
+from ingest.worker import Effect
+from sharing import slides
+from sharing.db.engine import Database, Session
+from sharing.slides import ImageFacts, Slide, StoredFile
+from sharing.subjects import System
+from sharing.vocabulary import SlideId, SlideState
+from tiler.errors import BadIndexError, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
+from tiler.index import TileIndex
+from tiler.sandbox import IndexedSlide, Sandbox
+from tiler.storage.base import BlobStore
+from tiler.verification import check
+
+FATAL_TRIES = 2  # a decoder that died or hung twice on the same bytes will do so again
+PICTURE_MAX_BYTES = 4 * 1024 * 1024
+_JPEG_START = b"\xff\xd8\xff"
+
+
+class Register:
+    """The handler of the jobs that a received slide makes necessary."""
+
+    def __init__(self, database: Database, queue: JobQueue, store: BlobStore, sandbox: Sandbox, var: Path) -> None:
+        self._database, self._queue, self._store, self._sandbox = database, queue, store, sandbox
+        self._folder = var / "slides"
+
+    def work(self, job: Job) -> Effect:
+        slide_id = SlideId(job.payload["slide"])
+        with self._database.writing() as session:
+            self._queue.hold(session, job)
+            slide = slides.get_slide(session, System(), slide_id)
+            if slide.state in (SlideState.READY, SlideState.REFUSED):
+                return _nothing
+            slides.start_indexing(session, slide_id)
+            files = slides.files_of(session, slide_id)
+        path = self._store.path(slide.site_id, files[0].sha256)
+        try:
+            indexed = self._sandbox.index_slide(path)
+            index = self._checked(indexed, slide, files)
+        except SandboxUnavailableError as error:
+            raise NotNowError(error.sentence) from error
+        except (WorkerDiedError, WorkerTimeoutError) as error:
+            if job.attempt < FATAL_TRIES:
+                raise
+            return _refusal(slide_id, error.code, error.sentence)
+        except TilerError as error:
+            return _refusal(slide_id, error.code, error.sentence)
+        return self._opening(slide_id, indexed, index)
+
+    def give_up(self, job: Job, tries: int) -> Effect:
+        reason = f"The file could not be read in {tries} tries."
+        return _refusal(SlideId(job.payload["slide"]), "unreadable", reason)
+
+    def _checked(self, indexed: IndexedSlide, slide: Slide, files: tuple[StoredFile, ...]) -> TileIndex:
+        """The worker's index, if it points at this slide's bytes and nothing else. Raises BadIndexError."""
+        index = TileIndex(indexed.index_bytes)
+        with ExitStack() as opened:
+            blobs = [self._store.open(slide.site_id, file.sha256) for file in files]
+            for blob in blobs:
+                opened.callback(blob.close)
+            check(index, blobs)
+        for picture in (indexed.thumbnail, indexed.label, indexed.macro):
+            if picture is not None and not (picture.startswith(_JPEG_START) and len(picture) <= PICTURE_MAX_BYTES):
+                raise BadIndexError("A small picture of the slide is not a JPEG of bounded size.")
+        return index
+
+    def _opening(self, slide_id: SlideId, indexed: IndexedSlide, index: TileIndex) -> Effect:
+        contents = {
+            "index.bin": indexed.index_bytes,
+            "thumbnail.jpg": indexed.thumbnail,
+            "label.jpg": indexed.label,
+            "macro.jpg": indexed.macro,
+        }
+        found, size = index.metadata, index.levels[0].size
+        facts = ImageFacts(
+            format=found.format,
+            width=size.width,
+            height=size.height,
+            mpp_x=found.mpp_x,
+            mpp_y=found.mpp_y,
+            objective_power=found.objective_power,
+            has_label=indexed.label is not None,
+            has_macro=indexed.macro is not None,
+        )
+
+        def effect(session: Session) -> None:
+            # Under the fence, so that a worker that froze and woke up never touches the files of a slide in use.
+            try:
+                _write(self._folder / slide_id, contents)
+            except OSError as error:
+                raise NotNowError(f"The slide's index cannot be written: {error.strerror}.") from error
+            slides.mark_ready(session, slide_id, index_digest=index.digest, image=facts)
+
+        return effect
+
+
+def _nothing(_: Session) -> None:
+    pass
+
+
+def _refusal(slide_id: SlideId, code: str, reason: str) -> Effect:
+    def effect(session: Session) -> None:
+        slides.mark_refused(session, slide_id, code=code, reason=reason)
+
+    return effect
+
+
+def _write(folder: Path, contents: dict[str, bytes | None]) -> None:
+    """Every file whole or absent, and durable when this returns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        if data is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        unfinished = folder / f".{name}"
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(folder / name)
+    for directory in (folder, folder.parent):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

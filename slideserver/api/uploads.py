@@ -1,0 +1,230 @@
+"""tus 1.0 over HTTP for the programs beside scanners: creation, checksum, termination (https://tus.io, 1.0.0).
+
+Plain Starlette routes: the key, the headers and the offset are judged before the first byte of a body is asked for, and
+a body goes to the disk in pieces of bounded size, from threads of its own. What an upload is, `ingest.receive` knows.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ingest.arrival import Arrival, Held
+from ingest.errors import IngestError, UnknownSlideError, UnknownUploadError
+from ingest.protocol import (
+    CHECKSUM_ALGORITHM,
+    CHECKSUM_MISMATCH,
+    KNOWN_PATH,
+    OFFSET_CONTENT_TYPE,
+    PROBLEM_CONTENT_TYPE,
+    PROBLEM_HEADER,
+    SIZE_HEADER,
+    SLIDE_HEADER,
+    SLIDES_PATH,
+    TUS_EXTENSIONS,
+    TUS_VERSION,
+    UPLOADS_PATH,
+    Problem,
+    ProtocolError,
+    is_id,
+    is_sha256,
+    parse_checksum,
+    parse_count,
+    parse_request,
+)
+from ingest.receive import Uploads
+from sharing.subjects import Agent
+from sharing.vocabulary import SlideId, UploadId
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+Act = Callable[[Request, Agent], Awaitable[Response]]
+
+WRITE_BYTES = 1024 * 1024
+THREADS = 8
+STALL_S = 30.0
+
+STATUS: dict[Problem, int] = {
+    Problem.BAD_REQUEST: 400,
+    Problem.KEY_REFUSED: 401,
+    Problem.UNKNOWN_UPLOAD: 404,
+    Problem.UNKNOWN_SLIDE: 404,
+    Problem.BODY_STALLED: 408,
+    Problem.WRONG_OFFSET: 409,
+    Problem.TUS_VERSION: 412,
+    Problem.TOO_LARGE: 413,
+    Problem.TOO_MANY_UPLOADS: 413,
+    Problem.WRONG_CONTENT_TYPE: 415,
+    Problem.UPLOAD_BUSY: 423,
+    Problem.PIECE_DAMAGED: CHECKSUM_MISMATCH,
+    Problem.FILE_DAMAGED: CHECKSUM_MISMATCH,
+    Problem.STORE_FAILED: 503,
+    Problem.DISK_FULL: 507,
+}
+
+
+def routes(uploads: Uploads, *, stall_s: float = STALL_S) -> list[Route]:
+    """The routes under /api/uploads. A body that sends nothing for `stall_s` seconds counts as cut."""
+    door = _Door(uploads, stall_s)
+    upload = UPLOADS_PATH + "/{upload}"
+    return [
+        Route(UPLOADS_PATH, _options, methods=["OPTIONS"]),
+        Route(UPLOADS_PATH, door.guarded(door.create), methods=["POST"]),
+        Route(KNOWN_PATH + "{sha256}", door.guarded(door.known, tus=False), methods=["GET"]),
+        Route(SLIDES_PATH + "{slide}", door.guarded(door.slide, tus=False), methods=["GET"]),
+        Route(upload, door.guarded(door.status), methods=["HEAD"]),
+        Route(upload, door.guarded(door.append), methods=["PATCH"]),
+        Route(upload, door.guarded(door.end), methods=["DELETE"]),
+    ]
+
+
+async def _options(_: Request) -> Response:
+    headers = {
+        "Tus-Resumable": TUS_VERSION,
+        "Tus-Version": TUS_VERSION,
+        "Tus-Extension": TUS_EXTENSIONS,
+        "Tus-Checksum-Algorithm": CHECKSUM_ALGORITHM,
+    }
+    return Response(status_code=204, headers=headers)
+
+
+class _Door:
+    def __init__(self, uploads: Uploads, stall_s: float) -> None:
+        self._uploads, self._stall_s = uploads, stall_s
+        # Threads of their own: a slow disk under an upload must not make anybody wait for a page.
+        self._limiter = anyio.CapacityLimiter(THREADS)
+
+    def guarded(self, act: Act, *, tus: bool = True) -> Callable[[Request], Awaitable[Response]]:
+        """`act` for whoever shows a scanner's key; every refusal as problem+json."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+                agent = await self._blocking(self._uploads.authenticate, key if scheme.lower() == "bearer" else "")
+                if tus and request.headers.get("Tus-Resumable") != TUS_VERSION:
+                    return _problem(Problem.TUS_VERSION, f"Tus-Resumable must be {TUS_VERSION}.")
+                return await act(request, agent)
+            except ProtocolError as error:
+                return _problem(Problem.BAD_REQUEST, str(error))
+            except IngestError as error:
+                return _problem(error.code, str(error))
+
+        return endpoint
+
+    async def create(self, request: Request, agent: Agent) -> Response:
+        announced = parse_request(request.headers)
+        upload_id = await self._blocking(self._uploads.create, agent, announced)
+        # A path alone: whoever forges a Host header does not choose where the key is sent next.
+        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload_id}"})
+
+    async def status(self, request: Request, agent: Agent) -> Response:
+        def ask() -> Held:
+            with self._uploads.open(agent, _upload_id(request)) as arrival:
+                return arrival.held()
+
+        return _held(200, await self._blocking(ask))
+
+    async def end(self, request: Request, agent: Agent) -> Response:
+        def end() -> None:
+            with self._uploads.open(agent, _upload_id(request)) as arrival:
+                arrival.end()
+
+        await self._blocking(end)
+        return _tus(204, {})
+
+    async def append(self, request: Request, agent: Agent) -> Response:
+        if request.headers.get("Content-Type") != OFFSET_CONTENT_TYPE:
+            return _problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {OFFSET_CONTENT_TYPE}.")
+        offset = parse_count(request.headers.get("Upload-Offset"), "Upload-Offset")
+        checksum = parse_checksum(request.headers.get("Upload-Checksum"))
+        declared = request.headers.get("Content-Length")
+        length = parse_count(declared, "Content-Length") if declared is not None else None
+        arrival = await self._blocking(self._uploads.open, agent, _upload_id(request))
+        try:
+            await self._blocking(arrival.expect, offset, length, checksum)
+            if not await self._take(request, arrival):
+                return _problem(Problem.BODY_STALLED, "The body was cut. What arrived is kept: ask for the offset.")
+            return _held(204, await self._blocking(arrival.finish))
+        finally:
+            with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
+                await self._blocking(_close, arrival)
+
+    async def known(self, request: Request, agent: Agent) -> Response:
+        sha256 = request.path_params["sha256"]
+        if not is_sha256(sha256):
+            raise UnknownSlideError
+        return JSONResponse((await self._blocking(self._uploads.known, agent, sha256)).to_json(), headers=_UNCACHED)
+
+    async def slide(self, request: Request, agent: Agent) -> Response:
+        slide_id = SlideId(request.path_params["slide"])
+        return JSONResponse((await self._blocking(self._uploads.slide, agent, slide_id)).to_json(), headers=_UNCACHED)
+
+    async def _take(self, request: Request, arrival: Arrival) -> bool:
+        """Writes the body; False when it was cut or stalled, with all that came before in the file."""
+        buffer = bytearray()
+        whole = False
+        while not whole:
+            message = None
+            with anyio.move_on_after(self._stall_s):
+                message = await request.receive()
+            cut = message is None or message["type"] == "http.disconnect"
+            if message is not None and not cut:
+                buffer += message.get("body", b"")
+                whole = not message.get("more_body", False)
+            if buffer and (whole or cut or len(buffer) >= WRITE_BYTES):
+                await self._blocking(arrival.write, bytes(buffer))
+                buffer.clear()
+            if cut:
+                return False
+        return True
+
+    async def _blocking(self, work: Callable[..., Answer], *args: object) -> Answer:
+        return await run_sync(work, *args, limiter=self._limiter)
+
+
+_UNCACHED = {"Cache-Control": "no-store"}
+
+
+def _upload_id(request: Request) -> UploadId:
+    upload_id: str = request.path_params["upload"]
+    if not is_id(upload_id):  # it becomes a file name
+        raise UnknownUploadError
+    return UploadId(upload_id)
+
+
+def _close(arrival: Arrival) -> None:
+    try:
+        arrival.close()
+    except IngestError as error:  # the sender is gone; the next request for the offset meets the same disk
+        log.warning("What arrived before a cut could not be kept: %s", error)
+
+
+def _held(status: int, held: Held) -> Response:
+    headers = {"Upload-Offset": str(held.offset), SIZE_HEADER: str(held.length)}
+    if held.slide:
+        headers[SLIDE_HEADER] = held.slide
+    return _tus(status, headers)
+
+
+def _tus(status: int, headers: dict[str, str]) -> Response:
+    return Response(status_code=status, headers={"Tus-Resumable": TUS_VERSION, **_UNCACHED, **headers})
+
+
+def _problem(code: Problem, detail: str) -> Response:
+    """An RFC 9457 body, and its code once more as a header for answers to HEAD."""
+    status = STATUS[code]
+    headers = {"Tus-Resumable": TUS_VERSION, PROBLEM_HEADER: code, **_UNCACHED}
+    if code == Problem.KEY_REFUSED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if code == Problem.TUS_VERSION:
+        headers["Tus-Version"] = TUS_VERSION
+    body = {"type": f"urn:iain:problem:{code}", "title": code.replace("-", " ").capitalize(), "status": status}
+    return JSONResponse(
+        {**body, "code": code, "detail": detail}, status, headers=headers, media_type=PROBLEM_CONTENT_TYPE
+    )
