@@ -1,8 +1,13 @@
-"""The built front end: which hashed file a source entry became (Vite's manifest), and serving those files."""
+"""The built front end: which hashed file a source entry became (Vite's manifest), and those files themselves."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from starlette import staticfiles
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
 
 STATIC = Path(__file__).parent / "static"
 
@@ -43,3 +48,17 @@ class Assets:
 
 def _names(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
+
+
+class StaticFiles(staticfiles.StaticFiles):
+    """The files of the build. Their names carry a hash of what is in them, so a browser need never ask twice."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, check_dir=False)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if path.startswith("."):  # the manifest is ours
+            raise HTTPException(404)
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

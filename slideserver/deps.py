@@ -4,19 +4,28 @@ The order of things in a request is pinned here: the session is committed *befor
 (`scope="function"`), so that nobody ever holds a confirmation of something that was not stored.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Annotated, Protocol
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
-from sqlalchemy.orm import Session
+from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.responses import HTMLResponse
 
+from sharing import sessions
+from sharing.clock import MINUTE_US
+from sharing.db.engine import Session
 from sharing.subjects import Member
 from sharing.vocabulary import Action
-from slideserver import i18n
 from slideserver.errors import SignInRequired
 from slideserver.i18n import Language
+from slideserver.middleware import SAFE_METHODS
+from slideserver.rendering import language_of, reader_of
 from slideserver.state import State
+
+# Addresses that anybody may ask for. Every other route declares with `requires` what it is for; a test holds it.
+PUBLIC = frozenset(
+    {"/", "/login", "/logout", "/language", "/theme", "/healthz", "/readyz", "/api/openapi.json", "/static"}
+)
 
 
 def get_state(request: Request) -> State:
@@ -27,26 +36,35 @@ def get_state(request: Request) -> State:
 StateDep = Annotated[State, Depends(get_state)]
 
 
-def get_session(state: StateDep) -> Iterator[Session]:
-    """One transaction for the request: committed when the endpoint returns, rolled back when it raises."""
-    with state.database.writing() as session:
+async def get_session(request: Request, state: StateDep) -> AsyncIterator[Session]:
+    """One transaction for the request, committed when the endpoint returns, rolled back when it raises.
+
+    It reads for GET and HEAD, and writes for everything else.
+    """
+    if request.method in SAFE_METHODS:
+        async with contextmanager_in_threadpool(state.database.reading()) as session:
+            yield session
+    else:
+        async for session in get_recording_session(state):
+            yield session
+
+
+async def get_recording_session(state: StateDep) -> AsyncIterator[Session]:
+    """A writing transaction, whatever the method: for reading what leaves a trace in the audit log."""
+    async with state.writers, contextmanager_in_threadpool(state.database.writing()) as session:
         yield session
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
-
-
-def get_language(request: Request) -> Language:
-    return i18n.choose_language(request.cookies.get(i18n.COOKIE), request.headers.get("accept-language"))
-
-
-LanguageDep = Annotated[Language, Depends(get_language)]
+RecordingSessionDep = Annotated[Session, Depends(get_recording_session, scope="function")]
 
 
 def get_visitor(request: Request, state: StateDep) -> Member | None:
-    """Whoever holds the session cookie, or None. For pages that anybody may see."""
-    token = state.cookies.token(request.headers.get("cookie", ""))
-    return state.members.resolve(token) if token else None
+    """Whoever holds the session cookie, or None: for pages that anybody may see."""
+    token = state.cookie.find(request.scope["headers"])
+    member = _member(state, token) if token else None
+    request.state.visitor = member
+    return member
 
 
 VisitorDep = Annotated[Member | None, Depends(get_visitor)]
@@ -62,38 +80,61 @@ def get_member(visitor: VisitorDep) -> Member:
 MemberDep = Annotated[Member, Depends(get_member)]
 
 
-class Render(Protocol):
-    """`page("cases.html", status=200, cases=…)`: a template in the reader's language, with who reads it."""
+def get_language(request: Request) -> Language:
+    return language_of(request)
+
+
+LanguageDep = Annotated[Language, Depends(get_language)]
+
+
+class Page(Protocol):
+    """`page("cases.html", cases=…)`: a template in the reader's language, with who reads it."""
 
     def __call__(self, template: str, *, status: int = 200, **context: object) -> HTMLResponse: ...
 
 
-def get_page(request: Request, state: StateDep, language: LanguageDep, visitor: VisitorDep) -> Render:
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+def get_page(request: Request, state: StateDep, visitor: VisitorDep) -> Page:
+    reader = reader_of(request, visitor)
 
     def page(template: str, *, status: int = 200, **context: object) -> HTMLResponse:
-        return state.renderer.page(template, language, visitor, path=path, status=status, **context)
+        return state.renderer.page(reader, template, status=status, **context)
 
     return page
 
 
-PageDep = Annotated[Render, Depends(get_page)]
+PageDep = Annotated[Page, Depends(get_page)]
 
 
 class Requires:
-    """Declares what a route is for: `@router.get("/cases", dependencies=[requires(Action.LIST_CASES)])`.
+    """Asks for a signed-in member, and says in the route table what the route is for."""
 
-    It asks for a signed-in member; whether *this* case or slide may be seen is asked by the function of `sharing` that
-    fetches it. A test walks the route table and refuses a route that declares nothing and is not in PUBLIC.
-    """
-
-    def __init__(self, action: Action) -> None:
+    def __init__(self, action: Action | None) -> None:
         self.action = action
 
     def __call__(self, member: MemberDep) -> None:
         return None
 
 
-def requires(action: Action) -> Callable[..., None]:
-    depends: Callable[..., None] = Depends(Requires(action))
-    return depends
+def requires(action: Action) -> Any:
+    """Declares what a route is for: `@router.get("/cases", dependencies=[requires(Action.LIST_CASES)])`.
+
+    Whether *this* case or slide may be seen is decided by the function of `sharing` that fetches it.
+    """
+    return Depends(Requires(action))
+
+
+# For what every member may ask, such as who they are.
+signed_in = Depends(Requires(None))
+
+
+def _member(state: State, token: str) -> Member | None:
+    with state.database.reading() as session:
+        login = sessions.resolve(session, token)
+        if login is None:
+            return None
+        fresh = login.expires_us - session.now_us > sessions.IDLE_US - MINUTE_US
+    if not fresh:
+        # Being active keeps a session alive; that is written down once a minute at most.
+        with state.database.writing() as session:
+            sessions.resolve(session, token)
+    return login.member

@@ -1,12 +1,142 @@
 """The one place that turns what went wrong into HTTP: exception → status, problem+json for programs, a page for people.
 
 What is not allowed and what is not there look the same from outside (404); the audit log tells them apart.
+Sentences are English message ids; both forms speak the language of the request.
 """
 
+import logging
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import quote
 
-class SignInRequired(Exception):  # noqa: N818 - an answer to the visitor, not a failure
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from jinja2 import TemplateNotFound
+from markupsafe import escape
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from sharing import audit
+from sharing.db.engine import Database
+from sharing.errors import BusyError, ConflictError, InvalidError, NotFoundError, RefusedError, SharingError
+from slideserver.i18n import Catalogue, Language
+from slideserver.rendering import Renderer, language_of, reader_of
+
+log = logging.getLogger(__name__)
+
+
+class SignInRequired(Exception):
     """Sign in first. Pages redirect to /login, the API answers 401."""
 
 
-class ForbiddenError(Exception):
-    """Your role does not allow this. Ask your lab manager if you need it."""
+# Status → title and sentence.
+WORDS: Mapping[int, tuple[str, str]] = {
+    400: ("This request cannot be understood", "Go back and try again; if it happens again, tell your lab manager."),
+    401: ("Please sign in", "Your session has ended. Sign in again to go on where you were."),
+    403: ("This is not open to your role", "Ask your lab manager if you need it."),
+    404: ("Nothing here for you", "This does not exist, or it is not open to you. Check the address."),
+    405: ("This cannot be done here", "The address exists, but not for this kind of request."),
+    409: ("Somebody was faster", "What you wanted to change has changed meanwhile. Reload the page and look again."),
+    413: ("This is too much at once", "What was sent is larger than this page accepts."),
+    422: ("Something in the form is not right", "Check what was filled in and send it again."),
+    429: ("Too many tries", "Wait a little, then try again."),
+    500: ("Something broke on our side", "It is on record and will be looked at. Trying again may help."),
+    503: ("Not possible right now", "The server is catching its breath. Try again in a moment."),
+    507: ("The server is full", "There is no space left to store this. Tell the person who manages the server."),
+}
+
+CROSS_ORIGIN = (
+    "This request did not come from a page of this site, so nothing was changed. Open the page anew and try again."
+)
+
+# Exception → status. Anything not named here is a 500.
+STATUS: Mapping[type[Exception], int] = {
+    NotFoundError: 404,
+    RefusedError: 403,
+    ConflictError: 409,
+    InvalidError: 422,
+    BusyError: 503,
+}
+
+
+class Answers:
+    """Error answers in words: problem+json (RFC 9457) under /api, a page elsewhere."""
+
+    def __init__(self, renderer: Renderer, catalogues: Mapping[Language, Catalogue], database: Database) -> None:
+        self._renderer = renderer
+        self._catalogues = catalogues
+        self._database = database
+
+    def answer(
+        self,
+        connection: HTTPConnection,
+        status: int,
+        *,
+        sentence: str | None = None,
+        reference: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extra: object,
+    ) -> Response:
+        """`sentence` (English) replaces the usual one; `reference` finds it in the log; `extra`: for the API."""
+        translate = self._catalogues[language_of(connection)].gettext
+        title, usual = WORDS.get(status, WORDS[500 if status >= 500 else 400])
+        title, sentence = translate(title), translate(sentence or usual)
+        if connection.url.path.startswith(("/api/", "/tiles/")):
+            problem = {"type": "about:blank", "title": title, "status": status, "detail": sentence}
+            if reference:
+                problem["reference"] = reference
+            return JSONResponse({**problem, **extra}, status, headers, "application/problem+json")
+        reader = reader_of(connection, connection.scope.get("state", {}).get("visitor"))
+        try:
+            page: Response = self._renderer.page(
+                reader, "error.html", status=status, code=status, title=title, sentence=sentence, reference=reference
+            )
+        except (TemplateNotFound, KeyError):
+            # The front end is not built: say it plainly rather than fail while failing.
+            page = HTMLResponse(
+                f"<!doctype html><title>{escape(title)}</title><h1>{escape(title)}</h1>{escape(sentence)}", status
+            )
+        page.headers.update(headers or {})
+        return page
+
+    def install(self, app: FastAPI) -> None:
+        """Makes `app` answer every exception of the tables above through this object."""
+        for error in STATUS:
+            app.add_exception_handler(error, self._known)
+        app.add_exception_handler(SignInRequired, self._sign_in)
+        app.add_exception_handler(HTTPException, self._http)
+        app.add_exception_handler(RequestValidationError, self._validation)
+        app.add_exception_handler(Exception, self._unknown)
+
+    def _known(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, SharingError)  # noqa: S101 - how Starlette types its handlers
+        if error.refusal is not None:
+            audit.record_refusal(self._database, error.refusal)
+        status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+        retry = {"Retry-After": "1"} if status == 503 else None
+        return self.answer(request, status, sentence=str(error) if status in (409, 422) else None, headers=retry)
+
+    def _sign_in(self, request: Request, _: Exception) -> Response:
+        if request.url.path.startswith("/api/"):
+            return self.answer(request, 401)
+        back = reader_of(request).path if request.method == "GET" else "/"
+        return RedirectResponse(f"/login?next={quote(back, safe='/')}", 303)
+
+    def _http(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
+        sentence = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
+        return self.answer(request, error.status_code, sentence=sentence, headers=error.headers)
+
+    def _validation(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - how Starlette types its handlers
+        fields = [{"field": ".".join(map(str, item["loc"])), "problem": item["msg"]} for item in error.errors()[:20]]
+        # An id that cannot exist in the address is an address that does not exist.
+        in_path = any(item["loc"][:1] == ("path",) for item in error.errors())
+        return self.answer(request, 404) if in_path else self.answer(request, 422, fields=fields)
+
+    def _unknown(self, request: Request, error: Exception) -> Response:
+        reference = secrets.token_hex(4)
+        log.error("%s %s failed [%s]", request.method, request.url.path, reference, exc_info=error)
+        return self.answer(request, 500, reference=reference)

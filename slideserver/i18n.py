@@ -5,13 +5,9 @@ read as text when the server starts, so that there is no compiled file to forget
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time
 from babel.messages.pofile import read_po
 
 COOKIE = "iain_language"
@@ -87,11 +83,3 @@ def _load(language: Language, path: Path) -> Catalogue:
                 else:
                     plural[message.id[0]] = tuple(message.string)
     return Catalogue(language, single, plural)
-
-
-def format_when(when_us: int, language: Language, timezone: ZoneInfo, now_us: int) -> str:
-    """A moment as a reader says it: the hour alone when it is today, the date and the hour otherwise."""
-    when = datetime.fromtimestamp(when_us / 1_000_000, timezone)
-    today = datetime.fromtimestamp(now_us / 1_000_000, timezone).date()
-    tell = partial(format_time, format="short") if when.date() == today else partial(format_datetime, format="medium")
-    return tell(when, tzinfo=timezone, locale=language.value)

@@ -1,28 +1,58 @@
 """Pages from templates: one Jinja environment a language, escaping on, with the same few names in every template.
 
-In every template: `_`, `ngettext`, `{% trans %}`, `asset(entry)` → `.script`, `.styles`, `format_when(us)`,
-`language`, `languages`, `member` (None when nobody is signed in) and `path` (of this request, with its query).
+In every template: `_`, `ngettext`, `{% trans %}`, `asset(entry)` → `.script`, `.styles`, `language`, `languages`,
+`theme` ("light", "dark" or ""), `member` (None when nobody is signed in) and `path` (of this request, with its query).
 """
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse
 
 from sharing.clock import Clock
 from sharing.subjects import Member
+from slideserver import i18n
 from slideserver.assets import Assets
-from slideserver.i18n import Catalogue, Language, format_when
+from slideserver.i18n import Catalogue, Language
 
 TEMPLATES = Path(__file__).parent / "templates"
+THEME_COOKIE = "iain_theme"
+THEMES = ("light", "dark")
+
+Install = Callable[[Environment, Language], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whom a page is for, and where they are."""
+
+    language: Language
+    theme: str
+    path: str
+    member: Member | None
+
+
+def reader_of(connection: HTTPConnection, member: Member | None = None) -> Reader:
+    theme = connection.cookies.get(THEME_COOKIE, "")
+    url = connection.url
+    return Reader(
+        language=language_of(connection),
+        theme=theme if theme in THEMES else "",
+        path=f"{url.path}?{url.query}" if url.query else url.path,
+        member=member,
+    )
+
+
+def language_of(connection: HTTPConnection) -> Language:
+    return i18n.choose_language(connection.cookies.get(i18n.COOKIE), connection.headers.get("accept-language"))
 
 
 class Renderer:
-    """Builds pages. `renderer.page("cases.html", language, member, cases=…)` is the whole of its use."""
+    """Builds pages: `renderer.page(reader, "cases.html", cases=…)` is the whole of its use."""
 
     def __init__(
         self,
@@ -30,34 +60,28 @@ class Renderer:
         assets: Assets,
         clock: Clock,
         timezone: ZoneInfo,
+        install: Install,
         templates: Path = TEMPLATES,
     ) -> None:
-        self._environments = {
-            language: _environment(catalogue, assets, clock, timezone, templates)
-            for language, catalogue in catalogues.items()
-        }
+        """`install` adds the filters and names that the pages bring themselves."""
+        self._environments: dict[Language, Environment] = {}
+        for language, catalogue in catalogues.items():
+            environment = _environment(catalogue, templates)
+            environment.globals.update(asset=assets, now_us=clock.now_us, timezone=timezone)
+            install(environment, language)
+            self._environments[language] = environment
 
-    def page(
-        self,
-        template: str,
-        language: Language,
-        member: Member | None,
-        *,
-        path: str = "/",
-        status: int = 200,
-        headers: dict[str, str] | None = None,
-        **context: Any,
-    ) -> HTMLResponse:
+    def page(self, reader: Reader, template: str, *, status: int = 200, **context: object) -> HTMLResponse:
         """The template as a page that no cache keeps. jinja2.TemplateNotFound when there is no such template."""
-        text = self._environments[language].get_template(template).render(member=member, path=path, **context)
-        return HTMLResponse(
-            text, status, {"Cache-Control": "no-store", "Content-Language": language, **(headers or {})}
+        text = (
+            self._environments[reader.language]
+            .get_template(template)
+            .render(member=reader.member, path=reader.path, theme=reader.theme, **context)
         )
+        return HTMLResponse(text, status, {"Cache-Control": "no-store", "Content-Language": reader.language.value})
 
 
-def _environment(
-    catalogue: Catalogue, assets: Assets, clock: Clock, timezone: ZoneInfo, templates: Path
-) -> Environment:
+def _environment(catalogue: Catalogue, templates: Path) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -68,13 +92,5 @@ def _environment(
     )
     install: Callable[..., None] = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(catalogue.gettext, catalogue.ngettext, newstyle=True)
-    environment.globals.update(
-        asset=assets,
-        language=catalogue.language,
-        languages=tuple(Language),
-        format_when=lambda when_us: format_when(when_us, catalogue.language, timezone, clock.now_us()),
-    )
+    environment.globals.update(language=catalogue.language, languages=tuple(Language), theme="", member=None, path="/")
     return environment
-
-
-Page = partial[HTMLResponse]

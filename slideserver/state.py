@@ -1,34 +1,148 @@
-"""Everything that lives as long as the server, in one typed value. Built by `open_state`, closed by `State.close`."""
+"""Everything that lives as long as the server, in one typed value, and the threads that work beside the requests."""
 
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
-from ingest.jobs import JobQueue
-from ingest.receive import Uploads
+from anyio import CapacityLimiter, Semaphore
+
+from ingest.jobs import SqlJobQueue
+from ingest.receive import Limits, Uploads
+from ingest.register import Register
+from ingest.worker import Worker
+from sharing import audit, chain
 from sharing.clock import Clock
-from sharing.db.engine import Database
+from sharing.db.engine import Database, open_database
+from sharing.subjects import System
+from sharing.vocabulary import PLATFORM, Act
 from slideserver.access import Access
 from slideserver.assets import Assets
-from slideserver.auth.members import Members
-from slideserver.i18n import Catalogue, Language
-from slideserver.rendering import Renderer
+from slideserver.auth.cookies import SessionCookie
+from slideserver.auth.passwords import Passwords
+from slideserver.auth.throttle import Throttle
+from slideserver.i18n import Catalogue, Language, load_catalogues
+from slideserver.rendering import Install, Renderer
 from slideserver.settings import Settings
 from slideserver.sources import Sources
+from tiler.cache import TileCache
+from tiler.cutters import CutterPool
 from tiler.sandbox import Sandbox
 from tiler.storage.base import BlobStore
+from tiler.storage.local import LocalBlobStore
+
+SEAL_EVERY_S = 0.5
+# A worker may be in the middle of a slide when the server stops. The job is taken up again when its lease has run out.
+STOP_WITHIN_S = 5
+
+# Hashing a password costs a core and 19 MiB for tens of milliseconds: two at a time leave room for everything else.
+LOGIN_THREADS = 2
+
+# Requests that write at once on PostgreSQL.
+WRITERS = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     settings: Settings
-    clock: Clock
     database: Database
     store: BlobStore
     sandbox: Sandbox
+    sandbox_problem: str | None
+    """Why slides cannot be opened on this machine; None when they can."""
+    cutters: CutterPool
     uploads: Uploads
-    queue: JobQueue
+    queue: SqlJobQueue
     access: Access
     sources: Sources
-    members: Members
+    cookie: SessionCookie
+    passwords: Passwords
+    throttle: Throttle
+    logins: CapacityLimiter
+    writers: Semaphore
+    """Taken by a request before its writing transaction: SQLite gives one turn at a time, and requests that queued for
+    it in threads would hold every thread the one in front needs to go on."""
     catalogues: dict[Language, Catalogue]
     assets: Assets
     renderer: Renderer
+
+    def close(self) -> None:
+        self.sources.close()
+        self.cutters.close()
+        self.database.close()
+
+
+def open_state(settings: Settings, install: Install, clock: Clock | None = None) -> State:
+    """The parts of a server on the data directory and database of `settings`. Starts no thread."""
+    database = open_database(settings.database, clock)
+    store = LocalBlobStore(settings.var / "blobs")
+    sandbox = Sandbox(settings.sandbox)
+    cutters = CutterPool(sandbox, settings.workers)
+    cache = TileCache(settings.tile_cache_bytes)
+    queue = SqlJobQueue(database)
+    catalogues = load_catalogues()
+    assets = Assets()
+    return State(
+        settings=settings,
+        database=database,
+        store=store,
+        sandbox=sandbox,
+        sandbox_problem=sandbox.probe(),
+        cutters=cutters,
+        uploads=Uploads(database, store, queue, settings.var, Limits(max_upload_bytes=settings.max_upload_bytes)),
+        queue=queue,
+        access=Access(database),
+        sources=Sources(database, store, cutters, cache, settings.var / "slides", max_open=settings.open_slides),
+        cookie=SessionCookie(secure=settings.secure_cookies),
+        passwords=Passwords(),
+        throttle=Throttle(database.clock),
+        logins=CapacityLimiter(LOGIN_THREADS),
+        writers=Semaphore(1 if database.engine.dialect.name == "sqlite" else WRITERS),
+        catalogues=catalogues,
+        assets=assets,
+        renderer=Renderer(catalogues, assets, database.clock, ZoneInfo(settings.timezone), install),
+    )
+
+
+@contextmanager
+def running(state: State) -> Iterator[None]:
+    """The threads of the server, from start to end: job workers, the sealer, the watcher of the access epoch."""
+    stop = threading.Event()
+    handlers = {"register": Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
+    work: dict[str, Callable[[threading.Event], None]] = {
+        "access-epoch": state.access.watch,
+        "sealer": lambda stop: _seal(state.database, stop),
+    }
+    for number in range(state.settings.workers):
+        name = f"worker-{number}"
+        work[name] = Worker(state.database, state.queue, handlers, name).run
+    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in work.items()]
+    state.access.read_epoch()
+    state.uploads.sweep()
+    with state.database.writing() as session:
+        audit.record(session, site_id=PLATFORM, act=Act.SERVER_STARTED, subject=System())
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(STOP_WITHIN_S)
+            if thread.is_alive():
+                log.warning("%s is still busy; its work is taken up again at the next start", thread.name)
+
+
+def _seal(database: Database, stop: threading.Event) -> None:
+    """Seals what the last half second brought, until `stop` is set, and once more then."""
+    stopping = False
+    while not stopping:
+        stopping = stop.wait(SEAL_EVERY_S)
+        try:
+            chain.seal(database)
+        except Exception:  # the edge of the thread: unsealed events wait in their table for the next turn
+            log.exception("The audit log could not be sealed; the next try is in %s s", SEAL_EVERY_S)

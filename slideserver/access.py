@@ -1,0 +1,153 @@
+"""May this session see this slide? Answered from memory, and true to within a second of any right being taken away.
+
+Whatever takes a right away adds one to the *access epoch* in its own transaction. A thread of every server process
+reads that number every 250 ms; a decision made under an older epoch is asked for again, and when the number could not
+be read for 750 ms nothing is answered from memory at all (503). So no process need tell another anything.
+
+`decide` and `holds` are for the event loop and never wait; `ask` is the miss: one transaction in a thread that finds
+the member, asks the policy, and puts the reading on record. No tile without a row in the audit log.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+
+from anyio import CapacityLimiter, to_thread
+
+from sharing import audit, epoch, policy, readings, sessions, slides
+from sharing.clock import SECOND_US
+from sharing.db.engine import Database
+from sharing.errors import NotFoundError, RefusedError
+from sharing.slides import Slide
+from sharing.vocabulary import Action, Entity, SlideId, SlideState
+
+READ_EVERY_S = 0.25
+STALE_AFTER_S = 0.75
+# A decision is asked for anew once a minute, which also keeps the session and the reading alive; a refusal soon, since
+# giving a right moves no epoch.
+KEPT_US = 60 * SECOND_US
+REFUSAL_KEPT_US = 2 * SECOND_US
+MAX_DECISIONS = 20_000
+# Misses wait for a database, not for a core; they must not queue behind each other for long, nor drain its pool.
+THREADS = 8
+
+log = logging.getLogger(__name__)
+
+
+class Look(StrEnum):
+    """What of a slide is asked for."""
+
+    TILE = "tile"
+    THUMBNAIL = "thumbnail"
+    LABEL = "label"
+
+
+class Verdict(StrEnum):
+    ALLOWED = "allowed"
+    ABSENT = "absent"
+    SIGNED_OUT = "signed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, under which epoch, and until when it may be believed. `slide` is there when it is ALLOWED."""
+
+    verdict: Verdict
+    epoch: int
+    expires_us: int
+    slide: Slide | None = None
+
+
+Key = tuple[str, str, Look]
+
+
+class Access:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._now_us = database.clock.now_us
+        self._decisions: OrderedDict[Key, Decision] = OrderedDict()
+        self._pending: dict[Key, asyncio.Future[Decision]] = {}
+        self._limiter = CapacityLimiter(THREADS)
+        self._epoch = 0
+        self._read_at = -STALE_AFTER_S
+
+    def watch(self, stop: threading.Event) -> None:
+        """Reads the epoch until `stop` is set. Runs in a thread of its own."""
+        failing = False
+        while True:
+            try:
+                self.read_epoch()
+                failing = False
+            except Exception:
+                # Whatever it is, the next try is 250 ms away. Said once, not four times a second.
+                if not failing:
+                    log.exception("The access epoch cannot be read; no tile is served until it can")
+                failing = True
+            if stop.wait(READ_EVERY_S):
+                return
+
+    def read_epoch(self) -> None:
+        asked_at = time.monotonic()
+        with self._database.reading() as session:
+            self._epoch = epoch.read(session)
+        self._read_at = asked_at
+
+    def stale(self) -> bool:
+        return time.monotonic() - self._read_at > STALE_AFTER_S
+
+    def holds(self, decision: Decision) -> bool:
+        """Whether the decision may be acted upon now."""
+        return decision.epoch >= self._epoch and decision.expires_us > self._now_us() and not self.stale()
+
+    def decide(self, token: str, slide_id: str, look: Look) -> Decision | None:
+        """The decision in memory, if there is one that holds."""
+        decision = self._decisions.get((token, slide_id, look))
+        return decision if decision is not None and self.holds(decision) else None
+
+    async def ask(self, token: str, slide_id: str, look: Look) -> Decision:
+        """A fresh decision, from the database. Tiles of one viewport that arrive together share one transaction."""
+        key = (token, slide_id, look)
+        future = self._pending.get(key)
+        if future is None:
+            future = asyncio.ensure_future(
+                to_thread.run_sync(self._load, token, SlideId(slide_id), look, limiter=self._limiter)
+            )
+            self._pending[key] = future
+            future.add_done_callback(lambda done: self._loaded(key, done))
+        return await asyncio.shield(future)
+
+    def _loaded(self, key: Key, done: asyncio.Future[Decision]) -> None:
+        del self._pending[key]
+        if done.cancelled() or done.exception() is not None:
+            return
+        self._decisions[key] = done.result()
+        self._decisions.move_to_end(key)
+        if len(self._decisions) > MAX_DECISIONS:
+            self._decisions.popitem(last=False)
+
+    def _load(self, token: str, slide_id: SlideId, look: Look) -> Decision:
+        under = 0
+        try:
+            with self._database.writing() as session:
+                # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
+                under = epoch.read(session)
+                login = sessions.resolve(session, token)
+                if login is None:
+                    return Decision(Verdict.SIGNED_OUT, under, session.now_us + REFUSAL_KEPT_US)
+                slide = slides.get_slide(session, login.member, slide_id)
+                if slide.state is not SlideState.READY:
+                    return Decision(Verdict.ABSENT, under, session.now_us + REFUSAL_KEPT_US)
+                if look is Look.LABEL:
+                    policy.require(session, login.member, Action.VIEW_LABEL, slide, Entity("slide", slide.id))
+                if look is Look.TILE:
+                    readings.open_reading(session, login.member, slide)
+                expires_us = min(login.expires_us, session.now_us + KEPT_US)
+                return Decision(Verdict.ALLOWED, under, expires_us, slide)
+        except (NotFoundError, RefusedError) as error:
+            if error.refusal is not None:
+                audit.record_refusal(self._database, error.refusal)
+            return Decision(Verdict.ABSENT, under, self._now_us() + REFUSAL_KEPT_US)

@@ -1,0 +1,28 @@
+"""Cases: the worklist and one case."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from sharing import cases
+from sharing.vocabulary import Action, CaseId
+from slideserver.api.schemas import CaseOut
+from slideserver.deps import MemberDep, SessionDep, requires
+
+router = APIRouter(prefix="/api/cases")
+
+
+@router.get("", dependencies=[requires(Action.LIST_CASES)])
+def list_cases(
+    session: SessionDep,
+    member: MemberDep,
+    search: Annotated[str, Query(max_length=200)] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+) -> list[CaseOut]:
+    """The cases the member may see, newest first; `search` in accession, name and organ."""
+    return [CaseOut.of(case) for case in cases.list_cases(session, member, search, limit=limit)]
+
+
+@router.get("/{case_id}", dependencies=[requires(Action.VIEW_CASE)])
+def get_case(session: SessionDep, member: MemberDep, case_id: CaseId) -> CaseOut:
+    return CaseOut.of(cases.get_case(session, member, case_id))

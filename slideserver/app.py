@@ -1,0 +1,79 @@
+"""The whole server as one ASGI application, put together from its parts.
+
+Outermost first: security headers → limit on bodies → CSRF check → tiles → FastAPI (uploads, API, pages, files).
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Scope
+
+from slideserver import health, pages
+from slideserver.api import audit, cases, session, slides, uploads
+from slideserver.assets import StaticFiles
+from slideserver.auth import routes as auth
+from slideserver.errors import CROSS_ORIGIN, Answers
+from slideserver.middleware import BodyLimit, Csrf, SecurityHeaders
+from slideserver.pages import words
+from slideserver.settings import Settings
+from slideserver.state import State, open_state, running
+from slideserver.tiles import TileRoute
+
+# Forms and API requests; slides come by another door.
+MAX_BODY_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The application for these settings. Its database must exist and be up to date (`iain migrate`)."""
+    return assemble(open_state(settings, words.install))
+
+
+def assemble(state: State) -> ASGIApp:
+    """The application over these parts."""
+    settings = state.settings
+    answers = Answers(state.renderer, state.catalogues, state.database)
+
+    def refuse(scope: Scope, status: int) -> ASGIApp:
+        headers = {"Allow": "GET, HEAD"} if status == 405 else {"Retry-After": "1"} if status == 503 else None
+        return answers.answer(HTTPConnection(scope), status, headers=headers)
+
+    def refuse_cross_origin(scope: Scope) -> ASGIApp:
+        return answers.answer(HTTPConnection(scope), 403, sentence=CROSS_ORIGIN)
+
+    framework = create_framework(state, answers)
+    tiles = TileRoute(framework, state.access, state.sources, state.cookie, refuse)
+    csrf = Csrf(tiles, base_url=settings.base_url, refuse=refuse_cross_origin)
+    return SecurityHeaders(BodyLimit(csrf, max_bytes=MAX_BODY_BYTES), secure=settings.secure_cookies)
+
+
+def create_framework(state: State, answers: Answers) -> FastAPI:
+    """The part of the server that is a FastAPI application: everything but tiles."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if state.sandbox_problem:
+            log.warning("Slides cannot be opened here, so none is taken in: %s", state.sandbox_problem)
+        with running(state):
+            yield
+        state.close()
+
+    app = FastAPI(
+        title="IAIN",
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.iain = state
+    answers.install(app)
+    app.router.routes.extend(uploads.routes(state.uploads))
+    for part in (health, auth, session, cases, slides, audit, pages):
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(state.assets.directory), name="static")
+    return app

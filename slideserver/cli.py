@@ -1,0 +1,244 @@
+"""`iain`: starting the server, and what its manager does at a terminal. Composition; the work is elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sharing import cases, chain, sites
+from sharing.db.engine import Database, Session, open_database
+from sharing.db.migrations import upgrade
+from sharing.errors import SharingError
+from sharing.subjects import System
+from sharing.vocabulary import Role, SiteId
+from slideserver import demo as demonstration
+from slideserver import serving
+from slideserver.auth.passwords import MAX_LENGTH, Passwords
+from slideserver.settings import Settings
+
+app = typer.Typer(
+    help="IAIN: whole-slide images shared between pathologists. Settings are also read from IAIN_… in the environment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
+site_app = typer.Typer(help="The centres that take part.", no_args_is_help=True)
+member_app = typer.Typer(help="The people who have an account.", no_args_is_help=True)
+scanner_app = typer.Typer(help="The scanners whose agents may push slides.", no_args_is_help=True)
+case_app = typer.Typer(help="The cases that slides belong to.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+app.add_typer(site_app, name="site")
+app.add_typer(member_app, name="member")
+app.add_typer(scanner_app, name="scanner")
+app.add_typer(case_app, name="case")
+
+Var = Annotated[Path | None, typer.Option("--var", help="The data directory.")]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database-url", help="The database; without it, a SQLite file in the data directory.")
+]
+Port = Annotated[int | None, typer.Option("--port", help="The port to listen on.")]
+Host = Annotated[str | None, typer.Option("--host", help="The address to listen on.")]
+
+out = Console(soft_wrap=True)
+MIN_PASSWORD_LENGTH = 12
+
+
+def main() -> None:
+    """The program `iain`."""
+    app()
+
+
+@app.command()
+def serve(var: Var = None, port: Port = None, host: Host = None, database_url: DatabaseUrl = None) -> None:
+    """Start the server. It brings its database up to date first; Ctrl-C ends it."""
+    settings = _settings(var=var, port=port, host=host, database_url=database_url)
+    serving.configure_log()
+    try:
+        listener = serving.bind(settings.host, settings.port)
+    except serving.PortTakenError as error:
+        _fail(str(error))
+    settings.var.mkdir(parents=True, exist_ok=True)
+    with _database(settings) as database:
+        upgrade(database)
+    with listener:
+        serving.serve(serving.create_server(settings), listener)
+
+
+@app.command()
+def demo(var: Var = None, port: Port = None) -> None:
+    """Start the server with three sites, their people, and slides that a real agent pushes at the first start."""
+    settings = _settings(var=var, port=port)
+    serving.configure_log()
+    try:
+        demonstration.run(settings, out)
+    except (serving.PortTakenError, demonstration.DemoError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def migrate(var: Var = None, database_url: DatabaseUrl = None) -> None:
+    """Bring the database up to date. May be called at any time, also while servers run."""
+    settings = _settings(var=var, database_url=database_url)
+    settings.var.mkdir(parents=True, exist_ok=True)
+    with _database(settings) as database:
+        upgrade(database)
+    out.print("The database is up to date.")
+
+
+@audit_app.command("verify")
+def verify(
+    site: Annotated[str | None, typer.Option("--site", help="Only the chain of this site.")] = None,
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Walk the chains of the audit log. Exit code 1, and the first bad entry named, when one was altered."""
+    with _database(_settings(var=var, database_url=database_url)) as database, database.reading() as session:
+        reports = [report for report in chain.verify(session).sites if site in (None, report.site_id)]
+    if not reports:
+        _fail(f"There is no chain of a site {site}." if site else "The audit log is empty.")
+    table = Table("Chain", "Whole", "Entries", "Waiting", "Erased", "Head")
+    for report in reports:
+        whole = "[green]yes[/]" if report.whole else "[bold red]NO[/]"
+        table.add_row(
+            report.site_id, whole, f"{report.entries}", f"{report.waiting}", f"{report.erased}", report.head[:16]
+        )
+    out.print(table)
+    broken = [report for report in reports if report.first_bad is not None]
+    for report in broken:
+        bad = report.first_bad
+        assert bad is not None  # noqa: S101 - filtered one line above
+        where = f"entry {bad.seq}" if bad.seq is not None else "an event outside the chain"
+        out.print(f"{report.site_id}: {where} (event {bad.event_id or 'unknown'}): {bad.what}", markup=False)
+    if broken:
+        raise typer.Exit(1)
+
+
+@site_app.command("add")
+def add_site(
+    site: Annotated[str, typer.Argument(help="A short id: lower case letters, digits, hyphens.")],
+    name: Annotated[str, typer.Argument(help="The name people know it by.")],
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Add a centre."""
+    with _writing(var, database_url) as session:
+        sites.add_site(session, SiteId(site), name)
+    out.print(f"Added the site {name} ({site}).", markup=False)
+
+
+@member_app.command("add")
+def add_member(
+    site: Annotated[str, typer.Argument(help="The id of the member's site.")],
+    login: Annotated[str, typer.Argument(help="What the member types to sign in.")],
+    name: Annotated[str, typer.Argument(help="First and last name.")],
+    role: Annotated[Role, typer.Argument(help="What the member may do.")],
+    language: Annotated[str, typer.Option(help="fr or en.")] = "fr",
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Add an account. The password is asked for, or read from standard input when that is not a terminal."""
+    password = _ask_password()
+    with _writing(var, database_url) as session:
+        sites.add_member(
+            session,
+            SiteId(site),
+            login=login,
+            name=name,
+            role=role,
+            password_hash=Passwords().hash(password),
+            language=language,
+        )
+    out.print(f"Added {name} ({login}) as {role.value} of {site}.", markup=False)
+
+
+@scanner_app.command("add")
+def add_scanner(
+    site: Annotated[str, typer.Argument(help="The id of the scanner's site.")],
+    name: Annotated[str, typer.Argument(help="The name people know it by.")],
+    manufacturer: Annotated[str | None, typer.Option(help="DICOM (0008,0070)")] = None,
+    model: Annotated[str | None, typer.Option(help="DICOM (0008,1090)")] = None,
+    serial: Annotated[str | None, typer.Option(help="DICOM (0018,1000)")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Write the key here, readable by you alone.")] = None,
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Register a scanner. Its agent's key is shown this once, or written to --key-file."""
+    with _writing(var, database_url) as session:
+        _, key = sites.add_scanner(session, SiteId(site), name, manufacturer=manufacturer, model=model, serial=serial)
+        if key_file is not None:
+            demonstration.write_secret(key_file, key)
+    if key_file is not None:
+        out.print(f"Added the scanner {name} of {site}; its key is in {key_file}.", markup=False)
+    else:
+        sys.stdout.write(f"{key}\n")
+
+
+@case_app.command("add")
+def add_case(
+    site: Annotated[str, typer.Argument(help="The id of the site the case belongs to.")],
+    accession: Annotated[str, typer.Argument(help="The accession number on the labels.")],
+    patient: Annotated[str, typer.Argument(help="The patient's name.")],
+    birth_year: Annotated[int | None, typer.Option(help="Year of birth.")] = None,
+    sex: Annotated[str | None, typer.Option(help="F, M or O.")] = None,
+    organ: Annotated[str | None, typer.Option(help="Where the tissue is from.")] = None,
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Register a case, so that slides find it by their accession number."""
+    with _writing(var, database_url) as session:
+        cases.register_case(
+            session,
+            System(),
+            SiteId(site),
+            accession=accession,
+            patient_name=patient,
+            patient_birth_year=birth_year,
+            patient_sex=sex,
+            organ=organ,
+        )
+    out.print(f"Registered the case {accession} of {site}.", markup=False)
+
+
+def _settings(**given: Any) -> Settings:
+    """The settings of the environment, with what was given on the command line above them."""
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    database = open_database(settings.database)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _writing(var: Path | None, database_url: str | None) -> Iterator[Session]:
+    """One transaction; a refusal of the platform ends the program with its sentence."""
+    try:
+        with _database(_settings(var=var, database_url=database_url)) as database, database.writing() as session:
+            yield session
+    except SharingError as error:
+        _fail(str(error))
+
+
+def _ask_password() -> str:
+    if sys.stdin.isatty():
+        password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_LENGTH:
+        _fail(f"A password has at least {MIN_PASSWORD_LENGTH} characters, and at most {MAX_LENGTH}.")
+    return password
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,228 @@
+"""`iain demo`: the platform with something in it, for a first look.
+
+The first start adds three sites with their people and scanners, then pushes slides to the running server with the very
+agent a scanner would use. What is done is noted in the data directory, so that an interrupted start is carried on by
+the next one, and a finished one is not repeated.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from sharing import cases, sites
+from sharing.db.engine import Database, open_database
+from sharing.db.migrations import upgrade
+from sharing.subjects import System
+from sharing.vocabulary import Role, SiteId
+from slideserver import serving
+from slideserver.auth.passwords import Passwords
+from slideserver.settings import Settings
+
+PASSWORD = "demo-iain-2026"  # noqa: S105 - printed for everybody to see
+SCAN = Path(__file__).parents[1] / "tests" / "data" / "CMU-1-Small-Region.svs"
+
+SITES = {"caen": "Caen", "rouen": "Rouen", "lille": "Lille"}
+ROLES = {"pathologiste": Role.PATHOLOGIST, "technicien": Role.TECHNICIAN, "responsable": Role.LAB_MANAGER}
+# All invented, and looking so.
+NAMES = {
+    "caen": ("Dr Anne Lambert", "Julien Morel", "Claire Vasseur"),
+    "rouen": ("Dr Paul Renard", "Sofia Marchand", "Hugo Delorme"),
+    "lille": ("Dr Inès Caron", "Théo Lefèvre", "Nadia Wattel"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCase:
+    site: str
+    accession: str
+    patient: str
+    sex: str
+    birth_year: int
+    organ: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSlide:
+    """One file to push. `drawing`: how `tiler.synthetic` makes it; without, it is the real scan of the sources."""
+
+    file_name: str
+    site: str
+    accession: str
+    stain: str
+    block: str
+    drawing: tuple[str, ...] = ()
+
+
+CASES = (
+    DemoCase("caen", "26H01234", "EXEMPLE Camille", "F", 1961, "Sein"),
+    DemoCase("caen", "26H01251", "FICTIVE Dominique", "M", 1954, "Rein"),
+    DemoCase("rouen", "26R00417", "MODÈLE Sacha", "F", 1972, "Côlon"),
+    DemoCase("lille", "26L02050", "INVENTÉ Claude", "M", 1948, "Poumon"),
+)
+
+SLIDES = (
+    DemoSlide("CMU-1-Small-Region.svs", "caen", "26H01234", "HES", "A1"),
+    DemoSlide("26H01234-A2.svs", "caen", "26H01234", "PAS", "A2", ("9000", "7000", "11", "svs")),
+    DemoSlide("26H01251-B1.tiff", "caen", "26H01251", "HES", "B1", ("9000", "7000", "12", "tiff")),
+    DemoSlide("26R00417-A1.svs", "rouen", "26R00417", "HES", "A1", ("9000", "7000", "13", "svs")),
+    DemoSlide("26L02050-A1.tiff", "lille", "26L02050", "HES", "A1", ("9000", "7000", "14", "tiff")),
+)
+
+
+class DemoError(Exception):
+    """Why the demonstration cannot start."""
+
+
+def run(settings: Settings, out: Console) -> None:
+    """Serves until Ctrl-C. Raises PortTakenError, or DemoError when a part of the demonstration is missing."""
+    listener = serving.bind(settings.host, settings.port)
+    settings.var.mkdir(parents=True, exist_ok=True)
+    demo = settings.var / "demo"
+    database = open_database(settings.database)
+    try:
+        upgrade(database)
+        seed(database, demo)
+    finally:
+        database.close()
+    server = serving.create_server(settings)
+    stop = threading.Event()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = settings.base_url or f"http://{host}:{settings.port}"
+    guide = threading.Thread(target=_guide, args=(server, address, demo, out, stop), name="demo", daemon=True)
+    guide.start()
+    with listener:
+        serving.serve(server, listener)
+    stop.set()
+    guide.join(timeout=5)
+    out.print("Stopped.")
+
+
+def seed(database: Database, demo: Path) -> None:
+    """Adds sites, people, scanners and cases, all at once, unless they are there. The scanners' keys go to `demo`."""
+    with database.reading() as session:
+        if sites.list_sites(session):
+            return
+    password_hash = Passwords().hash(PASSWORD)
+    with database.writing() as session:
+        for site, name in SITES.items():
+            site_id = SiteId(site)
+            sites.add_site(session, site_id, name)
+            for (title, role), person in zip(ROLES.items(), NAMES[site], strict=True):
+                sites.add_member(
+                    session, site_id, login=f"{title}.{site}", name=person, role=role, password_hash=password_hash
+                )
+            _, key = sites.add_scanner(
+                session, site_id, f"Scanner {name} 1", manufacturer="IAIN", model="Demonstration"
+            )
+            # Before the commit: a key without its scanner is harmless, a scanner whose key is lost is not.
+            write_secret(_key_file(demo, site), key)
+        for case in CASES:
+            cases.register_case(
+                session,
+                System(),
+                SiteId(case.site),
+                accession=case.accession,
+                patient_name=case.patient,
+                patient_birth_year=case.birth_year,
+                patient_sex=case.sex,
+                organ=case.organ,
+            )
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """A file that its owner alone can read, from its first byte on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{secret}\n")
+
+
+def _guide(server: uvicorn.Server, address: str, demo: Path, out: Console, stop: threading.Event) -> None:
+    """Once the server answers: prints where it is and who may sign in, then pushes what has not been pushed."""
+    while not server.started:
+        if stop.wait(0.05):
+            return
+    out.print(_welcome(address))
+    missing = [slide for slide in SLIDES if not _mark(demo, slide).exists()]
+    for number, slide in enumerate(missing, 1):
+        if stop.is_set():
+            return
+        site = SITES[slide.site]
+        out.print(f"[dim]Slide {number} of {len(missing)} for {site}: {slide.file_name} ({slide.stain})[/]")
+        if not _push(slide, address, demo, out, stop):
+            if not stop.is_set():
+                out.print(
+                    f"{slide.file_name} was not pushed; the next start tries again.", style="yellow", markup=False
+                )
+            continue
+        _mark(demo, slide).parent.mkdir(parents=True, exist_ok=True)
+        _mark(demo, slide).touch()
+    if missing:
+        out.print(f"[bold green]Ready.[/] {address}   (Ctrl-C stops it)")
+
+
+def _push(slide: DemoSlide, address: str, demo: Path, out: Console, stop: threading.Event) -> bool:
+    """Has the agent push one slide, drawn first if it is not a real scan."""
+    if not slide.drawing:
+        return _agent(slide, SCAN, address, demo, stop)
+    drawn = demo / slide.file_name
+    width, height, seed, layout = slide.drawing
+    draw = [sys.executable, "-m", "tiler.synthetic", str(drawn), "--texture", str(SCAN)]
+    draw += ["--width", width, "--height", height, "--seed", seed, "--layout", layout]
+    try:
+        return _finish(draw, stop) and _agent(slide, drawn, address, demo, stop)
+    finally:
+        drawn.unlink(missing_ok=True)
+
+
+def _agent(slide: DemoSlide, file: Path, address: str, demo: Path, stop: threading.Event) -> bool:
+    beside = Path(sys.executable).with_name("iain-agent")
+    program = str(beside) if beside.exists() else shutil.which("iain-agent")
+    if program is None:
+        raise DemoError(
+            "The program iain-agent is not installed. Install IAIN with its agent: pip install iain[agent]."
+        )
+    push = [program, "push", str(file), "--server", address, "--key-file", str(_key_file(demo, slide.site))]
+    push += ["--accession", slide.accession, "--stain", slide.stain, "--block", slide.block]
+    return _finish(push, stop)
+
+
+def _finish(command: list[str], stop: threading.Event) -> bool:
+    """Whether the program ended well. It is ended with us."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if stop.wait(0.1):
+                process.terminate()
+        return process.returncode == 0
+
+
+def _welcome(address: str) -> Table:
+    table = Table(title=f"IAIN  {address}", title_style="bold", caption=f"Password of all: {PASSWORD}")
+    table.add_column("Login")
+    table.add_column("Name")
+    table.add_column("May")
+    may = {
+        Role.PATHOLOGIST: "read the cases of the site",
+        Role.TECHNICIAN: "receive slides, attach them to cases",
+        Role.LAB_MANAGER: "all of that, and read who did what",
+    }
+    for site, name in SITES.items():
+        for (title, role), person in zip(ROLES.items(), NAMES[site], strict=True):
+            table.add_row(f"{title}.{site}", f"{person}, {name}", may[role])
+    return table
+
+
+def _key_file(demo: Path, site: str) -> Path:
+    return demo / "keys" / f"{site}.key"
+
+
+def _mark(demo: Path, slide: DemoSlide) -> Path:
+    return demo / "pushed" / slide.file_name

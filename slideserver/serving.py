@@ -1,0 +1,88 @@
+"""The server as a running program: its socket, its HTTP protocol, its log, its end."""
+
+import errno
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from sharing.clock import Clock
+from slideserver.app import assemble
+from slideserver.fastpath import tile_protocol
+from slideserver.pages import words
+from slideserver.settings import Settings
+from slideserver.state import open_state
+
+# A viewer that rests between two looks at a slide should find its connections open.
+KEEP_ALIVE_S = 75
+# How long an upload or a page may take to end by itself when the server is told to stop.
+GRACEFUL_S = 5
+BACKLOG = 2048
+
+
+class PortTakenError(Exception):
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} is taken by another program. Stop that one, or choose another port, "
+            f"for instance PORT={port + 1} with make, --port {port + 1} without."
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PortTakenError, before anything else has been started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Listening at once keeps a second start from binding too (SO_REUSEADDR allows it until somebody listens).
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(port) from error
+        raise
+    listener.set_inheritable(False)
+    return listener
+
+
+def create_server(settings: Settings, clock: Clock | None = None) -> uvicorn.Server:
+    """The server for these settings, not yet running. Its database must be up to date."""
+    state = open_state(settings, words.install, clock)
+    config = uvicorn.Config(
+        assemble(state),
+        http=tile_protocol(state.access, state.sources, state.cookie, secure=settings.secure_cookies),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_S,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Runs until SIGINT or SIGTERM, and comes back when all is put away."""
+    # uvicorn raises the signal again when it has stopped, for whoever waits outside; the program ends normally instead.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ignore)
+    server.run(sockets=[listener])
+
+
+def configure_log() -> None:
+    """One line an event on standard error. No request is logged: who read what is for the audit log alone."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    return

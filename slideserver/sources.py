@@ -1,0 +1,94 @@
+"""The slides that are open for serving: which they are, and how one is opened from what registration left behind."""
+
+import threading
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from sharing import slides
+from sharing.db.engine import Database
+from sharing.slides import Slide
+from tiler.cache import TileCache
+from tiler.index import TileIndex
+from tiler.source import Cutter, TileSource
+from tiler.storage.base import BlobStore, ByteSource
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlide:
+    """One slide at one version, ready to give tiles. `directory` holds its thumbnail, label and macro."""
+
+    source: TileSource
+    directory: Path
+    etag: bytes
+
+
+class Sources:
+    """Up to `max_open` slides, least recently used first out. Safe to use from several threads."""
+
+    def __init__(
+        self, database: Database, store: BlobStore, cutter: Cutter, cache: TileCache, directory: Path, *, max_open: int
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._cutter = cutter
+        self._cache = cache
+        self._directory = directory
+        self._max_open = max_open
+        self._lock = threading.Lock()
+        self._open: OrderedDict[tuple[str, str], OpenSlide] = OrderedDict()
+
+    def find(self, slide: Slide) -> OpenSlide | None:
+        """The slide if it is open already; never waits."""
+        key = (slide.id, slide.version or "")
+        with self._lock:
+            found = self._open.get(key)
+            if found is not None:
+                self._open.move_to_end(key)
+            return found
+
+    def open(self, slide: Slide) -> OpenSlide:
+        """The slide, opened if need be. Raises BadIndexError or BlobNotFoundError if it is not as it was registered."""
+        found = self.find(slide)
+        if found is not None:
+            return found
+        opened = self._open_from_disk(slide)
+        with self._lock:
+            # Two threads may have opened it at once; the first stays, the other is dropped.
+            kept = self._open.setdefault((slide.id, slide.version or ""), opened)
+            while len(self._open) > self._max_open:
+                self._open.popitem(last=False)
+        return kept
+
+    def forget(self, slide: Slide) -> None:
+        """After an error, the next request starts from the disk again."""
+        with self._lock:
+            self._open.pop((slide.id, slide.version or ""), None)
+
+    def close(self) -> None:
+        with self._lock:
+            self._open.clear()
+
+    def _open_from_disk(self, slide: Slide) -> OpenSlide:
+        directory = self._directory / slide.id
+        index = TileIndex.open(directory / "index.bin", digest=slide.index_digest)
+        with self._database.reading() as session:
+            files = slides.files_of(session, slide.id)
+        blobs: list[ByteSource] = []
+        try:
+            for file in files:
+                blobs.append(self._store.open(slide.site_id, file.sha256))
+        except BaseException:
+            _close(blobs)
+            raise
+        source = TileSource(index, blobs, self._cutter, self._cache, slide.id)
+        # Not closed when evicted but when the last reader lets go: a descriptor closed under a reader could by then
+        # belong to another slide.
+        weakref.finalize(source, _close, blobs)
+        return OpenSlide(source, directory, f'"{index.version}"'.encode())
+
+
+def _close(blobs: list[ByteSource]) -> None:
+    for blob in blobs:
+        blob.close()

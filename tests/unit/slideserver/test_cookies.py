@@ -1,0 +1,36 @@
+import pytest
+from starlette.responses import Response
+
+from slideserver.auth.cookies import SessionCookie
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ([], None),
+        ([(b"cookie", b"iain_session=abc")], "abc"),
+        ([(b"cookie", b"iain_language=fr; iain_session=abc; x=y")], "abc"),
+        ([(b"cookie", b"x=y"), (b"cookie", b"iain_session=abc")], "abc"),
+        ([(b"cookie", b"xiain_session=abc")], None),
+        ([(b"cookie", b"iain_session")], None),
+        ([(b"x-cookie", b"iain_session=abc")], None),
+        ([(b"cookie", b"iain_session=\xff\xfe")], "ÿþ"),
+    ],
+)
+def test_the_token_is_found_in_raw_headers(headers, token) -> None:
+    assert SessionCookie(secure=False).find(headers) == token
+
+
+def test_over_tls_the_cookie_is_bound_to_the_host() -> None:
+    response = Response()
+    SessionCookie(secure=True).write(response, "abc")
+    parts = response.headers["set-cookie"].split("; ")
+    assert parts[0] == "__Host-iain=abc"
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(parts)
+    assert not any(part.startswith("Domain") for part in parts)
+
+
+def test_without_tls_scripts_still_cannot_read_it() -> None:
+    response = Response()
+    SessionCookie(secure=False).write(response, "abc")
+    assert set(response.headers["set-cookie"].split("; ")) == {"iain_session=abc", "HttpOnly", "Path=/", "SameSite=lax"}

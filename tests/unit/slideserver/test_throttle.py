@@ -1,0 +1,73 @@
+import pytest
+
+from sharing.clock import FrozenClock
+from slideserver.auth.throttle import ACCOUNT, PAIR, SOURCE, Throttle, source_of
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def throttle(clock) -> Throttle:
+    return Throttle(clock)
+
+
+def admitted(throttle: Throttle, login: str, source: str, tries: int) -> int:
+    return sum(throttle.admit(login, source) == 0 for _ in range(tries))
+
+
+def test_ten_tries_for_an_account_from_one_place_in_a_quarter_of_an_hour(throttle, clock) -> None:
+    assert admitted(throttle, "anne", "a", 100) == PAIR == 10
+    assert throttle.admit("anne", "a") == 15 * 60
+    clock.advance(minutes=14, seconds=59)
+    assert throttle.admit("anne", "a") == 1
+    clock.advance(seconds=1)
+    assert admitted(throttle, "anne", "a", 100) == PAIR
+
+
+def test_the_window_slides(throttle, clock) -> None:
+    for _ in range(PAIR):
+        assert throttle.admit("anne", "a") == 0
+        clock.advance(minutes=1)
+    clock.advance(minutes=5)  # the first try is 15 minutes old
+    assert admitted(throttle, "anne", "a", 5) == 1
+
+
+def test_an_attacker_does_not_lock_the_owner_out_of_another_place(throttle) -> None:
+    throttle.succeeded("anne", "office")
+    for number in range(200):
+        admitted(throttle, "anne", f"attacker-{number}", 20)
+    assert throttle.admit("anne", "office") == 0
+
+
+def test_an_attacker_with_many_addresses_gets_thirty_tries_in_all(throttle) -> None:
+    assert sum(admitted(throttle, "anne", f"attacker-{number}", 20) for number in range(200)) == ACCOUNT
+
+
+def test_one_address_gets_fifty_tries_over_all_accounts(throttle) -> None:
+    assert sum(admitted(throttle, f"person-{number}", "a", 5) for number in range(100)) == SOURCE
+
+
+def test_success_forgets_the_tries_and_gives_the_last_one_back(throttle) -> None:
+    for number in range(SOURCE - 1):
+        assert throttle.admit(f"person-{number}", "hospital") == 0
+    for _ in range(100):  # colleagues behind one address who know their passwords never run into the limit
+        assert throttle.admit("anne", "hospital") == 0
+        throttle.succeeded("anne", "hospital")
+
+
+@pytest.mark.parametrize(
+    ("host", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("unix-socket", "unix-socket"),
+        (None, "unknown"),
+    ],
+)
+def test_what_counts_as_one_source(host, source) -> None:
+    assert source_of(host) == source
