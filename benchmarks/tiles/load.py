@@ -79,7 +79,7 @@ class Generator:
 
     def prove(self, port: int, target: Target, cookies: Sequence[str]) -> None:
         """Asks for a tile with a wrong length and for one that is not there; raises when either passes as right."""
-        for wrong in (Target(target.path, target.length + 1), Target(target.path + "0000", 0)):
+        for wrong in (Target(target.path, target.length + 1), Target(target.path + "/nowhere", 0)):
             try:
                 self.run(port, [wrong], cookies, connections=1, seconds=5, requests=1)
             except LoadError:
