@@ -1,0 +1,49 @@
+"""The worklist and the page of one case."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import sharing.cases
+from fastapi import APIRouter, Query
+from starlette.responses import HTMLResponse
+
+from sharing.policy import ROLES
+from sharing.vocabulary import Action, CaseId
+from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
+from slideserver.pages.worklist import Search, arrange, listed
+
+MOST = 200
+THUMBNAILS = 5
+
+router = APIRouter()
+
+
+@router.get("/cases", dependencies=[requires(Action.LIST_CASES)])
+def worklist(
+    state: StateDep,
+    session: SessionDep,
+    member: MemberDep,
+    page: PageDep,
+    q: str = "",
+    organ: str = "",
+    standing: Annotated[str, Query(alias="state")] = "",
+    sort: str = "-received",
+) -> HTMLResponse:
+    search = Search.of(q, organ, standing, sort)
+    found = [listed(case) for case in sharing.cases.list_cases(session, member, search.q, limit=MOST)]
+    groups = arrange(found, search, session.now_us, ZoneInfo(state.settings.timezone))
+    return page(
+        "cases.html",
+        search=search,
+        groups=groups,
+        count=sum(len(group.cases) for group in groups),
+        more=len(found) == MOST,
+        organs=sorted({case.organ for case in found if case.organ}),
+        shown=THUMBNAILS,
+    )
+
+
+@router.get("/cases/{case_id}", dependencies=[requires(Action.VIEW_CASE)])
+def case(session: SessionDep, member: MemberDep, page: PageDep, case_id: str) -> HTMLResponse:
+    found = sharing.cases.get_case(session, member, CaseId(case_id))
+    return page("case.html", case=found, first_ready=listed(found).first_ready, allowed=ROLES[member.role])

@@ -1,0 +1,163 @@
+"""Audit rows as lines for people: grouped by day on the page, flat in the CSV. Pure: rows in, text out."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sharing.audit import AuditRow
+from sharing.vocabulary import Outcome, Role
+from slideserver.i18n import Language
+from slideserver.pages import moments
+from slideserver.pages.words import ACTS, N_, OUTCOMES, ROLES
+
+Translate = Callable[[str], str]
+
+AGENTS = {"agent": N_("Scanner"), "system": N_("Platform"), "stranger": N_("Stranger")}
+
+# What of an event's particulars is worth a reader's time, in this order, and what to call it.
+DETAILS = {
+    "reason": N_("reason"),
+    "refused": N_("reason"),
+    "file_name": N_("file"),
+    "source": N_("from"),
+    "login": N_("login"),
+    "count": N_("count"),
+}
+
+# The reasons that our own code puts on record, in a reader's words.
+REASONS = {
+    "belongs to another site": N_("belongs to another centre"),
+    "not open to the role pathologist": N_("not open to pathologists"),
+    "not open to the role technician": N_("not open to technicians"),
+    "not open to the role lab_manager": N_("not open to lab managers"),
+    "wrong-password": N_("wrong password"),
+    "unknown login": N_("unknown login"),
+    "sign-in throttled": N_("too many tries"),
+    "scanner-key": N_("unknown scanner key"),
+    "not-a-slide": N_("not a slide"),
+    "damaged": N_("damaged file"),
+    "unsupported": N_("kind of file not read yet"),
+    "decoder-died": N_("the decoder stopped"),
+    "decoder-timeout": N_("reading took too long"),
+    "digest-mismatch": N_("not the bytes that were sent"),
+    "bad-index": N_("the file describes itself wrongly"),
+}
+
+# A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event. `role` and `what` are message ids."""
+
+    hour: str
+    exact: str
+    iso: str
+    who: str
+    role: str
+    what: str
+    case_id: str | None
+    accession: str | None
+    slide_name: str | None
+    details: str
+    outcome: Outcome
+    seq: int | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    name: str
+    lines: Sequence[Line]
+
+
+def line(row: AuditRow, timezone: ZoneInfo, language: Language, translate: Translate) -> Line:
+    """The row in words. Erased names and particulars are said to be erased."""
+    when = moments.at(row.recorded_us, timezone)
+    if row.agent_name:
+        who = row.agent_name
+    elif row.agent_kind in ("member", "agent"):
+        who = translate(N_("(erased)"))
+    else:
+        who = translate(AGENTS.get(row.agent_kind, row.agent_kind))
+    role = ROLES[Role(row.agent_role)] if row.agent_role else AGENTS["agent"] if row.agent_kind == "agent" else ""
+    known = {**row.detail, **(row.personal or {})}
+    return Line(
+        hour=f"{when:%H:%M:%S}",
+        exact=moments.exactly(row.recorded_us, timezone, language),
+        iso=when.isoformat(timespec="milliseconds"),
+        who=who,
+        role=role,
+        what=ACTS[row.act],
+        case_id=row.case_id,
+        accession=row.accession,
+        slide_name=row.slide_name,
+        details=" · ".join(
+            f"{translate(word)} {translate(REASONS.get(known[key], known[key]))}"
+            for key, word in DETAILS.items()
+            if known.get(key)
+        ),
+        outcome=row.outcome,
+        seq=row.seq,
+        id=row.id,
+    )
+
+
+def days(lines: Iterable[Line], rows: Sequence[AuditRow], timezone: ZoneInfo, language: Language) -> list[Day]:
+    """The lines under the name of their day, in the order given."""
+    grouped: dict[str, list[Line]] = {}
+    for entry, row in zip(lines, rows, strict=True):
+        grouped.setdefault(moments.name_of_day(row.recorded_us, timezone, language), []).append(entry)
+    return [Day(name, members) for name, members in grouped.items()]
+
+
+def csv_text(lines: Iterable[Line], language: Language, translate: Translate) -> Iterator[str]:
+    """The lines as CSV, a chunk a line, the head first. French spreadsheets expect semicolons; a byte order mark tells
+    them that it is UTF-8."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=";" if language is Language.FR else ",", lineterminator="\r\n")
+    heads = (
+        N_("Time"),
+        N_("Who"),
+        N_("Role"),
+        N_("Action"),
+        N_("Case number"),
+        N_("Slide"),
+        N_("Particulars"),
+        N_("Result"),
+        N_("Entry"),
+        N_("Event"),
+    )
+    buffer.write("\ufeff")
+    writer.writerow([translate(head) for head in heads])
+    for entry in lines:
+        yield _taken(buffer)
+        cells = (
+            entry.iso,
+            entry.who,
+            translate(entry.role) if entry.role else "",
+            translate(entry.what),
+            entry.accession or "",
+            entry.slide_name or "",
+            entry.details,
+            translate(OUTCOMES[entry.outcome]),
+            "" if entry.seq is None else str(entry.seq),
+            entry.id,
+        )
+        writer.writerow([plain_cell(cell) for cell in cells])
+    yield _taken(buffer)
+
+
+def plain_cell(text: str) -> str:
+    """The text, made harmless to a spreadsheet: what looks like a formula gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def _taken(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text

@@ -1,0 +1,40 @@
+"""Which pages a member has, and where a working day begins."""
+
+from dataclasses import dataclass
+
+from sharing.policy import ROLES
+from sharing.subjects import Member
+from sharing.vocabulary import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the head: `name` is a message id, `key` follows "g" on the keyboard."""
+
+    name: str
+    path: str
+    key: str
+    action: Action
+
+
+def pages_of(member: Member) -> list[Place]:
+    """The pages that the member's role can use at all, in the order of the day's work."""
+    allowed = ROLES[member.role]
+    return [place for place in PLACES if place.action in allowed]
+
+
+def home_of(member: Member) -> str:
+    """Where a member's day begins."""
+    places = pages_of(member)
+    return places[0].path if places else "/login"
+
+
+def N_(message: str) -> str:
+    return message
+
+
+PLACES = (
+    Place(N_("Cases"), "/cases", "c", Action.LIST_CASES),
+    Place(N_("Reception"), "/intake", "r", Action.VIEW_INTAKE),
+    Place(N_("Journal"), "/audit", "j", Action.READ_AUDIT),
+)

@@ -1,0 +1,124 @@
+"""What the pages call things: states, roles, acts, reasons. English message ids; the catalogues hold the French.
+
+`install` hands a template environment everything the templates need beyond what every page gets.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment
+
+from sharing.vocabulary import Act, Outcome, Role, SlideState
+from slideserver.i18n import Language
+from slideserver.pages import moments, navigation
+
+
+def N_(message: str) -> str:
+    """Marks a message for the catalogues; it is translated where it is shown."""
+    return message
+
+
+STATES: Mapping[SlideState, str] = {
+    SlideState.RECEIVED: N_("Received"),
+    SlideState.INDEXING: N_("In preparation"),
+    SlideState.READY: N_("Ready"),
+    SlideState.REFUSED: N_("Refused"),
+}
+
+ROLES: Mapping[Role, str] = {
+    Role.PATHOLOGIST: N_("Pathologist"),
+    Role.TECHNICIAN: N_("Technician"),
+    Role.LAB_MANAGER: N_("Lab manager"),
+}
+
+OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.SUCCESS: N_("Done"),
+    Outcome.REFUSED: N_("Denied"),
+    Outcome.FAILED: N_("Failed"),
+}
+
+ACTS: Mapping[Act, str] = {
+    Act.SLIDE_OPENED: N_("Slide opened"),
+    Act.SLIDE_RECEIVED: N_("Slide received"),
+    Act.SLIDE_REGISTERED: N_("Slide registered"),
+    Act.SLIDE_ASSIGNED: N_("Slide attached to a case"),
+    Act.CASE_REGISTERED: N_("Case created"),
+    Act.SESSION_OPENED: N_("Signed in"),
+    Act.SESSION_CLOSED: N_("Signed out"),
+    Act.ACCESS_REFUSED: N_("Access refused"),
+    Act.STRANGERS_REFUSED: N_("Strangers refused"),
+    Act.AUDIT_READ: N_("Journal read"),
+    Act.AUDIT_VERIFIED: N_("Journal verified"),
+    Act.PERSONAL_ERASED: N_("Personal data erased"),
+    Act.MEMBER_ADDED: N_("Account created"),
+    Act.MEMBER_DISABLED: N_("Account closed"),
+    Act.SCANNER_ADDED: N_("Scanner added"),
+    Act.SCANNER_DISABLED: N_("Scanner withdrawn"),
+    Act.SITE_ADDED: N_("Centre added"),
+    Act.SERVER_STARTED: N_("Server started"),
+}
+
+REFUSALS: Mapping[str, str] = {
+    "not-a-slide": N_(
+        "This file is not a slide that IAIN can read. Export the scan as SVS or tiled TIFF, then send it."
+    ),
+    "damaged": N_("The file is damaged or cut short. Copy it from the scanner again, then send the new copy."),
+    "unsupported": N_(
+        "The file is sound, but stored in a way that IAIN does not read yet. Export it as SVS with JPEG."
+    ),
+    "decoder-died": N_("The file made the decoder stop: it is damaged or hostile. Scan the glass again."),
+    "decoder-timeout": N_(
+        "Reading the file took too long. Send it again; if it is refused again, scan the glass again."
+    ),
+    "digest-mismatch": N_("The stored bytes are not those that were sent. Send the file again."),
+    "bad-index": N_("The file describes itself wrongly. Export it from the scanner again, then send it."),
+}
+REFUSED = N_("The slide could not be prepared. Send it again; if it is refused again, call your administrator.")
+
+ORGANS: tuple[str, ...] = (
+    N_("breast"),
+    N_("skin"),
+    N_("liver"),
+    N_("colon"),
+    N_("stomach"),
+    N_("lung"),
+    N_("prostate"),
+    N_("kidney"),
+    N_("bladder"),
+    N_("uterus"),
+    N_("ovary"),
+    N_("thyroid"),
+    N_("lymph node"),
+    N_("brain"),
+    N_("soft tissue"),
+    N_("bone"),
+)
+
+
+def refusal(code: str | None) -> str:
+    """Why a slide was refused and what to do about it, as a message id."""
+    return REFUSALS.get(code or "", REFUSED)
+
+
+def install(environment: Environment, language: Language) -> None:
+    """Give the templates of one language their words, dates and figures."""
+    names: dict[str, Any] = environment.globals
+    timezone: ZoneInfo = names["timezone"]
+    now_us: Callable[[], int] = names["now_us"]
+    environment.globals.update(
+        state_words=STATES,
+        role_words=ROLES,
+        outcome_words=OUTCOMES,
+        act_words=ACTS,
+        organ_words=ORGANS,
+        refusal=refusal,
+        pages_of=navigation.pages_of,
+        tell=lambda when_us: moments.tell(when_us, now_us(), timezone, language),
+    )
+    environment.filters.update(
+        number=lambda value: moments.number(value, language),
+        mm=lambda pixels, mpp: moments.size_mm(pixels, mpp, language),
+        bytes=lambda length: moments.bytes_in_words(length, language),
+        day=lambda when_us: moments.name_of_day(when_us, timezone, language),
+    )
