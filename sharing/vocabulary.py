@@ -45,6 +45,7 @@ class Action(StrEnum):
     ASSIGN_SLIDE = "slide.assign"
     VIEW_INTAKE = "intake.view"
     READ_AUDIT = "audit.read"
+    ERASE_PERSONAL = "audit.erase"
 
 
 class SlideState(StrEnum):

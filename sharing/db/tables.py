@@ -231,10 +231,10 @@ class AuditEventRow(Base):
 
     __tablename__ = "audit_event"
     __table_args__ = (
-        Index("ix_audit_event_site_id_position", "site_id", "position"),
-        Index("ix_audit_event_agent_id_position", "agent_id", "position"),
-        Index("ix_audit_event_case_id_position", "case_id", "position"),
-        Index("ix_audit_event_slide_id_position", "slide_id", "position"),
+        Index("ix_audit_event_site_id_recorded_us", "site_id", "recorded_us", "position"),
+        Index("ix_audit_event_agent_id_recorded_us", "agent_id", "recorded_us"),
+        Index("ix_audit_event_case_id_recorded_us", "case_id", "recorded_us"),
+        Index("ix_audit_event_slide_id_recorded_us", "slide_id", "recorded_us"),
     )
     position: Mapped[int] = mapped_column(Counter, primary_key=True)
     """The order of arrival. Not sealed: the order that counts is the seal's."""

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_member"),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name="fk_member_site_id"),
         sa.UniqueConstraint("login", name="uq_member_login"),
+        sa.CheckConstraint("role IN ('pathologist', 'technician', 'lab_manager')", name=op.f("ck_member_role")),
     )
     op.create_index("ix_member_site_id", "member", ["site_id"])
     op.create_table(
@@ -80,6 +81,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_case_"),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name="fk_case__site_id"),
         sa.UniqueConstraint("site_id", "accession", name="uq_case__site_id_accession"),
+        sa.CheckConstraint("patient_sex IN ('F', 'M', 'O')", name=op.f("ck_case__patient_sex")),
     )
     op.create_index("ix_case__site_id_registered_us", "case_", ["site_id", "registered_us"])
     op.create_table(
@@ -113,6 +115,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["scanner_id"], ["scanner.id"], name="fk_slide_scanner_id"),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name="fk_slide_site_id"),
         sa.UniqueConstraint("site_id", "sha256", name="uq_slide_site_id_sha256"),
+        sa.CheckConstraint("state IN ('received', 'indexing', 'ready', 'refused')", name=op.f("ck_slide_state")),
     )
     op.create_index("ix_slide_case_id", "slide", ["case_id"])
     op.create_index("ix_slide_site_id_received_us", "slide", ["site_id", "received_us"])
@@ -172,6 +175,7 @@ def upgrade() -> None:
         integer("finished_us", null=True),
         sa.PrimaryKeyConstraint("id", name="pk_job"),
         sa.UniqueConstraint("kind", "key", name="uq_job_kind_key"),
+        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'dead')", name=op.f("ck_job_state")),
     )
     op.create_index("ix_job_state_not_before_us", "job", ["state", "not_before_us"])
     op.create_table(
@@ -215,10 +219,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name="pk_audit_event"),
         sa.UniqueConstraint("id", name="uq_audit_event_id"),
     )
-    op.create_index("ix_audit_event_agent_id_position", "audit_event", ["agent_id", "position"])
-    op.create_index("ix_audit_event_case_id_position", "audit_event", ["case_id", "position"])
-    op.create_index("ix_audit_event_site_id_position", "audit_event", ["site_id", "position"])
-    op.create_index("ix_audit_event_slide_id_position", "audit_event", ["slide_id", "position"])
+    op.create_index("ix_audit_event_agent_id_recorded_us", "audit_event", ["agent_id", "recorded_us"])
+    op.create_index("ix_audit_event_case_id_recorded_us", "audit_event", ["case_id", "recorded_us"])
+    op.create_index("ix_audit_event_site_id_recorded_us", "audit_event", ["site_id", "recorded_us", "position"])
+    op.create_index("ix_audit_event_slide_id_recorded_us", "audit_event", ["slide_id", "recorded_us"])
     op.create_table(
         "audit_personal",
         text("event_id"),

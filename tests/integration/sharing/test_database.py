@@ -1,0 +1,175 @@
+"""Transactions and migrations, on both engines."""
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from sharing import epoch
+from sharing.db import engine as engine_module
+from sharing.db.engine import open_database
+from sharing.db.migrations import downgrade, upgrade
+from sharing.db.tables import Base
+from sharing.errors import BusyError
+
+
+def shape(database):
+    """Everything the engine knows of the schema, check constraints and names included."""
+    found = inspect(database.engine)
+    names = [name for name in found.get_table_names() if name != "alembic_version"]
+    return {
+        name: {
+            "columns": [
+                (column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(name)
+            ],
+            "primary key": found.get_pk_constraint(name),
+            "checks": sorted((check["name"], check["sqltext"]) for check in found.get_check_constraints(name)),
+            "uniques": sorted(
+                (unique["name"], unique["column_names"]) for unique in found.get_unique_constraints(name)
+            ),
+            "foreign keys": sorted(str(key) for key in found.get_foreign_keys(name)),
+            "indexes": sorted(
+                (index["name"], index["column_names"], index["unique"], sorted(index.get("dialect_options", {})))
+                for index in found.get_indexes(name)
+            ),
+        }
+        for name in names
+    }
+
+
+def test_the_migrations_lead_to_the_schema_that_the_code_declares(database):
+    with database.connect_for_schema() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": Base.metadata}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+    migrated = shape(database)
+    downgrade(database, "base")
+    with database.connect_for_schema() as connection:
+        Base.metadata.create_all(connection)
+    assert shape(database) == migrated
+
+
+def test_every_constraint_is_named(database):
+    for table in shape(database).values():
+        assert table["primary key"]["name"]
+        assert all(name for name, _ in table["checks"] + table["uniques"])
+        assert "'name': None" not in str(table["foreign keys"])
+
+
+def test_migrations_go_down_and_up_again_and_twice_is_once(database):
+    before = shape(database)
+    downgrade(database, "base")
+    assert shape(database) == {}
+    upgrade(database)
+    upgrade(database)
+    assert shape(database) == before
+    with database.reading() as session:
+        assert epoch.read(session) == 1
+
+
+def test_two_servers_may_migrate_at_the_same_time(database):
+    downgrade(database, "base")
+    failures = []
+
+    def start():
+        try:
+            upgrade(database)
+        except DBAPIError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert "slide" in shape(database)
+
+
+def test_writing_commits_at_the_end_and_undoes_what_raised(database):
+    with database.writing() as session:
+        epoch.bump(session)
+    with pytest.raises(DBAPIError), database.writing() as session:
+        _bump_and_fail(session)
+    with database.reading() as session:
+        assert epoch.read(session) == 2
+
+
+def _bump_and_fail(session):
+    epoch.bump(session)
+    session.execute(text("SELECT nothing"))
+
+
+def test_reading_cannot_write_and_leaves_no_trace_on_its_connection(database):
+    with pytest.raises(DBAPIError), database.reading() as session:
+        epoch.bump(session)
+    with database.writing() as session:
+        epoch.bump(session)
+        assert epoch.read(session) == 2
+
+
+def test_readers_are_not_held_up_by_a_writer(database):
+    with database.writing() as writer:
+        epoch.bump(writer)
+        with database.reading() as reader:
+            assert epoch.read(reader) == 1
+
+
+def test_thirty_writers_all_get_their_turn(database):
+    def add():
+        for _ in range(5):
+            with database.writing() as session:
+                epoch.bump(session)
+
+    threads = [threading.Thread(target=add) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading() as session:
+        assert epoch.read(session) == 151
+
+
+def test_a_transaction_has_one_time(database, clock):
+    with database.writing() as session:
+        before = session.now_us
+        clock.advance(hours=1)
+        assert session.now_us == before
+
+
+@pytest.fixture
+def sqlite_database(sqlite_template, tmp_path):
+    path = tmp_path / "copy.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    database = open_database(f"sqlite:///{path}")
+    yield database
+    database.close()
+
+
+def test_sqlite_is_set_to_lose_nothing(sqlite_database):
+    with sqlite_database.reading() as session:
+        pragma = {
+            name: session.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
+        }
+    assert pragma == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "busy_timeout": 15_000,
+    }
+
+
+def test_a_thread_that_waits_too_long_for_its_turn_is_told_so(sqlite_database, monkeypatch):
+    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_S", 0.05)
+    with (
+        sqlite_database.writing(),
+        pytest.raises(BusyError, match="busy"),
+        sqlite_database.writing(),
+    ):
+        pass

@@ -1,0 +1,91 @@
+"""Sites, members and scanners: what proves who one is, and what no longer does."""
+
+import hashlib
+
+import pytest
+from sqlalchemy import select
+
+from sharing import epoch, sessions, sites
+from sharing.db.tables import ScannerRow
+from sharing.errors import ConflictError, InvalidError, NotFoundError
+from sharing.vocabulary import PLATFORM, Role
+
+
+def test_sites_are_listed_by_name(database, centres):
+    with database.reading() as session:
+        assert [site.name for site in sites.list_sites(session)] == ["Caen", "Lille", "Rouen"]
+
+
+@pytest.mark.parametrize("wrong", ["Caen", "c", "../caen", "", "caen nord", PLATFORM])
+def test_a_site_id_is_short_and_plain(database, wrong):
+    with database.writing() as session, pytest.raises(InvalidError):
+        sites.add_site(session, wrong, "Caen")
+
+
+def test_names_are_taken_once(database, centres):
+    with database.writing() as session:
+        with pytest.raises(ConflictError):
+            sites.add_site(session, "caen", "Another")
+        with pytest.raises(ConflictError):
+            sites.add_site(session, "another", "Caen")
+        with pytest.raises(ConflictError):
+            sites.add_scanner(session, "caen", "Scanner Caen 1")
+        with pytest.raises(ConflictError):  # a login is one person's on the whole platform
+            sites.add_member(
+                session, "rouen", login="Pathologiste.CAEN", name="X", role=Role.PATHOLOGIST, password_hash="x"
+            )
+        with pytest.raises(ConflictError):
+            sites.add_scanner(session, "nowhere", "Scanner")
+
+
+def test_a_scanner_key_proves_its_scanner_and_is_not_kept(database, centres):
+    key = centres.caen.scanner_key
+    _, scanner_id, secret = key.split("_", 2)
+    with database.reading() as session:
+        assert sites.authenticate_scanner(session, key) == centres.caen.agent
+        row = session.scalars(select(ScannerRow).where(ScannerRow.id == scanner_id)).one()
+    assert row.key_hash == hashlib.sha256(secret.encode()).hexdigest()
+    assert len(secret) == 43  # 256 bits
+
+
+@pytest.mark.parametrize("change", ["", "iain", "iain__", "iain_x_y", "_"])
+def test_no_other_key_proves_anything(database, centres, change):
+    key, other = centres.caen.scanner_key, centres.rouen.scanner_key
+    _, scanner_id, _ = key.split("_", 2)
+    swapped = f"iain_{scanner_id}_{other.split('_', 2)[2]}"
+    with database.reading() as session:
+        for wrong in (change, key[:-1], key + "A", key.upper(), key.replace("iain", "IAIN"), swapped, key + "\udc80"):
+            assert sites.authenticate_scanner(session, wrong) is None
+
+
+def test_a_disabled_scanner_is_a_stranger_and_the_epoch_moves(database, centres):
+    with database.writing() as session:
+        before = epoch.read(session)
+        sites.disable_scanner(session, centres.caen.agent.scanner_id)
+        assert sites.authenticate_scanner(session, centres.caen.scanner_key) is None
+        assert epoch.read(session) == before + 1
+        with pytest.raises(NotFoundError):
+            sites.disable_scanner(session, centres.caen.agent.scanner_id)
+
+
+def test_a_login_finds_its_account_in_any_letter_case(database, centres):
+    with database.reading() as session:
+        account = sites.member_by_login(session, " Pathologiste.Caen ")
+        assert account.member == centres.caen.pathologist
+        assert account.member.site_name == "Caen"
+        assert account.password_hash.startswith("$argon2id$")
+        assert sites.member_by_login(session, "nobody") is None
+
+
+def test_a_closed_account_loses_its_sessions_at_once(database, centres):
+    member = centres.caen.pathologist
+    with database.writing() as session:
+        token = sessions.create(session, member)
+        before = epoch.read(session)
+        sites.disable_member(session, member.id)
+        assert epoch.read(session) == before + 1
+    with database.reading() as session:
+        assert sessions.resolve(session, token) is None
+        assert sites.member_by_login(session, member.login) is None
+    with database.writing() as session, pytest.raises(NotFoundError):
+        sites.disable_member(session, member.id)

@@ -1,0 +1,54 @@
+"""Cases and slides are looked up in few modules, each of which asks the policy: the source is read to hold it so."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+GUARDED = {"CaseRow", "SlideRow"}
+MAY_LOOK = {
+    "sharing/policy.py": "decides",
+    "sharing/cases.py": "starts from visible_cases, or asks policy.require before it answers",
+    "sharing/slides.py": "starts from visible_intake, or asks policy.require before it answers",
+    "sharing/audit.py": "asks policy.require; names the cases and slides of the reader's own site beside their events",
+}
+LOOKING = {"select", "get", "get_one", "scalars", "scalar", "query", "aliased", "join", "outerjoin", "exists"}
+
+
+def lookups(source: str) -> list[int]:
+    """The lines on which a guarded row is handed to something that reads rows."""
+    return [
+        call.lineno
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", getattr(call.func, "id", None)) in LOOKING
+        and any(
+            getattr(node, "id", getattr(node, "attr", None)) in GUARDED for arg in call.args for node in ast.walk(arg)
+        )
+    ]
+
+
+def test_no_module_looks_up_cases_or_slides_past_the_policy():
+    found = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for package in ("sharing", "ingest", "slideserver")
+        for path in (ROOT / package).rglob("*.py")
+        if str(path.relative_to(ROOT)) not in MAY_LOOK
+        for line in lookups(path.read_text("utf-8"))
+    }
+    assert found == set(), "Ask sharing.cases or sharing.slides instead, which ask the policy."
+
+
+def test_every_exception_still_exists_and_needs_its_place():
+    for name in MAY_LOOK:
+        assert lookups((ROOT / name).read_text("utf-8")), f"{name} looks up nothing guarded any more"
+
+
+def test_the_check_finds_what_it_is_for():
+    for sentence in (
+        "session.execute(select(SlideRow.id).where(True))",
+        "session.get(CaseRow, case_id)",
+        "sa.select(tables.CaseRow)",
+        "select(Other).join(SlideRow, True)",
+    ):
+        assert lookups(f"def handler():\n    return {sentence}\n") == [2]
+    assert lookups("insert(SlideRow).values(id=1)") == []

@@ -1,0 +1,66 @@
+"""The table of rights, row by row. `may` needs no database yet, so none is given."""
+
+import pytest
+
+from sharing import policy
+from sharing.errors import NotFoundError, RefusedError
+from sharing.policy import AtSite
+from sharing.subjects import Agent, Member, Stranger, System
+from sharing.vocabulary import Action, Entity, MemberId, Role, ScannerId, SiteId
+
+CAEN, ROUEN = AtSite(SiteId("caen")), AtSite(SiteId("rouen"))
+RIGHTS = {
+    # action:               pathologist, technician, lab manager
+    Action.LIST_CASES: (True, False, True),
+    Action.VIEW_CASE: (True, True, True),
+    Action.REGISTER_CASE: (False, True, True),
+    Action.VIEW_SLIDE: (True, True, True),
+    Action.VIEW_LABEL: (True, True, True),
+    Action.PUSH_SLIDE: (False, False, False),
+    Action.ASSIGN_SLIDE: (False, True, True),
+    Action.VIEW_INTAKE: (False, True, True),
+    Action.READ_AUDIT: (False, False, True),
+    Action.ERASE_PERSONAL: (False, False, False),
+}
+AGENT = Agent(ScannerId("s"), CAEN.site_id, "Scanner")
+
+
+def member(role: Role) -> Member:
+    return Member(MemberId("m"), CAEN.site_id, "Caen", role, "Somebody", "login")
+
+
+def test_the_table_is_complete():
+    assert set(RIGHTS) == set(Action)
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize(("column", "role"), list(enumerate(Role)))
+def test_a_role_has_its_rights_at_the_own_site_and_none_elsewhere(action, column, role):
+    assert policy.may(None, member(role), action, CAEN).allowed is RIGHTS[action][column]
+    elsewhere = policy.may(None, member(role), action, ROUEN)
+    assert not elsewhere.allowed
+    assert elsewhere.hidden
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_agent_may_push_for_its_site_and_nothing_else(action):
+    assert policy.may(None, AGENT, action, CAEN).allowed is (action is Action.PUSH_SLIDE)
+    assert not policy.may(None, AGENT, action, ROUEN).allowed
+
+
+@pytest.mark.parametrize("action", Action)
+def test_the_platform_may_all_and_a_stranger_nothing(action):
+    assert policy.may(None, System(), action, CAEN).allowed
+    assert not policy.may(None, Stranger(), action, CAEN).allowed
+
+
+def test_a_refusal_says_for_whose_chain_it_is_and_what_was_asked():
+    asked = Entity("slide", "x")
+    with pytest.raises(NotFoundError) as foreign:
+        policy.require(None, member(Role.PATHOLOGIST), Action.VIEW_SLIDE, ROUEN, asked)
+    assert foreign.value.refusal.site_id == "rouen"
+    assert foreign.value.refusal.entities == (asked,)
+    assert str(foreign.value) == str(policy.absent("slide"))
+    with pytest.raises(RefusedError, match="not open to the role pathologist") as own:
+        policy.require(None, member(Role.PATHOLOGIST), Action.READ_AUDIT, CAEN)
+    assert own.value.refusal.action is Action.READ_AUDIT
