@@ -1,0 +1,83 @@
+"""The part file: its lock, its length and its digest."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import UploadBusyError
+from ingest.parts import Parts
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    return Parts(tmp_path / "uploads")
+
+
+def test_a_part_is_as_long_as_what_was_appended(parts: Parts) -> None:
+    part = parts.lock("one")
+    assert part.length == 0
+    part.append(b"abc")
+    part.append(b"def")
+    part.truncate(4)
+    part.append(b"X")
+    part.sync()
+    part.close()
+    assert parts.lock("one").length == 5
+    assert (parts.folder / "one").read_bytes() == b"abcdX"
+
+
+def test_only_one_holds_a_part(parts: Parts) -> None:
+    first = parts.lock("one")
+    with pytest.raises(UploadBusyError):
+        parts.lock("one")
+    parts.lock("two").close()
+    first.close()
+    parts.lock("one").close()
+
+
+def test_a_refused_lock_leaves_no_descriptor_open(parts: Parts) -> None:
+    first = parts.lock("one")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(UploadBusyError):
+            parts.lock("one")
+    assert len(os.listdir("/proc/self/fd")) == before
+    first.close()
+
+
+def test_a_file_that_was_moved_away_while_it_was_locked_is_not_written_again(parts: Parts, tmp_path: Path) -> None:
+    first = parts.lock("one")
+    first.append(b"blob")
+    first.path.rename(tmp_path / "blob")
+    second = parts.lock("one")
+    second.append(b"new")
+    assert second.length == 3
+    assert (tmp_path / "blob").read_bytes() == b"blob"
+    first.close()
+    second.close()
+
+
+def test_the_digest_is_of_everything_that_was_accepted(parts: Parts) -> None:
+    part = parts.lock("one")
+    part.append(b"a" * 3_000_000)
+    assert part.sha256() == hashlib.sha256(b"a" * 3_000_000).hexdigest()
+    part.append(b"wrong")
+    part.truncate(3_000_000)
+    part.append(b"right")
+    part.close()
+    expected = hashlib.sha256(b"a" * 3_000_000 + b"right").hexdigest()
+    assert parts.lock("one").sha256() == expected
+
+
+def test_a_discarded_part_starts_anew(parts: Parts) -> None:
+    part = parts.lock("one")
+    part.append(b"abc")
+    part.sha256()
+    part.discard()
+    part.close()
+    again = parts.lock("one")
+    again.append(b"xyz")
+    assert again.sha256() == hashlib.sha256(b"xyz").hexdigest()
+    again.close()
