@@ -7,7 +7,8 @@ is told in docs/reference/audit-format.md.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
@@ -142,23 +143,24 @@ def verify(session: Session) -> Report:
 
 def _verify_site(session: Session, site_id: SiteId) -> SiteReport:
     seq, head, erased, sealed_us, bad = 0, GENESIS, 0, None, None
-    for row in _entries(session, site_id):
-        if row is None:
-            bad = BadEntry(seq + 1, None, "the entry holds bytes that are no text")
-            break
-        flaw = _flaw(row, site_id, seq + 1, head)
-        if flaw:
-            bad = BadEntry(row.seq, row.event_id, flaw)
-            break
-        seq, head, sealed_us = row.seq, row.hash, row.sealed_us
-        erased += row.commitment is not None and row.body is None
+    with closing(_entries(session, site_id)) as entries:
+        for row in entries:
+            if row is None:
+                bad = BadEntry(seq + 1, None, "the entry holds bytes that are no text")
+                break
+            flaw = _flaw(row, site_id, seq + 1, head)
+            if flaw:
+                bad = BadEntry(row.seq, row.event_id, flaw)
+                break
+            seq, head, sealed_us = row.seq, row.hash, row.sealed_us
+            erased += row.commitment is not None and row.body is None
     waiting, loose = _unsealed(session, site_id)
     if loose and not bad:
         bad = BadEntry(None, loose, "the event has no seal and does not wait for one")
     return SiteReport(site_id, seq, waiting, erased, head, sealed_us, bad)
 
 
-def _entries(session: Session, site_id: SiteId) -> Iterator[Row[*tuple[Any, ...]] | None]:
+def _entries(session: Session, site_id: SiteId) -> Generator[Row[*tuple[Any, ...]] | None]:
     """The entries of a chain with all that they seal; None in the place of one that the driver cannot read as text."""
     event, personal = AuditEventRow.__table__, AuditPersonalRow.__table__
     entries = (
@@ -181,9 +183,10 @@ def _entries(session: Session, site_id: SiteId) -> Iterator[Row[*tuple[Any, ...]
     for batch in (1000, 1):  # one bad row hides its batch: then go on one by one, to name the very entry
         try:
             query = entries.where(AuditSealRow.seq > after)
-            for row in session.execute(query, execution_options={"yield_per": batch}):
-                yield row
-                after = row.seq
+            with session.execute(query, execution_options={"yield_per": batch}) as rows:
+                for row in rows:
+                    yield row
+                    after = row.seq
             return
         except OperationalError:
             continue
