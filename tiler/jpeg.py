@@ -25,15 +25,27 @@ MAX_PREFIX_BYTES: Final = 4096
 
 _SOF_BASELINE: Final = 0xC0
 _SOF_EXTENDED: Final = 0xC1
-_DHT: Final = 0xC4
+DHT: Final = 0xC4
 _EOI: Final = 0xD9
 _SOS: Final = 0xDA
-_DQT: Final = 0xDB
+DQT: Final = 0xDB
 _DRI: Final = 0xDD
 _COM: Final = 0xFE
-_OTHER_FRAMES: Final = frozenset({*range(0xC2, 0xD0)} - {_DHT, 0xC8, 0xCC})
+_OTHER_FRAMES: Final = frozenset({*range(0xC2, 0xD0)} - {DHT, 0xC8, 0xCC})
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
-_BODY: Final = frozenset({_SOF_BASELINE, _SOF_EXTENDED, _DHT, _DQT, _DRI, _SOS})
+_BODY: Final = frozenset({_SOF_BASELINE, _SOF_EXTENDED, DHT, DQT, _DRI, _SOS})
+
+# The typical Huffman tables of T.81 K.3: some writers leave them out, since decoders fall back on them.
+_TYPICAL_DHT: Final = bytes.fromhex(
+    "ffc4001f0000010501010101010100000000000000000102030405060708090a0bffc400b5100002010303020403050504040000017d"
+    "01020300041105122131410613516107227114328191a1082342b1c11552d1f02433627282090a161718191a25262728292a34353637"
+    "38393a434445464748494a535455565758595a636465666768696a737475767778797a838485868788898a92939495969798999aa2a3"
+    "a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae1e2e3e4e5e6e7e8e9eaf1f2f3f4f5f6f7f8f9fa"
+    "ffc4001f0100030101010101010101010000000000000102030405060708090a0bffc400b51100020102040403040705040400010277"
+    "000102031104052131061241510761711322328108144291a1b1c109233352f0156272d10a162434e125f11718191a262728292a3536"
+    "3738393a434445464748494a535455565758595a636465666768696a737475767778797a82838485868788898a92939495969798999a"
+    "a2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa"
+)
 
 
 class Colour(IntEnum):
@@ -59,11 +71,13 @@ def header(tables: bytes | None, colour: Colour) -> bytes:
         return SOI + adobe
     _require_soi(tables)
     kept = b""
-    for segment in _segments(tables, 2):
-        if segment.marker in (_DQT, _DHT):
+    for segment in segments(tables):
+        if segment.marker in (DQT, DHT):
             kept += tables[segment.start : segment.end]
         elif segment.marker in _BODY - {_DRI}:
             raise DamagedSlideError("The slide's shared JPEG tables contain an image.")
+    if not any(segment.marker == DHT for segment in segments(kept, 0)):
+        kept += _TYPICAL_DHT
     return SOI + adobe + kept
 
 
@@ -73,7 +87,7 @@ def body(tile: bytes, size: Size, shared: bytes) -> tuple[int, int]:
     `header` it will follow. Raises DamagedSlideError, UnsupportedSlideError."""
     _require_soi(tile)
     start = 2
-    for segment in _segments(tile, 2):
+    for segment in segments(tile):
         if not (_is_application(segment.marker) or segment.marker == _COM):
             break
         start = segment.end
@@ -85,7 +99,7 @@ def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
     """The offset of the image data in a body of which `prefix` is the beginning. Raises DamagedSlideError unless the
     body is a baseline image of `size` pixels without APPn, COM or any other segment that a decoder does not need."""
     seen: set[int] = set()
-    for segment in _segments(prefix, 0):
+    for segment in segments(prefix, 0):
         if segment.marker in _OTHER_FRAMES:
             raise UnsupportedSlideError(
                 "The slide's tiles are progressive, lossless or arithmetic JPEG; only baseline JPEG tiles can be shown."
@@ -103,8 +117,8 @@ def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
     if not {_SOF_BASELINE, _SOS} <= seen:
         raise DamagedSlideError("A JPEG tile of the slide has no image.")
     # `shared` is made by `header`: SOI and the 16 bytes of APP14, then whole DQT and DHT segments.
-    seen.update(segment.marker for segment in _segments(shared, len(SOI) + 16))
-    if not {_DQT, _DHT} <= seen:
+    seen.update(segment.marker for segment in segments(shared, len(SOI) + 16))
+    if not {DQT, DHT} <= seen:
         raise DamagedSlideError("The slide's JPEG tables are missing.")
     return segment.end
 
@@ -112,14 +126,15 @@ def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
 def frame_size(image: bytes) -> Size:
     """The pixels of a whole JPEG image, as its frame header says. Raises DamagedSlideError."""
     _require_soi(image)
-    for marker, start, end in _segments(image, 2):
+    for marker, start, end in segments(image):
         if marker in (_SOF_BASELINE, _SOF_EXTENDED) and end - start >= 10:
             return Size(int.from_bytes(image[start + 7 : start + 9]), int.from_bytes(image[start + 5 : start + 7]))
     raise DamagedSlideError("The JPEG image has no frame header.")
 
 
-def _segments(data: bytes, at: int) -> Iterator[Segment]:
-    """The marker segments from `at` on, up to and including the first start of scan, or to the end."""
+def segments(data: bytes, at: int = 2) -> Iterator[Segment]:
+    """The marker segments from `at` on, up to and including the first start of scan, or to the end. Raises
+    DamagedSlideError."""
     while at < len(data):
         if data[at] != 0xFF or at + 2 > len(data):
             raise DamagedSlideError("A JPEG stream of the slide is damaged: a marker is missing.")

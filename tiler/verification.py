@@ -36,7 +36,9 @@ def check(index: TileIndex, blobs: Sequence[ByteSource]) -> None:
 
 def _check_header(header: bytes) -> None:
     """Made again from its own tables, a good header is the same; so it holds nothing but them."""
-    made = (jpeg.header(jpeg.SOI + header[len(jpeg.header(None, colour)) :], colour) for colour in Colour)
+    bare = {colour: jpeg.header(None, colour) for colour in Colour}
+    tables = jpeg.SOI + header[len(bare[Colour.RGB]) :]
+    made = [*bare.values(), *(jpeg.header(tables, colour) for colour in Colour)]
     if header not in made:
         raise BadIndexError("The tile index has a JPEG header that holds more than tables.")
 
