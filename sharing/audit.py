@@ -159,7 +159,9 @@ class AuditRow:
     slide_id: SlideId | None
     accession: str | None
     slide_name: str | None
-    """File name of the slide, as it is known today."""
+    """File name of the slide, as it is known today; so are its stain and block."""
+    slide_stain: str | None
+    slide_block: str | None
     seq: int | None
     """Number in the chain; None until it is sealed."""
 
@@ -183,7 +185,15 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
     site_id = _require_reader(session, subject)
     event = AuditEventRow
     statement = (
-        select(event.__table__, AuditPersonalRow.body, CaseRow.accession, SlideRow.file_name, AuditSealRow.seq)
+        select(
+            event.__table__,
+            AuditPersonalRow.body,
+            CaseRow.accession,
+            SlideRow.file_name,
+            SlideRow.stain,
+            SlideRow.block,
+            AuditSealRow.seq,
+        )
         .outerjoin(AuditPersonalRow, AuditPersonalRow.event_id == event.id)
         .outerjoin(AuditSealRow, AuditSealRow.event_id == event.id)
         .outerjoin(CaseRow, and_(CaseRow.id == event.case_id, CaseRow.site_id == event.site_id))
@@ -276,6 +286,8 @@ def _row(row: Row[*tuple[Any, ...]]) -> AuditRow:
         slide_id=row.slide_id,
         accession=row.accession,
         slide_name=row.file_name,
+        slide_stain=row.stain,
+        slide_block=row.block,
         seq=row.seq,
     )
 

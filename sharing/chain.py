@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, text, union
+from sqlalchemy import Row, delete, func, insert, select, text, union
 from sqlalchemy.exc import OperationalError
 
-from sharing import audit, strangers
+from sharing import audit, policy, strangers
 from sharing.db.engine import Database, Session
 from sharing.db.tables import AuditEventRow, AuditPendingRow, AuditPersonalRow, AuditSealRow
-from sharing.vocabulary import EventId, SiteId
+from sharing.subjects import Member
+from sharing.vocabulary import Act, Action, Entity, EventId, Outcome, SiteId
 
 GENESIS = "0" * 64
 """What the first entry of a chain stands on."""
@@ -64,6 +65,15 @@ class Report:
     @property
     def whole(self) -> bool:
         return all(site.whole for site in self.sites)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the sealing of a site's chain has come: the last entry's number and time, and how many events wait."""
+
+    entries: int
+    sealed_us: int | None
+    waiting: int
 
 
 def seal(database: Database) -> int:
@@ -139,6 +149,51 @@ def verify(session: Session) -> Report:
     return Report(
         tuple(_verify_site(session, site_id) for site_id in session.scalars(select(found).order_by("site_id")))
     )
+
+
+def standing(session: Session, subject: Member) -> Standing:
+    """Of the subject's own site, without a walk along the chain: what the journal's reader sees at once."""
+    _require_reader(session, subject)
+    last = session.execute(
+        select(AuditSealRow.seq, AuditSealRow.sealed_us)
+        .where(AuditSealRow.site_id == subject.site_id)
+        .order_by(AuditSealRow.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    waiting = session.scalar(
+        select(func.count())
+        .select_from(AuditPendingRow)
+        .join(AuditEventRow, AuditEventRow.position == AuditPendingRow.position)
+        .where(AuditEventRow.site_id == subject.site_id)
+    )
+    return Standing(last.seq if last else 0, last.sealed_us if last else None, waiting or 0)
+
+
+def verify_own(session: Session, subject: Member) -> SiteReport:
+    """Walk the chain of the subject's own site. It may take long: give it a reading transaction, then put the result on
+    record with `record_verification`.
+    """
+    _require_reader(session, subject)
+    return _verify_site(session, subject.site_id)
+
+
+def record_verification(session: Session, subject: Member, report: SiteReport) -> None:
+    """Put on record that the subject verified the chain, and what was found."""
+    detail = {"entries": str(report.entries), "head": report.head}
+    if report.first_bad:
+        detail["first_bad"] = str(report.first_bad.seq or report.first_bad.event_id)
+    audit.record(
+        session,
+        site_id=subject.site_id,
+        act=Act.AUDIT_VERIFIED,
+        subject=subject,
+        outcome=Outcome.SUCCESS if report.whole else Outcome.FAILED,
+        detail=detail,
+    )
+
+
+def _require_reader(session: Session, subject: Member) -> None:
+    policy.require(session, subject, Action.READ_AUDIT, subject, Entity("site", subject.site_id))
 
 
 def _verify_site(session: Session, site_id: SiteId) -> SiteReport:

@@ -261,3 +261,22 @@ def test_what_an_agent_does_bears_its_scanner(database, centres):
     row = ask(database, centres.caen.lab_manager).rows[0]
     assert (row.agent_kind, row.agent_id, row.agent_name) == ("agent", agent.scanner_id, "Scanner Caen 1")
     assert Action.PUSH_SLIDE == "slide.push"
+
+
+def test_a_lab_manager_verifies_the_chain_of_the_own_site_and_that_is_on_record(database, centres):
+    chain.seal(database)
+    manager = centres.caen.lab_manager
+    note(database, centres.caen)
+    with database.reading() as session:
+        standing, report = chain.standing(session, manager), chain.verify_own(session, manager)
+        for other in (centres.caen.pathologist, centres.caen.technician):
+            with pytest.raises(RefusedError):
+                chain.standing(session, other)
+            with pytest.raises(RefusedError):
+                chain.verify_own(session, other)
+    assert (report.site_id, report.whole) == (centres.caen.id, True)
+    assert (standing.entries, standing.waiting, standing.sealed_us) == (report.entries, 1, report.sealed_us)
+    with database.writing() as session:
+        chain.record_verification(session, manager, report)
+    row = ask(database, manager, Filters(act=Act.AUDIT_VERIFIED)).rows[0]
+    assert (row.outcome, row.detail) == (Outcome.SUCCESS, {"entries": str(report.entries), "head": report.head})

@@ -143,6 +143,22 @@ def test_assigning_moves_a_slide_and_the_epoch(database, centres, push):
     assert acts(database, slide_id)[2:] == [("slide.assigned", "success")]
 
 
+def test_assigning_says_the_stain_and_block_that_reception_reads_on_the_label(database, centres, push):
+    slide_id, case_id = push(centres.caen), centres.caen.cases["26H01235"]
+
+    def assign(**said):
+        with database.writing() as session:
+            slides.assign(session, centres.caen.technician, slide_id, case_id, **said)
+        slide = get(database, slide_id)
+        return slide.stain, slide.block
+
+    before = get(database, slide_id)
+    assert assign() == (before.stain, before.block)
+    assert assign(stain=" PAS\n", block="B2") == ("PAS", "B2")
+    assert assign(stain="", block=None) == ("PAS", "B2")
+    assert acts(database, slide_id)[2:] == [("slide.assigned", "success")] * 2
+
+
 def test_what_cannot_be_assigned(database, centres, push):
     slide_id, foreign = push(centres.caen), centres.rouen.cases["26R00077"]
     with database.writing() as session:
