@@ -7,6 +7,7 @@ is no error: the slide is ready and unmatched, and a person attaches it. Working
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from ingest.errors import NotNowError
 from ingest.jobs import Job, JobQueue
@@ -18,7 +19,7 @@ from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 from tiler.errors import BadIndexError, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
 from tiler.index import TileIndex
-from tiler.sandbox import IndexedSlide, Sandbox
+from tiler.sandbox import IndexedSlide
 from tiler.storage.base import BlobStore
 from tiler.verification import check
 
@@ -27,11 +28,19 @@ PICTURE_MAX_BYTES = 4 * 1024 * 1024
 _JPEG_START = b"\xff\xd8\xff"
 
 
+class Reader(Protocol):
+    """What opens slide files; `tiler.sandbox.Sandbox` is the one that is used."""
+
+    def index_slide(self, path: Path) -> IndexedSlide:
+        """Raises TilerError with the reason in words."""
+        ...
+
+
 class Register:
     """The handler of the jobs that a received slide makes necessary."""
 
-    def __init__(self, database: Database, queue: JobQueue, store: BlobStore, sandbox: Sandbox, var: Path) -> None:
-        self._database, self._queue, self._store, self._sandbox = database, queue, store, sandbox
+    def __init__(self, database: Database, queue: JobQueue, store: BlobStore, reader: Reader, var: Path) -> None:
+        self._database, self._queue, self._store, self._reader = database, queue, store, reader
         self._folder = var / "slides"
 
     def work(self, job: Job) -> Effect:
@@ -45,7 +54,7 @@ class Register:
             files = slides.files_of(session, slide_id)
         path = self._store.path(slide.site_id, files[0].sha256)
         try:
-            indexed = self._sandbox.index_slide(path)
+            indexed = self._reader.index_slide(path)
             index = self._checked(indexed, slide, files)
         except SandboxUnavailableError as error:
             raise NotNowError(error.sentence) from error

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 Effect = Callable[[Session], None]
 
-LEASE_S = 30.0
+LEASE_S = 15.0
 POLL_S = 0.25
 MAX_ATTEMPTS = 5  # a server killed in the middle of a job costs one, too
 RETRY_S = (2.0, 60.0)  # first and longest pause before another try

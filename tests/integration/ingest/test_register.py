@@ -1,0 +1,180 @@
+"""From the blob to the slide on the screen, through the real sandbox."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from fixtures.centres import Centres
+from fixtures.upload_server import make_uploads
+from sqlalchemy import select
+
+from ingest.arrival import REGISTER
+from ingest.jobs import SqlJobQueue
+from ingest.protocol import UploadRequest
+from ingest.receive import Uploads
+from ingest.register import Reader, Register
+from ingest.worker import Worker
+from sharing import slides
+from sharing.clock import FrozenClock
+from sharing.db.engine import Database
+from sharing.db.tables import AuditEventRow
+from sharing.subjects import System
+from sharing.vocabulary import SlideId
+from tiler.errors import SandboxUnavailableError, TilerError, WorkerDiedError
+from tiler.index import TileIndex
+from tiler.sandbox import IndexedSlide, Sandbox
+from tiler.storage.local import LocalBlobStore
+
+SCAN = Path(__file__).parents[2] / "data" / "CMU-1-Small-Region.svs"
+
+
+class Broken:
+    """A reader that cannot read."""
+
+    def __init__(self, error: TilerError) -> None:
+        self.error = error
+
+    def index_slide(self, path: Path) -> IndexedSlide:
+        raise self.error
+
+
+class Lab:
+    """Uploads and a worker on one database and one data directory."""
+
+    def __init__(self, database: Database, centres: Centres, var: Path) -> None:
+        self.database, self.centres, self.var = database, centres, var
+        self.uploads: Uploads = make_uploads(database, var)
+
+    def push(self, data: bytes, accession: str | None = None) -> SlideId:
+        agent = self.centres.caen.agent
+        request = UploadRequest("lame.svs", len(data), hashlib.sha256(data).hexdigest(), accession)
+        with self.uploads.open(agent, self.uploads.create(agent, request)) as arrival:
+            arrival.write(data)
+            slide_id = arrival.finish().slide
+        assert slide_id
+        return slide_id
+
+    def worker(self, reader: Reader | None = None) -> Worker:
+        queue, store = SqlJobQueue(self.database), LocalBlobStore(self.var / "blobs")
+        register = Register(self.database, queue, store, reader or Sandbox(), self.var)
+        return Worker(self.database, queue, {REGISTER: register}, "worker")
+
+    def slide(self, slide_id: SlideId) -> slides.Slide:
+        with self.database.reading() as session:
+            return slides.get_slide(session, System(), slide_id)
+
+    def registrations(self) -> list[str]:
+        with self.database.reading() as session:
+            rows = session.scalars(select(AuditEventRow).where(AuditEventRow.act == "slide.registered"))
+            return [row.outcome for row in rows]
+
+
+@pytest.fixture
+def lab(database: Database, centres: Centres, var: Path) -> Lab:
+    return Lab(database, centres, var)
+
+
+def test_a_scan_becomes_ready_and_finds_its_case(lab: Lab) -> None:
+    slide_id = lab.push(SCAN.read_bytes(), "26h01234")
+    assert lab.slide(slide_id).state == "received"
+    assert lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert (slide.state, slide.case_id) == ("ready", lab.centres.caen.cases["26H01234"])
+    assert (slide.width, slide.height, slide.objective_power) == (2220, 2967, 20.0)
+    assert (slide.has_label, slide.has_macro) == (True, True)
+    folder = lab.var / "slides" / slide_id
+    assert sorted(path.name for path in folder.iterdir()) == ["index.bin", "label.jpg", "macro.jpg", "thumbnail.jpg"]
+    assert TileIndex.open(folder / "index.bin", digest=slide.index_digest).levels[0].size.width == 2220
+    assert lab.registrations() == ["success"]
+    assert not lab.worker().step()
+
+
+def test_an_unknown_accession_is_a_slide_for_a_person_and_no_error(lab: Lab) -> None:
+    slide_id = lab.push(SCAN.read_bytes(), "26H99999")
+    lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert (slide.state, slide.case_id, slide.accession) == ("ready", None, "26H99999")
+
+
+def test_a_scan_of_another_sites_accession_stays_unmatched(lab: Lab) -> None:
+    slide_id = lab.push(SCAN.read_bytes(), "26R00077")
+    lab.worker().step()
+    assert lab.slide(slide_id).case_id is None
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"This is a letter, not a slide.\n" * 100, "not-a-slide"),
+        (SCAN.read_bytes()[:700_000], "damaged"),
+        (SCAN.read_bytes()[:10], "damaged"),
+    ],
+    ids=["letter", "cut", "stump"],
+)
+def test_what_is_no_slide_is_refused_with_a_reason(lab: Lab, data: bytes, code: str) -> None:
+    slide_id = lab.push(data)
+    lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert (slide.state, slide.refusal_code) == ("refused", code)
+    assert len(slide.refusal_reason) > 15
+    assert not (lab.var / "slides" / slide_id).exists()
+    assert lab.registrations() == ["failed"]
+
+
+def test_a_file_that_kills_its_reader_is_tried_twice_and_refused(lab: Lab, clock: FrozenClock) -> None:
+    slide_id = lab.push(SCAN.read_bytes())
+    worker = lab.worker(Broken(WorkerDiedError("The slide made the program that decodes it crash.")))
+    assert worker.step()
+    assert lab.slide(slide_id).state == "indexing"
+    clock.advance(minutes=1)
+    assert worker.step()
+    slide = lab.slide(slide_id)
+    assert (slide.state, slide.refusal_code) == ("refused", "decoder-died")
+
+
+def test_without_a_sandbox_slides_wait_and_none_is_refused(lab: Lab, clock: FrozenClock) -> None:
+    slide_id = lab.push(SCAN.read_bytes())
+    worker = lab.worker(Broken(SandboxUnavailableError("Slides cannot be decoded in isolation on this machine.")))
+    for _ in range(10):
+        assert worker.step()
+        clock.advance(minutes=1)
+    assert lab.slide(slide_id).state == "indexing"
+    assert lab.worker().step()
+    assert lab.slide(slide_id).state == "ready"
+
+
+def test_a_disk_that_cannot_take_the_index_is_waited_for(lab: Lab, clock: FrozenClock) -> None:
+    slide_id = lab.push(SCAN.read_bytes(), "26H01234")
+    (lab.var / "slides").write_bytes(b"in the way")
+    assert lab.worker().step()
+    assert lab.slide(slide_id).state == "indexing"
+    assert lab.registrations() == []
+    (lab.var / "slides").unlink()
+    clock.advance(minutes=1)
+    assert lab.worker().step()
+    assert lab.slide(slide_id).state == "ready"
+
+
+def test_a_crash_before_the_commit_is_made_good_by_the_next_worker(lab: Lab, clock: FrozenClock) -> None:
+    slide_id = lab.push(SCAN.read_bytes())
+    folder = lab.var / "slides" / slide_id
+    folder.mkdir(parents=True)
+    (folder / "index.bin").write_bytes(b"half an ind")
+    (folder / ".label.jpg").write_bytes(b"half a lab")
+    assert SqlJobQueue(lab.database).claim("killed", [REGISTER], 15)
+    clock.advance(seconds=15)
+    assert lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert slide.state == "ready"
+    TileIndex.open(folder / "index.bin", digest=slide.index_digest)
+
+
+def test_random_bytes_after_a_slide_header_never_stop_the_worker(lab: Lab) -> None:
+    worker = lab.worker()
+    scan = SCAN.read_bytes()
+    pushed = [lab.push(scan[:start] + os.urandom(2000) + scan[start + 2000 :]) for start in (0, 8, 20_000, 1_900_000)]
+    while worker.step():
+        pass
+    assert {lab.slide(slide_id).state for slide_id in pushed} <= {"ready", "refused", "indexing"}
+    assert lab.slide(pushed[0]).state == "refused"
