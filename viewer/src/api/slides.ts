@@ -1,0 +1,120 @@
+/** What the server says about a slide, and how it is asked. Sizes are in pixels, `mpp` in µm per level-0 pixel. */
+
+export interface LevelDescription {
+  readonly width: number;
+  readonly height: number;
+  readonly tile_width: number;
+  readonly tile_height: number;
+}
+
+export interface SlideOfCase {
+  readonly id: string;
+  readonly stain: string | null;
+  readonly block: string | null;
+  readonly thumbnail_url: string | null;
+  readonly state: string;
+}
+
+export interface SlideDescription {
+  readonly id: string;
+  readonly version: string;
+  readonly case: {
+    readonly id: string;
+    readonly accession: string;
+    readonly site: string;
+    readonly patient: { readonly name: string; readonly sex: string | null; readonly birth_year: number | null };
+    readonly organ: string | null;
+  } | null;
+  readonly stain: string | null;
+  readonly block: string | null;
+  readonly width: number;
+  readonly height: number;
+  readonly mpp_x: number | null;
+  readonly mpp_y: number | null;
+  readonly objective_power: number | null;
+  /** Finest first: level 0 is full resolution. */
+  readonly levels: readonly LevelDescription[];
+  /** Holds `{level}`, `{col}` and `{row}`. */
+  readonly tile_url: string;
+  readonly thumbnail_url: string | null;
+  readonly label_url: string | null;
+  readonly macro_url: string | null;
+  readonly slides_of_case: readonly SlideOfCase[];
+}
+
+/** Why a slide cannot be shown: no session any more, no right to it (or no such slide), or nobody answers. */
+export type Refusal = "ended" | "revoked" | "away";
+
+export class SlideRefusedError extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(refusal);
+  }
+}
+
+/** The description that the page carries in `<script type="application/json" id="slide">`. */
+export function slideOfPage(page: Document): SlideDescription {
+  const text = page.getElementById("slide")?.textContent;
+  if (!text) throw new TypeError("The page carries no slide description");
+  return checkSlide(JSON.parse(text));
+}
+
+export async function fetchSlide(id: string, signal?: AbortSignal): Promise<SlideDescription> {
+  const response = await answerOf(id, signal);
+  const refusal = refusalOf(response.status);
+  if (refusal) throw new SlideRefusedError(refusal);
+  return checkSlide(await response.json());
+}
+
+/** Whether the slide may still be looked at; `null` when it may. */
+export async function whyRefused(id: string): Promise<Refusal | null> {
+  try {
+    return refusalOf((await answerOf(id)).status);
+  } catch (error) {
+    if (error instanceof SlideRefusedError) return error.refusal;
+    throw error;
+  }
+}
+
+/** A refusal says nothing about what exists, so "not found" and "not yours" are one. */
+export function refusalOf(status: number): Refusal | null {
+  if (status === 401) return "ended";
+  if (status === 403 || status === 404 || status === 410) return "revoked";
+  return status >= 200 && status < 300 ? null : "away";
+}
+
+async function answerOf(id: string, signal?: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(`/api/slides/${encodeURIComponent(id)}`, {
+      headers: { accept: "application/json" },
+      cache: "no-store",
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new SlideRefusedError("away");
+  }
+}
+
+/** The description, once everything that the stage computes with is known to be sane. */
+export function checkSlide(value: unknown): SlideDescription {
+  const slide = value as SlideDescription;
+  const sane =
+    typeof slide === "object" &&
+    slide !== null &&
+    typeof slide.id === "string" &&
+    typeof slide.tile_url === "string" &&
+    isSize(slide.width) &&
+    isSize(slide.height) &&
+    Array.isArray(slide.levels) &&
+    slide.levels.length > 0 &&
+    slide.levels.every(
+      (level) => isSize(level.width) && isSize(level.height) && isSize(level.tile_width) && isSize(level.tile_height),
+    ) &&
+    Array.isArray(slide.slides_of_case);
+  if (!sane) throw new TypeError("The slide description is not one this viewer understands");
+  return slide;
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}

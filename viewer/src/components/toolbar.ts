@@ -1,0 +1,89 @@
+/** The tool bar: what a hand needs all day, one row, every button naming its key. On a phone, the foot of the page. */
+
+import { html, nothing, type TemplateResult } from "lit";
+import { property } from "lit/decorators.js";
+import type { Speech } from "../i18n";
+import { CAPS, type CommandId } from "../model/keys";
+import { type Optics, PRESETS } from "../model/space";
+import { icons } from "./icons";
+import { LightElement } from "./light";
+
+export class Toolbar extends LightElement {
+  @property({ attribute: false }) speech!: Speech;
+  @property({ attribute: false }) run!: (command: CommandId) => void;
+  @property({ attribute: false }) optics: Optics = { native: null, mpp: null };
+  @property({ attribute: false }) limits: { readonly min: number; readonly max: number } = { min: 0, max: 1 };
+  @property({ type: Number }) zoom = 1;
+  @property({ type: Boolean }) labelShown = false;
+  @property({ type: Boolean }) overviewShown = true;
+  @property({ type: Boolean }) copied = false;
+  @property({ type: Boolean }) severalSlides = false;
+
+  protected override render(): TemplateResult {
+    const { words } = this.speech;
+    return html`
+      <div class="iv-toolbar" role="toolbar" aria-label=${words.tools}>
+        ${this.#presets()}
+        <div class="iv-group">
+          ${this.#button("zoom-out", words.zoomOut, icons.minus)} ${this.#button("zoom-in", words.zoomIn, icons.plus)}
+          ${this.#button("fit", words.fit, icons.fit)} ${this.#button("rotate-right", words.rotate, icons.rotate)}
+        </div>
+        <div class="iv-group">
+          ${this.#button("label", words.label, icons.label, this.labelShown)}
+          ${this.#button("overview", words.overview, icons.overview, this.overviewShown)}
+          ${this.#button("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link)}
+          ${this.#button("keys", words.keys, html`<span class="iv-glyph" aria-hidden="true">?</span>`)}
+        </div>
+      </div>
+      <span class="iv-spoken" role="status">${this.copied ? words.linkCopied : nothing}</span>
+    `;
+  }
+
+  #presets(): TemplateResult | typeof nothing {
+    const { native } = this.optics;
+    if (native === null) return nothing;
+    const { words } = this.speech;
+    return html`<div class="iv-group iv-presets" role="group" aria-label=${words.presets}>
+      ${PRESETS.map((preset, index) => {
+        const command = `preset-${(index + 1) as 1 | 2 | 3 | 4 | 5 | 6}` as const;
+        const reachable = preset / native >= this.limits.min * 0.999 && preset / native <= this.limits.max * 1.001;
+        const beyond = preset > native * 1.01;
+        const tip = !reachable
+          ? words.outOfReach
+          : beyond
+            ? words.beyondScan(this.speech.times(native))
+            : `${words.presets} ${this.speech.times(preset)}`;
+        return html`<button
+          type="button"
+          class="iv-preset ${beyond ? "iv-beyond" : ""}"
+          data-command=${command}
+          data-tip=${tip}
+          data-cap=${CAPS[command] ?? nothing}
+          aria-keyshortcuts=${index + 1}
+          aria-pressed=${Math.abs((this.zoom * native) / preset - 1) < 0.01}
+          ?disabled=${!reachable}
+          @click=${() => this.run(command)}
+        >
+          ${this.speech.times(preset)}
+        </button>`;
+      })}
+    </div>`;
+  }
+
+  #button(command: CommandId, label: string, icon: TemplateResult, pressed?: boolean): TemplateResult {
+    const cap = CAPS[command];
+    return html`<button
+      type="button"
+      data-command=${command}
+      data-tip=${label}
+      data-cap=${cap ?? nothing}
+      aria-label=${label}
+      aria-keyshortcuts=${cap ?? nothing}
+      aria-pressed=${pressed === undefined ? nothing : pressed}
+      @click=${() => this.run(command)}
+    >
+      ${icon}
+    </button>`;
+  }
+}
+customElements.define("iain-toolbar", Toolbar);

@@ -1,0 +1,289 @@
+/**
+ * The stage: one slide, one view of it, moved by hand. The only door to OpenSeadragon.
+ *
+ * The library draws and fetches; where the view is and how it moves is decided here, in slide space, so that a drag
+ * sticks to the pointer, a zoom keeps what is under it, and nothing moves for longer than {@link MOVE_MS}.
+ */
+
+import OpenSeadragon from "openseadragon";
+import type { SlideDescription } from "../api/slides";
+import { overlaps, type TileAddress } from "../model/pyramid";
+import type { Insets, Point, Size, View } from "../model/space";
+import * as space from "../model/space";
+import { ExactDrawer } from "./drawer";
+import { SlideTileSource } from "./source";
+import { TileLoader } from "./tiles";
+
+const MOVE_MS = 110;
+/** Least screen pixels for a pixel of the level shown: below, the next coarser level is as sharp and four times less. */
+const LEAST_PIXEL = 0.55;
+const TILE_MEMORY_BYTES = 256 * 2 ** 20;
+/** Above the six connections a browser opens: the next request is there when one of them falls free. */
+const REQUESTS_AT_ONCE = 12;
+
+export interface StageEvents {
+  view(view: View): void;
+  /** Whether all that the view shows is drawn at its full sharpness, and how many tiles failed so far. */
+  drawn(sharp: boolean, missing: number): void;
+  outage(lasts: boolean): void;
+  refused(status: number): void;
+  /** Slide point under the pointer; `null` when the pointer has left. */
+  pointer(point: Point | null): void;
+}
+
+export class Stage {
+  readonly #osd: OpenSeadragon.Viewer;
+  readonly #loader: TileLoader;
+  readonly #stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
+  #slide: SlideDescription | null = null;
+  #source: SlideTileSource | null = null;
+  #limits = { min: 0, max: 1 };
+  #view: View = { x: 0, y: 0, zoom: 1, rotation: 0 };
+  #target: View = this.#view;
+  #frame = 0;
+  #pointer: Point | null = null;
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly events: StageEvents,
+  ) {
+    quietConsole();
+    this.#loader = new TileLoader({
+      wanted: (address) => this.#wanted(address),
+      outage: (lasts) => events.outage(lasts),
+      refused: (status) => events.refused(status),
+      revived: () => this.#image?.setClip(null as unknown as OpenSeadragon.Rect),
+      changed: () => this.#tellDrawn(),
+    });
+    this.#osd = new OpenSeadragon.Viewer({
+      element,
+      drawer: ExactDrawer,
+      showNavigationControl: false,
+      keyboardNavEnabled: false,
+      animationTime: 0,
+      minScrollDeltaTime: -1,
+      preserveImageSizeOnResize: true,
+      minPixelRatio: LEAST_PIXEL,
+      minZoomLevel: 1e-9,
+      maxZoomLevel: 1e9,
+      imageLoaderLimit: REQUESTS_AT_ONCE,
+      maxTilesPerFrame: REQUESTS_AT_ONCE,
+      timeout: 60_000,
+    });
+    this.#listen();
+  }
+
+  get size(): Size {
+    const { x, y } = this.#osd.viewport?.getContainerSize() ?? { x: 0, y: 0 };
+    return x > 0 ? { width: x, height: y } : { width: this.element.clientWidth, height: this.element.clientHeight };
+  }
+
+  /** Where the view is going: what it shows when it rests. */
+  get view(): View {
+    return this.#target;
+  }
+
+  /** Shows a slide. `firstView` is asked for when the size of the stage is known. */
+  open(slide: SlideDescription, firstView: (stage: Size) => View): void {
+    this.close();
+    this.#slide = slide;
+    this.#source = new SlideTileSource(slide, this.#loader);
+    this.#remember(slide);
+    this.#osd.addOnceHandler("open", () => {
+      this.#limits = space.zoomLimits(slide, this.size, space.opticsOf(slide));
+      this.moveTo(firstView(this.size), { jump: true });
+      this.#image?.addHandler("fully-loaded-change", () => this.#tellDrawn());
+    });
+    this.#osd.open({ tileSource: this.#source });
+  }
+
+  /** Takes the slide off the stage: no pixel of it stays. */
+  close(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#slide = null;
+    this.#loader.close();
+    this.#osd.close();
+  }
+
+  destroy(): void {
+    this.close();
+    this.#osd.destroy();
+  }
+
+  moveTo(view: View, { jump = false }: { jump?: boolean } = {}): void {
+    if (!this.#slide) return;
+    const from = this.#view;
+    this.#target = space.within(view, this.#slide, this.#limits);
+    cancelAnimationFrame(this.#frame);
+    if (jump || this.#stillness.matches) return this.#show(1, this.#target);
+    const start = performance.now();
+    const step = (now: number): void => {
+      const share = Math.min(1, Math.max(0, now - start) / MOVE_MS);
+      this.#show(share, from);
+      if (share < 1) this.#frame = requestAnimationFrame(step);
+    };
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  fit(insets: Insets): void {
+    if (this.#slide) this.moveTo(space.fitView(this.#slide, this.size, insets, this.#target.rotation));
+  }
+
+  /** Pushes the slide by screen pixels. */
+  push(dx: number, dy: number, how: { jump?: boolean } = {}): void {
+    this.moveTo(space.pushed(this.#target, dx, dy), how);
+  }
+
+  /** Zooms about a screen point: by default the pointer when it is over the stage, else the middle. */
+  zoomTo(zoom: number, at: Point = this.#pointer ?? this.#middle, how: { jump?: boolean } = {}): void {
+    const allowed = Math.min(Math.max(zoom, this.#limits.min), this.#limits.max);
+    this.moveTo(space.zoomedAt(this.#target, this.size, at, allowed), how);
+  }
+
+  zoomBy(factor: number, at?: Point): void {
+    this.zoomTo(this.#target.zoom * factor, at);
+  }
+
+  turnTo(rotation: number, how: { jump?: boolean } = {}): void {
+    this.moveTo({ ...this.#target, rotation }, how);
+  }
+
+  focus(): void {
+    this.#osd.canvas.focus({ preventScroll: true });
+  }
+
+  /** What somebody hears who cannot see the stage. */
+  describe(label: string): void {
+    this.#osd.canvas.setAttribute("role", "application");
+    this.#osd.canvas.setAttribute("aria-label", label);
+  }
+
+  get #middle(): Point {
+    return { x: this.size.width / 2, y: this.size.height / 2 };
+  }
+
+  get #image(): OpenSeadragon.TiledImage | undefined {
+    return this.#osd.world.getItemAt(0);
+  }
+
+  /** Shows the view that lies this share of the way from one to the target. */
+  #show(share: number, from: View): void {
+    if (!this.#slide || !this.#osd.isOpen()) return;
+    this.#view = space.between(from, this.#target, 1 - (1 - share) ** 3);
+    const drawn = share < 1 ? this.#view : space.onPixelGrid(this.#view, this.size, OpenSeadragon.pixelDensityRatio);
+    const { viewport } = this.#osd;
+    const whole = this.#slide.width;
+    const before = viewportState(viewport);
+    viewport.setRotation(drawn.rotation, true);
+    viewport.zoomTo((drawn.zoom * whole) / this.size.width, undefined, true);
+    viewport.panTo(new OpenSeadragon.Point(drawn.x / whole, drawn.y / whole), true);
+    this.#loader.dropStale();
+    this.events.view(this.#view);
+    this.#tellPointer();
+    // The library finds out at its next frame what is missing; "viewport-change" tells that it has.
+    if (before !== viewportState(viewport)) this.events.drawn(false, this.#loader.missing);
+  }
+
+  /** Judged by where the view is going, so that a long zoom does not fetch what it only passes. */
+  #wanted(tile: TileAddress): boolean {
+    const pyramid = this.#source?.pyramid;
+    if (!pyramid) return false;
+    const finest = pyramid.finestFor(this.#target.zoom * OpenSeadragon.pixelDensityRatio, LEAST_PIXEL * 0.99);
+    return tile.level >= finest && overlaps(pyramid.region(tile), space.boundsOf(this.#target, this.size));
+  }
+
+  #tellDrawn(): void {
+    const missing = this.#loader.missing;
+    this.events.drawn(missing === 0 && this.#image?.getFullyLoaded() === true, missing);
+  }
+
+  #tellPointer(): void {
+    this.events.pointer(this.#pointer && space.screenToSlide(this.#pointer, this.#view, this.size));
+  }
+
+  /** Keeps as many decoded tiles as fit the memory; the library counts tiles, whatever their size. */
+  #remember({ levels }: SlideDescription): void {
+    const largest = Math.max(...levels.map((level) => level.tile_width * level.tile_height));
+    const tiles = Math.min(2000, Math.max(200, Math.round(TILE_MEMORY_BYTES / (4 * largest))));
+    Object.assign(this.#osd.tileCache, { _maxCacheItemCount: tiles });
+  }
+
+  #listen(): void {
+    const osd = this.#osd;
+    osd.addHandler("viewport-change", () => this.#tellDrawn());
+    osd.addHandler("resize", () => {
+      if (!this.#slide) return;
+      this.#limits = space.zoomLimits(this.#slide, this.size, space.opticsOf(this.#slide));
+      // The library moves its own view after this event; ours has the last word.
+      queueMicrotask(() => this.moveTo(this.#target, { jump: true }));
+    });
+    osd.addHandler("canvas-drag", (event) => {
+      event.preventDefaultAction = true;
+      if (event.shift) this.#turnAlong(event.position, event.delta);
+      else this.push(event.delta.x, event.delta.y, { jump: true });
+    });
+    for (const ours of ["canvas-drag-end", "canvas-click"] as const) {
+      osd.addHandler(ours, (event) => {
+        event.preventDefaultAction = true;
+      });
+    }
+    osd.addHandler("canvas-double-click", (event) => {
+      event.preventDefaultAction = true;
+      this.zoomBy(event.shift ? 0.5 : 2, event.position);
+    });
+    osd.addHandler("canvas-pinch", (event) => {
+      event.preventDefaultPanAction = true;
+      event.preventDefaultZoomAction = true;
+      event.preventDefaultRotateAction = true;
+      const moved = event.center.minus(event.lastCenter);
+      this.push(moved.x, moved.y, { jump: true });
+      this.zoomTo(this.#target.zoom * (event.distance / event.lastDistance), event.center, { jump: true });
+    });
+    osd.addHandler("canvas-scroll", (event) => {
+      event.preventDefaultAction = true;
+      this.zoomBy(wheelFactor(event.originalEvent as WheelEvent), event.position);
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      if (event.pointerType !== "mouse") return;
+      const box = this.element.getBoundingClientRect();
+      this.#pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
+      this.#tellPointer();
+    });
+    this.element.addEventListener("pointerleave", () => {
+      this.#pointer = null;
+      this.#tellPointer();
+    });
+  }
+
+  /** A drag with the shift key turns the slide about the middle of the stage. */
+  #turnAlong(position: Point, delta: Point): void {
+    const middle = this.#middle;
+    const angle = (x: number, y: number): number => (Math.atan2(y - middle.y, x - middle.x) * 180) / Math.PI;
+    const turned = angle(position.x, position.y) - angle(position.x - delta.x, position.y - delta.y);
+    this.turnTo(this.#target.rotation + turned, { jump: true });
+  }
+}
+
+function viewportState(viewport: OpenSeadragon.Viewport): string {
+  const { x, y } = viewport.getCenter();
+  return `${x} ${y} ${viewport.getZoom()} ${viewport.getRotation()}`;
+}
+
+const PIXELS_PER_LINE = 40;
+const PIXELS_PER_PAGE = 400;
+const PIXELS_PER_DOUBLING = 250;
+
+/** A notch of a mouse wheel (100 or 120 pixels) zooms by about a third. */
+function wheelFactor(event: WheelEvent): number {
+  const unit = [1, PIXELS_PER_LINE, PIXELS_PER_PAGE][event.deltaMode] ?? 1;
+  // A pinch on a trackpad arrives as a wheel with the control key, in much smaller steps.
+  const pixels = event.deltaY * unit * (event.ctrlKey ? 4 : 1);
+  return 2 ** (-Math.min(Math.max(pixels, -500), 500) / PIXELS_PER_DOUBLING);
+}
+
+/** The library writes to the console for every tile that fails or is cancelled: everyday here, and handled. */
+function quietConsole(): void {
+  const quiet = (): void => {};
+  const silent = { log: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, assert: quiet };
+  Object.assign(OpenSeadragon, { console: silent });
+}
