@@ -182,7 +182,7 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
     """The events of the subject's own site, newest first. The question itself goes on record: the transaction must be
     a writing one.
     """
-    site_id = _require_reader(session, subject)
+    site_id = require_reader(session, subject)
     event = AuditEventRow
     statement = (
         select(
@@ -213,7 +213,7 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
 
 def people(session: Session, subject: Subject) -> list[tuple[MemberId, str]]:
     """The members of the subject's own site, to choose from when asking the log about one; by name."""
-    site_id = _require_reader(session, subject)
+    site_id = require_reader(session, subject)
     rows = session.execute(
         select(MemberRow.id, MemberRow.name).where(MemberRow.site_id == site_id).order_by(MemberRow.name)
     )
@@ -236,7 +236,8 @@ def erase_personal(session: Session, subject: Subject, event_id: EventId) -> boo
     return True
 
 
-def _require_reader(session: Session, subject: Subject) -> SiteId:
+def require_reader(session: Session, subject: Subject) -> SiteId:
+    """The site whose log the subject may read: the own one. Raises RefusedError if the role may not."""
     if not isinstance(subject, Member):
         raise InvalidError("The audit log answers members, each about the own site.")
     policy.require(session, subject, Action.READ_AUDIT, subject, Entity("site", subject.site_id))

@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, text, union
 from sqlalchemy.exc import OperationalError
 
-from sharing import audit, policy, strangers
+from sharing import audit, strangers
 from sharing.db.engine import Database, Session
 from sharing.db.tables import AuditEventRow, AuditPendingRow, AuditPersonalRow, AuditSealRow
 from sharing.subjects import Member
-from sharing.vocabulary import Act, Action, Entity, EventId, Outcome, SiteId
+from sharing.vocabulary import Act, EventId, Outcome, SiteId
 
 GENESIS = "0" * 64
 """What the first entry of a chain stands on."""
@@ -153,7 +153,7 @@ def verify(session: Session) -> Report:
 
 def standing(session: Session, subject: Member) -> Standing:
     """Of the subject's own site, without a walk along the chain: what the journal's reader sees at once."""
-    _require_reader(session, subject)
+    audit.require_reader(session, subject)
     last = session.execute(
         select(AuditSealRow.seq, AuditSealRow.sealed_us)
         .where(AuditSealRow.site_id == subject.site_id)
@@ -173,7 +173,7 @@ def verify_own(session: Session, subject: Member) -> SiteReport:
     """Walk the chain of the subject's own site. It may take long: give it a reading transaction, then put the result on
     record with `record_verification`.
     """
-    _require_reader(session, subject)
+    audit.require_reader(session, subject)
     return _verify_site(session, subject.site_id)
 
 
@@ -190,10 +190,6 @@ def record_verification(session: Session, subject: Member, report: SiteReport) -
         outcome=Outcome.SUCCESS if report.whole else Outcome.FAILED,
         detail=detail,
     )
-
-
-def _require_reader(session: Session, subject: Member) -> None:
-    policy.require(session, subject, Action.READ_AUDIT, subject, Entity("site", subject.site_id))
 
 
 def _verify_site(session: Session, site_id: SiteId) -> SiteReport:

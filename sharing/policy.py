@@ -60,15 +60,28 @@ def may(session: Session, subject: Subject, action: Action, thing: Owned) -> Dec
         case Agent() | Member() if subject.site_id != thing.site_id:
             return Decision(False, "belongs to another site", hidden=True)
         case Agent():
-            pushing = action is Action.PUSH_SLIDE
+            allowed = action in actions_of(subject)
             return Decision(
-                pushing, "scanner of the site" if pushing else "a scanner may only push slides", not pushing
+                allowed, "scanner of the site" if allowed else "a scanner may only push slides", not allowed
             )
         case Member():
-            allowed = action in ROLES[subject.role]
+            allowed = action in actions_of(subject)
             return Decision(
                 allowed, f"{subject.role} of the site" if allowed else f"not open to the role {subject.role}"
             )
+
+
+def actions_of(subject: Subject) -> frozenset[Action]:
+    """What the subject may do at the own site: enough to build a menu, not to decide about a thing."""
+    match subject:
+        case System():
+            return frozenset(Action)
+        case Agent():
+            return frozenset({Action.PUSH_SLIDE})
+        case Member():
+            return ROLES[subject.role]
+        case _:
+            return frozenset()
 
 
 def require(session: Session, subject: Subject, action: Action, thing: Owned, *entities: Entity) -> None:
@@ -106,7 +119,7 @@ def _at_own_site(subject: Subject, action: Action, owner: InstrumentedAttribute[
     match subject:
         case System():
             return true()
-        case Member() if action in ROLES[subject.role]:
+        case Member() if action in actions_of(subject):
             return owner == subject.site_id
         case _:
             return false()

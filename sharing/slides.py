@@ -231,8 +231,9 @@ def assign(
     stain: str | None = None,
     block: str | None = None,
 ) -> None:
-    """Put a slide into a case of the same site, and say its stain and block if they are given. Raises NotFoundError or
-    RefusedError if the subject may not, InvalidError if the case belongs to another site than the slide.
+    """Put a slide into a case of the same site, with what its label says; None leaves stain or block as it is.
+
+    Raises NotFoundError or RefusedError if the subject may not, InvalidError if the case belongs to another site.
     """
     slide = get_slide(session, subject, slide_id, Action.ASSIGN_SLIDE)
     case = session.get(CaseRow, case_id)
@@ -241,14 +242,19 @@ def assign(
     policy.require(session, subject, Action.ASSIGN_SLIDE, case, Entity("case", case_id), Entity("slide", slide_id))
     if case.site_id != slide.site_id:
         raise InvalidError("A slide can only join a case of its own site.")
-    stain = text.line_or_none(stain, "The stain", limit=64) or slide.stain
-    block = text.line_or_none(block, "The block", limit=64) or slide.block
-    if (slide.case_id, slide.stain, slide.block) == (case_id, stain, block):
+    values = {
+        "case_id": case_id,
+        "stain": text.line_or_none(stain, "The stain", limit=64) or slide.stain,
+        "block": text.line_or_none(block, "The block", limit=64) or slide.block,
+    }
+    changed = sorted(name for name, value in values.items() if value != getattr(slide, name))
+    if not changed:
         return
-    values = {"case_id": case_id, "stain": stain, "block": block}
     session.execute(update(SlideRow).where(SlideRow.id == slide_id).values(values))
-    epoch.bump(session)  # who could see it by its former case may not see it by this one
-    detail = {"former_case": slide.case_id} if slide.case_id else {}
+    detail = {"changed": " ".join(changed)}
+    if "case_id" in changed:
+        epoch.bump(session)  # who could see it by its former case may not see it by this one
+        detail |= {"former_case": slide.case_id} if slide.case_id else {}
     _record(session, Act.SLIDE_ASSIGNED, subject, slide_id, slide.site_id, detail, case_id=case_id)
 
 

@@ -87,7 +87,8 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     address = make_url(url)
     if address.get_backend_name() == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
-    engine = create_engine(address, pool_size=10, max_overflow=40, pool_timeout=BUSY_TIMEOUT_S)
+    # Patients' names are parameters: they stay out of error messages, and so out of logs.
+    engine = create_engine(address, pool_size=10, max_overflow=40, pool_timeout=BUSY_TIMEOUT_S, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -81,6 +81,17 @@ def test_an_untouched_log_is_whole(database):
     assert [(site.site_id, site.entries, site.waiting) for site in report.sites] == [("caen", 4, 1), ("rouen", 2, 0)]
 
 
+def test_a_verification_that_finds_something_is_on_record_as_failed(database, centres):
+    manager = centres.caen.lab_manager
+    chain.seal(database)
+    attack(database, f"UPDATE audit_event SET outcome = 'failed' WHERE id = {event_of(2)}")
+    with database.writing() as session:
+        report = chain.verify_own(session, manager)
+        chain.record_verification(session, manager, report)
+        (row,) = audit.query(session, manager, audit.Filters(act=Act.AUDIT_VERIFIED)).rows
+    assert (row.outcome, row.detail["first_bad"]) == ("failed", "2")
+
+
 def test_an_empty_log_is_whole(database):
     assert verify(database).whole
 

@@ -155,8 +155,13 @@ def test_assigning_says_the_stain_and_block_that_reception_reads_on_the_label(da
     before = get(database, slide_id)
     assert assign() == (before.stain, before.block)
     assert assign(stain=" PAS\n", block="B2") == ("PAS", "B2")
+    with database.reading() as session:
+        moved = epoch.read(session)
     assert assign(stain="", block=None) == ("PAS", "B2")
-    assert acts(database, slide_id)[2:] == [("slide.assigned", "success")] * 2
+    assert assign(stain="Ki-67") == ("Ki-67", "B2")
+    with database.reading() as session:
+        assert epoch.read(session) == moved  # the case is the same, and so are the rights
+    assert acts(database, slide_id)[2:] == [("slide.assigned", "success")] * 3
 
 
 def test_what_cannot_be_assigned(database, centres, push):

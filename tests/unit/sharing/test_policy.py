@@ -64,3 +64,9 @@ def test_a_refusal_says_for_whose_chain_it_is_and_what_was_asked():
     with pytest.raises(RefusedError, match="not open to the role pathologist") as own:
         policy.require(None, member(Role.PATHOLOGIST), Action.READ_AUDIT, CAEN)
     assert own.value.refusal.action is Action.READ_AUDIT
+
+
+def test_the_menu_shows_what_the_policy_allows_at_home():
+    for subject in (AGENT, System(), Stranger(), *map(member, Role)):
+        allowed = {action for action in Action if policy.may(None, subject, action, CAEN).allowed}
+        assert policy.actions_of(subject) == allowed
