@@ -18,12 +18,12 @@ AGENTS = {"agent": N_("Scanner"), "system": N_("Platform"), "stranger": N_("Stra
 
 # What of an event's particulars is worth a reader's time, in this order, and what to call it.
 DETAILS = {
-    "reason": N_("reason"),
-    "refused": N_("reason"),
-    "file_name": N_("file"),
+    "reason": N_("reason:"),
+    "refused": N_("reason:"),
+    "file_name": N_("file:"),
     "source": N_("from"),
-    "login": N_("login"),
-    "count": N_("count"),
+    "login": N_("login:"),
+    "count": N_("count:"),
 }
 
 # The reasons that our own code puts on record, in a reader's words.
@@ -85,6 +85,9 @@ def line(row: AuditRow, timezone: ZoneInfo, language: Language, translate: Trans
         who = translate(AGENTS.get(row.agent_kind, row.agent_kind))
     role = ROLES[Role(row.agent_role)] if row.agent_role else AGENTS["agent"] if row.agent_kind == "agent" else ""
     known = {**row.detail, **(row.personal or {})}
+    if row.agent_kind == "member":
+        known.pop("login", None)  # whose it is stands in `who` already
+    told = ((word, known[key]) for key, word in DETAILS.items() if known.get(key))
     return Line(
         hour=f"{when:%H:%M:%S}",
         exact=moments.exactly(row.recorded_us, timezone, language),
@@ -94,12 +97,8 @@ def line(row: AuditRow, timezone: ZoneInfo, language: Language, translate: Trans
         what=ACTS[row.act],
         case_id=row.case_id,
         accession=row.accession,
-        slide_name=row.slide_name,
-        details=" · ".join(
-            f"{translate(word)} {translate(REASONS.get(known[key], known[key]))}"
-            for key, word in DETAILS.items()
-            if known.get(key)
-        ),
+        slide_name=" ".join(filter(None, (row.slide_stain, row.slide_block))) or row.slide_name,
+        details=" · ".join(f"{translate(word)} {translate(REASONS.get(value, value))}" for word, value in told),
         outcome=row.outcome,
         seq=row.seq,
         id=row.id,

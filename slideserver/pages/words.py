@@ -76,6 +76,19 @@ REFUSALS: Mapping[str, str] = {
 }
 REFUSED = N_("The slide could not be prepared. Send it again; if it is refused again, call your administrator.")
 
+# What `sharing.chain` says of the first entry that is not as it was sealed.
+FLAWS: tuple[str, ...] = (
+    N_("its event is missing"),
+    N_("its event belongs to another chain"),
+    N_("it does not stand on the entry before it"),
+    N_("the event is not in the format it was sealed in"),
+    N_("the event or its seal is not as it was sealed"),
+    N_("the event is filed under another case or slide than it names"),
+    N_("the personal part of the event is not the one that was sealed"),
+    N_("the entry holds bytes that are no text"),
+    N_("the event has no seal and does not wait for one"),
+)
+
 ORGANS: tuple[str, ...] = (
     N_("breast"),
     N_("skin"),
