@@ -42,13 +42,14 @@ def assemble(state: State) -> ASGIApp:
         headers = {"Allow": "GET, HEAD"} if status == 405 else {"Retry-After": "1"} if status == 503 else None
         return answers.answer(HTTPConnection(scope), status, headers=headers)
 
-    def refuse_cross_origin(scope: Scope) -> ASGIApp:
-        return answers.answer(HTTPConnection(scope), 403, sentence=CROSS_ORIGIN)
+    def refuse_foreign(scope: Scope, status: int) -> ASGIApp:
+        return answers.answer(HTTPConnection(scope), status, sentence=CROSS_ORIGIN)
 
     framework = create_framework(state, answers)
     tiles = TileRoute(framework, state.access, state.sources, state.cookie, refuse)
-    csrf = Csrf(tiles, base_url=settings.base_url, refuse=refuse_cross_origin)
-    return SecurityHeaders(BodyLimit(csrf, max_bytes=MAX_BODY_BYTES), secure=settings.secure_cookies)
+    csrf = Csrf(tiles, base_url=settings.base_url, refuse=refuse_foreign)
+    limited = BodyLimit(csrf, max_bytes=MAX_BODY_BYTES, refuse=refuse)
+    return SecurityHeaders(limited, secure=settings.secure_cookies)
 
 
 def create_framework(state: State, answers: Answers) -> FastAPI:
@@ -57,10 +58,14 @@ def create_framework(state: State, answers: Answers) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if state.sandbox_problem:
-            log.warning("Slides cannot be opened here, so none is taken in: %s", state.sandbox_problem)
+            log.warning("Slides that arrive are kept, and none can be opened: %s", state.sandbox_problem)
+        elif state.settings.sandbox == "weak":
+            log.warning("The sandbox is weak: a crafted slide is held back by limits and a system-call filter only")
+        log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
         with running(state):
             yield
         state.close()
+        log.info("Stopped")
 
     app = FastAPI(
         title="IAIN",

@@ -1,5 +1,6 @@
 """`iain`: starting the server, and what its manager does at a terminal. Composition; the work is elsewhere."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ def serve(var: Var = None, port: Port = None, host: Host = None, database_url: D
     with _database(settings) as database:
         upgrade(database)
     with listener:
+        typer.echo(f"http://{settings.host}:{settings.port}  (Ctrl-C stops it)")
         serving.serve(serving.create_server(settings), listener)
 
 
@@ -74,7 +76,7 @@ def serve(var: Var = None, port: Port = None, host: Host = None, database_url: D
 def demo(var: Var = None, port: Port = None) -> None:
     """Start the server with three sites, their people, and slides that a real agent pushes at the first start."""
     settings = _settings(var=var, port=port)
-    serving.configure_log()
+    serving.configure_log(logging.WARNING)
     try:
         demonstration.run(settings, out)
     except (serving.PortTakenError, demonstration.DemoError) as error:

@@ -18,6 +18,9 @@ TILES = "/tiles/"
 STATIC = "/static/"
 UPLOADS = "/api/uploads"
 
+# The answer in words for a status.
+Refuse = Callable[[Scope, int], ASGIApp]
+
 log = logging.getLogger(__name__)
 
 
@@ -37,21 +40,25 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         extra = self._picture if scope["path"].startswith(TILES) else self._page
-        started = False
+        started = ended = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
             if message["type"] == "http.response.start":
                 started = True
                 headers = [*message["headers"], *extra]
                 if not any(name == b"cache-control" for name, _ in message["headers"]):
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
+            else:
+                ended = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
+            if ended:
+                return  # the framework has answered in words and logged it; it raises only for those who ask no questions
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
                 raise
@@ -66,7 +73,7 @@ class Csrf:
     through: they carry a scanner's key, and never read a cookie.
     """
 
-    def __init__(self, app: ASGIApp, *, base_url: str, refuse: Callable[[Scope], ASGIApp]) -> None:
+    def __init__(self, app: ASGIApp, *, base_url: str, refuse: Refuse) -> None:
         self._app = app
         self._origin = _origin(base_url)
         self._refuse = refuse
@@ -78,7 +85,7 @@ class Csrf:
             and not _under(scope["path"], UPLOADS)
             and not self._ours(scope)
         ):
-            await self._refuse(scope)(scope, receive, send)
+            await self._refuse(scope, 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -93,15 +100,20 @@ class Csrf:
 
 
 class BodyLimit:
-    """Cuts a request body off at `max_bytes` (413). Uploads have limits of their own."""
+    """Refuses a request body of more than `max_bytes` (413), announced or not. Uploads have limits of their own."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, refuse: Refuse) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _under(scope["path"], UPLOADS):
             await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > self._max_bytes:
+            await self._refuse(scope, 413)(scope, receive, send)
             return
         received = 0
 

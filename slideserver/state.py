@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from anyio import CapacityLimiter, Semaphore
 
+from ingest.arrival import REGISTER
 from ingest.jobs import SqlJobQueue
 from ingest.receive import Limits, Uploads
 from ingest.register import Register
@@ -112,7 +113,7 @@ def open_state(settings: Settings, install: Install, clock: Clock | None = None)
 def running(state: State) -> Iterator[None]:
     """The threads of the server, from start to end: job workers, the sealer, the watcher of the access epoch."""
     stop = threading.Event()
-    handlers = {"register": Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
+    handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
     work: dict[str, Callable[[threading.Event], None]] = {
         "access-epoch": state.access.watch,
         "sealer": lambda stop: _seal(state.database, stop),

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slideserver.access import Access, Look, Verdict
 from slideserver.auth.cookies import SessionCookie
+from slideserver.middleware import TILES, Refuse
 from slideserver.sources import Sources
 from tiler.errors import TileNotFoundError, TilerError
 
-PREFIX = "/tiles/"
 PATH = re.compile(
     r"/tiles/([a-z2-7]{26})/([0-9a-f]{16})/(?:([0-9]{1,2})/([0-9]{1,7})_([0-9]{1,7})|(thumbnail|label|macro))"
 )
@@ -25,8 +25,6 @@ PATH = re.compile(
 LOOKS = {None: Look.TILE, "thumbnail": Look.THUMBNAIL, "label": Look.LABEL, "macro": Look.LABEL}
 # Readers wait for a disk, or for a cutter that has a process of its own.
 THREADS = 16
-
-Refuse = Callable[[Scope, int], ASGIApp]
 P = TypeVarTuple("P")
 R = TypeVar("R")
 
@@ -54,7 +52,7 @@ class TileRoute:
         self._limiter = CapacityLimiter(THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or not scope["path"].startswith(TILES):
             await self._app(scope, receive, send)
             return
         answer = await self._answer(scope)

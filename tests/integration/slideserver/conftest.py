@@ -2,11 +2,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fixtures.centres import Centres
 from fixtures.server import SCAN, World, running_server
 
 from sharing.db.engine import Database, open_database
+from slideserver.app import create_framework
+from slideserver.errors import Answers
+from slideserver.pages import words
 from slideserver.settings import Settings
+from slideserver.state import State, open_state
 from tiler.sandbox import IndexedSlide, Sandbox
 
 
@@ -37,3 +42,17 @@ def world(settings: Settings, database: Database, centres: Centres, indexed: Ind
         yield world
         for client in world.clients:
             client.close()
+
+
+@pytest.fixture
+def state(settings: Settings) -> Iterator[State]:
+    """The parts of a server whose threads do not run."""
+    state = open_state(settings, words.install)
+    yield state
+    state.close()
+
+
+@pytest.fixture
+def framework(state: State) -> FastAPI:
+    """The FastAPI part of a server, to look at or to add to."""
+    return create_framework(state, Answers(state.renderer, state.catalogues, state.database))

@@ -1,0 +1,119 @@
+"""A right that is taken away is gone within a second, in every server process."""
+
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from fixtures.server import World, free_port
+from sqlalchemy import text
+
+from sharing import sites
+
+IAIN = Path(sys.executable).with_name("iain")
+
+
+@pytest.fixture
+def second(world: World):
+    """Another server process on the same database and data directory."""
+    port = free_port()
+    command = [str(IAIN), "serve", "--port", str(port), "--var", str(world.settings.var)]
+    process = subprocess.Popen([*command, "--database-url", world.settings.database], stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "the second server did not start"
+        try:
+            httpx.get(f"{url}/readyz").raise_for_status()
+            break
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    yield url
+    process.terminate()
+    assert process.wait(20) == 0, "SIGTERM is an ordinary end"
+
+
+def tiles_until_refused(url: str, cookies: dict[str, str], path: str, last_ok: list[float], statuses: set[int]) -> None:
+    with httpx.Client(base_url=url, cookies=cookies) as client:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            status = client.get(path).status_code
+            statuses.add(status)
+            if status == 200:
+                last_ok.append(time.monotonic())
+            elif status != 503:
+                return
+
+
+@pytest.mark.parametrize("way", ["logout", "closed account"])
+def test_within_a_second_in_another_process_too(world: World, second: str, way: str) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
+    browser = world.signed_in("pathologiste.caen")
+    cookies = dict(browser.cookies)
+    streams = []
+    for url in (world.url, second):
+        assert httpx.get(url + path, cookies=cookies).status_code == 200
+        last_ok: list[float] = []
+        statuses: set[int] = set()
+        thread = threading.Thread(target=tiles_until_refused, args=(url, cookies, path, last_ok, statuses))
+        thread.start()
+        streams.append((thread, last_ok, statuses))
+    wait_for(lambda: all(len(last_ok) > 20 for _, last_ok, _ in streams))
+    if way == "logout":
+        browser.post("/logout")
+    else:
+        with world.database.writing() as session:
+            sites.disable_member(session, world.centres.caen.pathologist.id)
+    taken_at = time.monotonic()
+    for thread, last_ok, statuses in streams:
+        thread.join(15)
+        assert last_ok[-1] - taken_at <= 1.0
+        assert statuses <= {200, 401, 503}
+        assert 401 in statuses
+
+
+def test_the_fast_path_was_what_we_asked(world: World, second: str) -> None:
+    """The control: tiles do come from memory, so that the test above is about memory."""
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
+    browser = world.signed_in("pathologiste.caen", second)
+    assert browser.get(path).status_code == 200
+    with world.database.writing() as session:
+        session.execute(text("DELETE FROM session_token"))  # behind the platform's back: no epoch moves
+    assert [browser.get(path).status_code for _ in range(5)] == [200] * 5
+    assert browser.get("/api/session").status_code == 401
+
+
+def test_when_the_epoch_cannot_be_read_no_tile_is_served(world: World) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
+    browser = world.signed_in("pathologiste.caen")
+    assert browser.get(path).status_code == 200
+    with world.database.writing() as session:
+        session.execute(text("ALTER TABLE access_epoch RENAME TO access_epoch_away"))
+    broken_at = time.monotonic()
+    for _ in itertools.count():
+        answer = browser.get(path)
+        if answer.status_code != 200:
+            break
+        assert time.monotonic() - broken_at <= 1.0
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["detail"]
+    assert browser.get("/readyz").status_code == 503
+    with world.database.writing() as session:
+        session.execute(text("ALTER TABLE access_epoch_away RENAME TO access_epoch"))
+    wait_for(lambda: browser.get(path).status_code == 200)
+
+
+def wait_for(condition, within_s: float = 10) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
