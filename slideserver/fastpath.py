@@ -114,7 +114,7 @@ class TileProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Whatever uvicorn itself would do to an answer, or instead of it, it shall do.
-        self._usable = not (self.access_log or self.root_path or self.limit_concurrency is not None)
+        self._usable = not (self.config.access_log or self.root_path or self.limit_concurrency is not None)
         self._between_messages = True
         self._answered_at = 0.0
 
@@ -157,12 +157,15 @@ class TileProtocol(HttpToolsProtocol):
 
 
 class _Message:
-    """What the parser tells of a header block."""
+    """What uvicorn's own parser tells of a header block."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: bytes) -> None:
         self.headers: Headers = []
         self.begun = 0
         self.complete = 0
+        self.keep_alive = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"GET / HTTP/1.1\r\n" + head)
 
     def on_message_begin(self) -> None:
         self.begun += 1
@@ -170,20 +173,22 @@ class _Message:
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
 
+    def on_headers_complete(self) -> None:
+        # Only now: when the message is complete the parser has forgotten it.
+        self.keep_alive = self._parser.should_keep_alive()
+
     def on_message_complete(self) -> None:
         self.complete += 1
 
 
 def _plain_headers(head: bytes) -> Headers | None:
-    """The headers of a block, by uvicorn's own parser; None unless they end one request that has no body, expects
-    nothing special and leaves the connection open."""
-    message = _Message()
-    parser = httptools.HttpRequestParser(message)
+    """The headers of a block; None unless they end one request that has no body, expects nothing special and leaves
+    the connection open."""
     try:
-        parser.feed_data(b"GET / HTTP/1.1\r\n" + head)
+        message = _Message(head)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
     whole = message.begun == message.complete == 1 and head.endswith(b"\r\n\r\n")
-    if not whole or not parser.should_keep_alive() or any(name in MEANINGFUL for name, _ in message.headers):
+    if not whole or not message.keep_alive or any(name in MEANINGFUL for name, _ in message.headers):
         return None
     return message.headers

@@ -1,0 +1,406 @@
+"""The short cut against the ordinary way: the same requests to both, byte by byte the same answers.
+
+Both protocols stand on the same application and read from a transport in memory, so that it is the test that decides
+where a request is cut into pieces, when a reader is slow, and how time goes by.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+import uvicorn
+from fixtures.server import World
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from sharing import sessions
+from slideserver.app import assemble
+from slideserver.fastpath import MAX_HEADS, Hits, tile_protocol
+from slideserver.pages import words
+from slideserver.state import State, open_state
+
+KEEP_ALIVE_S = 75
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put forward."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
+class MemoryTransport(asyncio.Transport):
+    """What a protocol writes, and whether it has closed."""
+
+    def __init__(self) -> None:
+        super().__init__({"sockname": ("127.0.0.1", 8000), "peername": ("127.0.0.1", 50000)})
+        self.written = bytearray()
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        if not self.closed:  # as sockets do; uvicorn itself writes after the end when an answer comes too late
+            self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@dataclass
+class Connection:
+    """One protocol with its transport."""
+
+    loop: SteppedLoop
+    protocol: HttpToolsProtocol
+    transport: MemoryTransport
+    tasks: set[asyncio.Task[None]]
+
+    def feed(self, data: bytes, *, settle: bool = True) -> None:
+        """As from the network; nothing more comes to a closed transport."""
+        if not self.transport.closed:
+            self.protocol.data_received(data)
+        if settle:
+            self.settle()
+
+    def settle(self) -> None:
+        """Until the application has nothing left to do."""
+        while self.tasks:
+            self.loop.run_until_complete(asyncio.wait_for(asyncio.wait(set(self.tasks)), 30))
+
+    def taken(self) -> bytes:
+        written = bytes(self.transport.written)
+        self.transport.written.clear()
+        return written
+
+
+@dataclass
+class Wire:
+    """Both protocols over the application of one state, with a slide and people who may and may not see it."""
+
+    state: State
+    loop: SteppedLoop
+    slide: str
+    """/tiles/{slide}/{version}"""
+    etag: str
+    cookies: dict[str, str]
+    calls: list[str] = field(default_factory=list)
+    """Paths that reached the application."""
+
+    def __post_init__(self) -> None:
+        application = assemble(self.state)
+
+        async def counted(scope, receive, send):
+            self.calls.append(scope["path"])
+            await application(scope, receive, send)
+
+        short = tile_protocol(self.state.access, self.state.sources, self.state.cookie, secure=False)
+        self._configs = {
+            kind: uvicorn.Config(
+                counted, http=kind, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S
+            )
+            for kind in (short, HttpToolsProtocol)
+        }
+        self.short, self.ordinary = self._configs
+
+    def open(self, kind: type[HttpToolsProtocol]) -> Connection:
+        server = ServerState()
+        server.default_headers = [(b"date", b"Sat, 21 Nov 2026 22:13:20 GMT")]
+        transport = MemoryTransport()
+        protocol = kind(config=self._configs[kind], server_state=server, app_state={}, _loop=self.loop)
+        protocol.connection_made(transport)
+        return Connection(self.loop, protocol, transport, server.tasks)
+
+    def get(self, address: str = "0/0_0", *, cookie: str = "reader", more: str = "") -> bytes:
+        cookies = f"Cookie: {self.cookies[cookie]}\r\n" if cookie else ""
+        return f"GET {self.slide}/{address} HTTP/1.1\r\nHost: iain\r\n{cookies}{more}\r\n".encode()
+
+    def warm(self) -> None:
+        """After this, what may be answered from memory is in memory."""
+        for cookie in ("reader", "neighbour"):
+            for address in ("0/0_0", "0/3_2"):
+                connection = self.open(self.ordinary)
+                connection.feed(self.get(address, cookie=cookie))
+        self.calls.clear()
+
+
+@pytest.fixture
+def wire(settings, database, centres, indexed) -> Iterator[Wire]:
+    loop = SteppedLoop()
+    asyncio.set_event_loop(loop)
+    state = open_state(settings, words.install)
+    state.access.read_epoch()
+    state.access._read_at = math.inf  # however slow the machine is, what was read stays fresh
+    slide = World("", settings, database, centres, indexed).add_slide(centres.caen, "26H01234")
+    people = {
+        "reader": centres.caen.pathologist,
+        "neighbour": centres.caen.lab_manager,
+        "foreigner": centres.rouen.pathologist,
+    }
+    with database.writing() as session:
+        tokens = {name: sessions.create(session, member) for name, member in people.items()}
+    cookies = {name: f"{state.cookie.name}={token}" for name, token in tokens.items()}
+    wire = Wire(state, loop, f"/tiles/{slide.id}/{slide.version}", f'"{slide.version}"', cookies)
+    wire.warm()
+    yield wire
+    state.close()
+    loop.run_until_complete(loop.shutdown_default_executor())
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def test_a_plain_request_for_a_tile_never_reaches_the_application(wire):
+    short, ordinary = wire.open(wire.short), wire.open(wire.ordinary)
+    for address in ("0/0_0", "0/3_2", "0/0_0"):
+        for cookie in ("reader", "neighbour"):
+            short.feed(wire.get(address, cookie=cookie))
+            assert wire.calls == []
+            ordinary.feed(wire.get(address, cookie=cookie))
+            assert wire.calls.pop()
+            answer = short.taken()
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+            assert answer == ordinary.taken()
+
+
+# A plain request is as a browser sends it; an odd one differs in one or two of its parts, or has more headers.
+METHODS = st.sampled_from(["HEAD", "POST", "OPTIONS", "DELETE", "get", "G E T"])
+VERSIONS = st.sampled_from(["HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "ICY/1.1", ""])
+PLAIN_ADDRESSES = st.sampled_from(["{slide}/0/0_0", "{slide}/0/3_2"])
+ADDRESSES = st.sampled_from(
+    [
+        "{slide}/0/999_0",
+        "{slide}/99/0_0",
+        "{slide}/0/00_000",
+        "{slide}/0/0_0?x=1",
+        "{slide}/0/0_0#x",
+        "{slide}/0/0_%30",
+        "{slide}/0/0_0 ",
+        "{slide}/0/0_0\x00",
+        "{slide}/0/0_0/",
+        "{slide}/00/12345678_0",
+        "{slide}/thumbnail",
+        "/{slide}/0/0_0",
+        "http://iain{slide}/0/0_0",
+        "/tiles/aaaaaaaaaaaaaaaaaaaaaaaaaa/0123456789abcdef/0/0_0",
+        "/tiles/",
+        "/healthz",
+        "*",
+        "",
+    ]
+)
+HEADERS = st.sampled_from(
+    [
+        "Cookie: {neighbour}",
+        "Cookie: {foreigner}",
+        "cookie: theme=dark; {reader}",
+        "Cookie: {reader}; {foreigner}",
+        "Cookie: iain_session=nobody",
+        "Cookie:",
+        "Host: iain",
+        "Host: elsewhere",
+        "Accept: image/avif,image/webp,*/*",
+        "Sec-Fetch-Site: cross-site",
+        "Connection: keep-alive",
+        "Connection: close",
+        "Connection: Keep-Alive, close",
+        "Connection: upgrade",
+        "Upgrade: h2c",
+        "Upgrade: websocket",
+        "If-None-Match: {etag}",
+        "if-none-match: *",
+        'If-None-Match: "other"',
+        "If-Modified-Since: Sat, 21 Nov 2026 22:13:20 GMT",
+        "Range: bytes=0-99",
+        "Expect: 100-continue",
+        "Content-Length: 0",
+        "Content-Length: 5",
+        "Content-Length: x",
+        "Transfer-Encoding: chunked",
+        "X-Long: " + "x" * 3000,
+        "Name without colon",
+        " folded",
+        "Bad Name: x",
+        "Null: \x00",
+        "Latin: \xe9",
+        ": nameless",
+    ]
+)
+ENDS = st.sampled_from(["\n", "\r\n\r\n", "\r", ""])
+BODIES = st.sampled_from([b"hello", b"5\r\nhello\r\n0\r\n\r\n"])
+
+
+@st.composite
+def requests(draw, wire: Wire) -> bytes:
+    odd = draw(
+        st.sets(st.sampled_from(["method", "address", "version", "usual", "headers", "end", "body"]), max_size=2)
+    )
+    line = [
+        draw(METHODS) if "method" in odd else "GET",
+        draw(ADDRESSES if "address" in odd else PLAIN_ADDRESSES),
+        draw(VERSIONS) if "version" in odd else "HTTP/1.1",
+    ]
+    usual = [] if "usual" in odd else ["Host: iain", draw(st.sampled_from(["Cookie: {reader}", "Cookie: {neighbour}"]))]
+    more = draw(st.lists(HEADERS, min_size=1, max_size=3)) if "headers" in odd else []
+    text = "\r\n".join([" ".join(line), *usual, *more]) + "\r\n" + (draw(ENDS) if "end" in odd else "\r\n")
+    names = {"slide": wire.slide, "etag": wire.etag, **wire.cookies}
+    return text.format(**names).encode("latin-1") + (draw(BODIES) if "body" in odd else b"")
+
+
+@st.composite
+def conversations(draw, wire: Wire) -> list[tuple[bytes, bool]]:
+    """Pieces of some requests, each with whether the application gets time before the next one comes."""
+    sent = draw(st.lists(requests(wire), min_size=1, max_size=4))
+    if draw(st.booleans()):
+        return [(request, True) for request in sent]
+    stream = b"".join(sent)
+    cuts = sorted({0, len(stream), *draw(st.lists(st.integers(0, len(stream)), max_size=6))})
+    return [(stream[start:end], draw(st.booleans())) for start, end in pairwise(cuts)]
+
+
+def test_both_ways_say_the_same_to_whatever_is_sent(wire):
+    taken = 0
+
+    @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(conversations(wire))
+    def compare(conversation):
+        nonlocal taken
+        short, ordinary = wire.open(wire.short), wire.open(wire.ordinary)
+        reached = []
+        for connection in (short, ordinary):
+            wire.calls.clear()
+            for piece, settle in conversation:
+                connection.feed(piece, settle=settle)
+            connection.settle()
+            reached.append(len(wire.calls))
+        hits = reached[1] - reached[0]
+        event(f"{hits} hits")
+        taken += hits
+        assert hits >= 0
+        assert dated(short.taken()) == dated(ordinary.taken())
+        assert short.transport.closed == ordinary.transport.closed
+
+    compare()
+    assert taken > 40, "the short cut was hardly taken, so the comparison says nothing"
+
+
+def dated(answer: bytes) -> bytes:
+    """An answer without what differs from one to the next by intent: the reference number of an error page."""
+    return re.sub(rb"\b[0-9a-f]{32}\b", b"", answer)
+
+
+def test_a_request_in_pieces_goes_the_ordinary_way_and_the_next_one_the_short_one(wire):
+    connection = wire.open(wire.short)
+    request = wire.get()
+    connection.feed(request[:30])
+    connection.feed(request[30:])
+    assert len(wire.calls) == 1
+    first = connection.taken()
+    connection.feed(request)
+    assert len(wire.calls) == 1
+    assert connection.taken() == first
+
+
+def test_two_requests_at_once_are_answered_in_order(wire):
+    connection = wire.open(wire.short)
+    connection.feed(wire.get("0/0_0") + wire.get("0/3_2"))
+    together = connection.taken()
+    connection.feed(wire.get("0/0_0"))
+    connection.feed(wire.get("0/3_2"))
+    assert connection.taken() == together
+
+
+def test_a_hit_waits_for_the_answer_before_it(wire):
+    connection = wire.open(wire.short)
+    connection.feed(b"GET /healthz HTTP/1.1\r\nHost: iain\r\n\r\n", settle=False)
+    connection.feed(wire.get())
+    first, second = re.findall(rb"content-type: (\S+)\r\n", connection.taken())
+    assert (first, second) == (b"application/json", b"image/jpeg")
+
+
+def test_a_reader_who_does_not_read_gets_no_more_until_he_does(wire):
+    connection = wire.open(wire.short)
+    connection.protocol.pause_writing()
+    connection.feed(wire.get(), settle=False)
+    connection.loop.run_until_complete(asyncio.sleep(0))
+    assert connection.taken() == b""
+    connection.protocol.resume_writing()
+    connection.settle()
+    assert connection.taken().startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_right_taken_away_is_gone_on_the_short_way_too(wire):
+    connection = wire.open(wire.short)
+    connection.feed(wire.get())
+    assert connection.taken().startswith(b"HTTP/1.1 200 OK\r\n")
+    with wire.state.database.writing() as session:
+        sessions.revoke(session, wire.cookies["reader"].partition("=")[2])
+    wire.state.access.read_epoch()
+    connection.feed(wire.get())
+    assert connection.taken().startswith(b"HTTP/1.1 401 ")
+
+
+def test_nothing_is_served_from_memory_when_the_epoch_is_unknown(wire):
+    wire.state.access._read_at = -math.inf
+    connection = wire.open(wire.short)
+    connection.feed(wire.get())
+    assert connection.taken().startswith(b"HTTP/1.1 503 ")
+
+
+def test_an_idle_connection_is_closed_after_the_last_hit_not_after_the_first(wire):
+    connection = wire.open(wire.short)
+
+    def wait(seconds):
+        wire.loop.ahead_s += seconds
+        wire.loop.run_until_complete(asyncio.sleep(0))
+        return connection.transport.closed
+
+    connection.feed(wire.get())
+    assert not wait(KEEP_ALIVE_S - 1)
+    connection.feed(wire.get())
+    assert not wait(KEEP_ALIVE_S - 1)
+    connection.feed(wire.get(more="X: y\r\n"))
+    assert not wait(KEEP_ALIVE_S - 1)
+    assert wait(2)
+    assert wire.calls == []
+
+
+def test_a_slow_answer_keeps_its_connection_after_a_hit(wire):
+    connection = wire.open(wire.short)
+    connection.feed(wire.get())
+    connection.feed(b"POST /login HTTP/1.1\r\nHost: iain\r\nContent-Length: 5\r\n\r\n", settle=False)
+    wire.loop.ahead_s += 2 * KEEP_ALIVE_S
+    wire.loop.run_until_complete(asyncio.sleep(0))
+    assert not connection.transport.closed
+    connection.protocol.connection_lost(None)
+    connection.settle()
+
+
+def test_a_server_that_stops_closes_a_connection_that_had_only_hits(wire):
+    connection = wire.open(wire.short)
+    connection.feed(wire.get())
+    connection.protocol.shutdown()
+    assert connection.transport.closed
+
+
+def test_the_memory_for_header_blocks_is_bounded(wire):
+    hits = Hits(wire.state.access, wire.state.sources, wire.state.cookie, secure=False)
+    for number in range(MAX_HEADS + 10):
+        assert hits.answer(wire.get(more=f"X: {number}\r\n"), [])
+    assert len(hits._tokens) <= MAX_HEADS
+    assert hits.answer(wire.get(more=f"X: {'x' * 3000}\r\n"), []) is None
