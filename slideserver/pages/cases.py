@@ -7,7 +7,7 @@ import sharing.cases
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
-from sharing.policy import ROLES
+from sharing.policy import actions_of
 from sharing.vocabulary import Action, CaseId
 from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.pages.worklist import Search, arrange, listed
@@ -46,4 +46,4 @@ def worklist(
 @router.get("/cases/{case_id}", dependencies=[requires(Action.VIEW_CASE)])
 def case(session: SessionDep, member: MemberDep, page: PageDep, case_id: str) -> HTMLResponse:
     found = sharing.cases.get_case(session, member, CaseId(case_id))
-    return page("case.html", case=found, first_ready=listed(found).first_ready, allowed=ROLES[member.role])
+    return page("case.html", case=found, first_ready=listed(found).first_ready, allowed=actions_of(member))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sharing.policy import ROLES
+from sharing.policy import actions_of
 from sharing.subjects import Member
 from sharing.vocabulary import Action
 
@@ -19,7 +19,7 @@ class Place:
 
 def pages_of(member: Member) -> list[Place]:
     """The pages that the member's role can use at all, in the order of the day's work."""
-    allowed = ROLES[member.role]
+    allowed = actions_of(member)
     return [place for place in PLACES if place.action in allowed]
 
 

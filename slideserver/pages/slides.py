@@ -5,7 +5,7 @@ from starlette.responses import HTMLResponse
 
 import sharing.slides
 from sharing.cases import get_case
-from sharing.policy import ROLES
+from sharing.policy import actions_of
 from sharing.vocabulary import Action, SlideId, SlideState
 from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.description import describe_slide
@@ -18,7 +18,7 @@ def slide(state: StateDep, session: SessionDep, member: MemberDep, page: PageDep
     """The viewer; or, while there is nothing to view, how the slide stands and what comes next."""
     found = sharing.slides.get_slide(session, member, SlideId(slide_id))
     if found.state is not SlideState.READY:
-        return page("slide_waiting.html", slide=found, allowed=ROLES[member.role])
+        return page("slide_waiting.html", slide=found, allowed=actions_of(member))
     case = get_case(session, member, found.case_id) if found.case_id else None
     order = [other.id for other in case.slides] if case else [found.id]
     return page(
@@ -27,6 +27,6 @@ def slide(state: StateDep, session: SessionDep, member: MemberDep, page: PageDep
         case=case,
         position=order.index(found.id) + 1,
         count=len(order),
-        allowed=ROLES[member.role],
+        allowed=actions_of(member),
         description=describe_slide(session, state.sources, member, found.id).model_dump(mode="json"),
     )

@@ -1,3 +1,5 @@
+import { ageInWords } from "./ago";
+
 /** A moment less than an hour old, told as its age and kept true while the page stays open.
  *
  * The server renders the words; this only counts. `minutes` is the sentence with `{n}` in it, `now` the one for less
@@ -24,16 +26,4 @@ export class Age extends HTMLElement {
     });
     if (time.textContent !== words) time.textContent = words;
   }
-}
-
-export interface AgeWords {
-  readonly now: string;
-  readonly minutes: string;
-  readonly later: string;
-}
-
-export function ageInWords(whenMs: number, nowMs: number, words: AgeWords): string {
-  const minutes = Math.floor(Math.max(0, nowMs - whenMs) / 60_000);
-  if (minutes < 1) return words.now;
-  return minutes < 60 ? words.minutes.replace("{n}", String(minutes)) : words.later;
 }

@@ -2,6 +2,8 @@
  * to a page, `?` shows them all. Single letters can be switched off (WCAG 2.2, 2.1.4); the choice stays in this browser.
  */
 
+import { nextIndex } from "./rows";
+
 const SWITCH = "iain.single-keys";
 
 export function installKeys(page: Document): void {
@@ -83,12 +85,6 @@ function moveRow(page: Document, by: 1 | -1): boolean {
   link?.focus();
   link?.scrollIntoView({ block: "nearest" });
   return link !== undefined;
-}
-
-/** The row after `current` (-1: none yet), held at both ends. */
-export function nextIndex(current: number, by: 1 | -1, count: number): number {
-  if (current < 0) return by > 0 ? 0 : count - 1;
-  return Math.min(count - 1, Math.max(0, current + by));
 }
 
 function openSlide(page: Document): boolean {
