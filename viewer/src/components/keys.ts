@@ -39,7 +39,7 @@ export class KeysDialog extends LightElement {
               ${this.#group(words.groupShow, [
                 [["E", "L"], words.keyLabel],
                 [["V"], words.keyOverview],
-                [["[", "]"], words.keySlides],
+                [["Page ↑", "Page ↓"], words.keySlides],
                 [["U"], words.keyLink],
                 [["Tab"], words.keyFrame],
                 [["F6"], words.keyTools],

@@ -34,37 +34,41 @@ export interface KeyPress {
   readonly metaKey: boolean;
 }
 
-const BY_PLACE: Readonly<Record<string, CommandId>> = {
-  Digit0: "fit",
-  Numpad0: "fit",
-  Equal: "zoom-in",
-  NumpadAdd: "zoom-in",
-  Minus: "zoom-out",
-  NumpadSubtract: "zoom-out",
-  BracketLeft: "previous",
-  BracketRight: "next",
-};
+const BY_PLACE = new Map<string, CommandId>(
+  Object.entries({
+    Digit0: "fit",
+    Numpad0: "fit",
+    Equal: "zoom-in",
+    NumpadAdd: "zoom-in",
+    Minus: "zoom-out",
+    NumpadSubtract: "zoom-out",
+    BracketLeft: "previous",
+    BracketRight: "next",
+  }),
+);
 
-const BY_NAME: Readonly<Record<string, CommandId>> = {
-  Home: "fit",
-  "+": "zoom-in",
-  "=": "zoom-in",
-  "-": "zoom-out",
-  _: "zoom-out",
-  "?": "keys",
-  F1: "keys",
-  F6: "tools",
-  Tab: "frame",
-  Escape: "dismiss",
-  PageUp: "previous",
-  PageDown: "next",
-  "[": "previous",
-  "]": "next",
-  e: "label",
-  l: "label",
-  v: "overview",
-  u: "link",
-};
+const BY_NAME = new Map<string, CommandId>(
+  Object.entries({
+    Home: "fit",
+    "+": "zoom-in",
+    "=": "zoom-in",
+    "-": "zoom-out",
+    _: "zoom-out",
+    "?": "keys",
+    F1: "keys",
+    F6: "tools",
+    Tab: "frame",
+    Escape: "dismiss",
+    PageUp: "previous",
+    PageDown: "next",
+    "[": "previous",
+    "]": "next",
+    e: "label",
+    l: "label",
+    v: "overview",
+    u: "link",
+  }),
+);
 
 /** What to print on a key cap, where it is the same in every language. */
 export const CAPS: Readonly<Partial<Record<CommandId, string>>> = {
@@ -94,8 +98,8 @@ export function commandOf(press: KeyPress): CommandId | null {
   if (key === "Tab" && press.shiftKey) return null;
   if (key === "r") return press.shiftKey ? "rotate-left" : "rotate-right";
   const digit = /^(?:Digit|Numpad)([1-6])$/.exec(press.code)?.[1];
-  if (digit) return `preset-${Number(digit) as 1 | 2 | 3 | 4 | 5 | 6}`;
-  return BY_PLACE[press.code] ?? BY_NAME[key] ?? null;
+  if (digit && !altGraph) return `preset-${Number(digit) as 1 | 2 | 3 | 4 | 5 | 6}`;
+  return (altGraph ? undefined : BY_PLACE.get(press.code)) ?? BY_NAME.get(key) ?? null;
 }
 
 /** The direction of an arrow key, as the eye moves: right looks further right. */

@@ -183,7 +183,7 @@ export function between(from: View, to: View, share: number): View {
 }
 
 export function normalizeRotation(degrees: number): number {
-  return ((degrees % 360) + 360) % 360;
+  return degrees >= 0 && degrees < 360 ? degrees : ((degrees % 360) + 360) % 360;
 }
 
 function turn(point: Point, degrees: number): Point {
