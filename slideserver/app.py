@@ -11,10 +11,9 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Scope
 
-from slideserver import health, pages
+from slideserver import health, login, pages
 from slideserver.api import audit, cases, session, slides, uploads
 from slideserver.assets import StaticFiles
-from slideserver.auth import routes as auth
 from slideserver.errors import CROSS_ORIGIN, Answers
 from slideserver.middleware import BodyLimit, Csrf, SecurityHeaders
 from slideserver.pages import words
@@ -36,7 +35,7 @@ def create_app(settings: Settings) -> ASGIApp:
 def assemble(state: State) -> ASGIApp:
     """The application over these parts."""
     settings = state.settings
-    answers = Answers(state.renderer, state.catalogues, state.database)
+    answers = Answers(state)
 
     def refuse(scope: Scope, status: int) -> ASGIApp:
         headers = {"Allow": "GET, HEAD"} if status == 405 else {"Retry-After": "1"} if status == 503 else None
@@ -78,7 +77,7 @@ def create_framework(state: State, answers: Answers) -> FastAPI:
     app.state.iain = state
     answers.install(app)
     app.router.routes.extend(uploads.routes(state.uploads))
-    for part in (health, auth, session, cases, slides, audit, pages):
+    for part in (health, login, session, cases, slides, audit, pages):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")
     return app

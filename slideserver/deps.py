@@ -5,10 +5,11 @@ The order of things in a request is pinned here: the session is committed *befor
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
-from fastapi.concurrency import contextmanager_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from sharing import sessions
@@ -36,20 +37,38 @@ def get_state(request: Request) -> State:
 StateDep = Annotated[State, Depends(get_state)]
 
 
-async def get_session(request: Request, state: StateDep) -> AsyncIterator[Session]:
+async def get_visitor(request: Request, state: StateDep) -> Member | None:
+    """Whoever holds the session cookie, or None: for pages that anybody may see."""
+    token = state.cookie.find(request.scope["headers"])
+    member = None
+    if token is not None:
+        member, fresh = await run_in_threadpool(_resolve, state.database.reading(), token)
+        if not fresh:
+            # Being active keeps a session alive; that is written down once a minute at most.
+            async with state.writers:
+                member, _ = await run_in_threadpool(_resolve, state.database.writing(), token)
+    request.state.visitor = member
+    return member
+
+
+VisitorDep = Annotated[Member | None, Depends(get_visitor)]
+
+
+async def get_session(request: Request, state: StateDep, visitor: VisitorDep) -> AsyncIterator[Session]:
     """One transaction for the request, committed when the endpoint returns, rolled back when it raises.
 
-    It reads for GET and HEAD, and writes for everything else.
+    It reads for GET and HEAD, and writes for everything else. (It begins when the visitor is known: finding out may
+    need a writing transaction of its own, and there is one at a time.)
     """
     if request.method in SAFE_METHODS:
         async with contextmanager_in_threadpool(state.database.reading()) as session:
             yield session
     else:
-        async for session in get_recording_session(state):
+        async for session in get_recording_session(state, visitor):
             yield session
 
 
-async def get_recording_session(state: StateDep) -> AsyncIterator[Session]:
+async def get_recording_session(state: StateDep, _visitor: VisitorDep) -> AsyncIterator[Session]:
     """A writing transaction, whatever the method: for reading what leaves a trace in the audit log."""
     async with state.writers, contextmanager_in_threadpool(state.database.writing()) as session:
         yield session
@@ -57,17 +76,6 @@ async def get_recording_session(state: StateDep) -> AsyncIterator[Session]:
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 RecordingSessionDep = Annotated[Session, Depends(get_recording_session, scope="function")]
-
-
-def get_visitor(request: Request, state: StateDep) -> Member | None:
-    """Whoever holds the session cookie, or None: for pages that anybody may see."""
-    token = state.cookie.find(request.scope["headers"])
-    member = _member(state, token) if token else None
-    request.state.visitor = member
-    return member
-
-
-VisitorDep = Annotated[Member | None, Depends(get_visitor)]
 
 
 def get_member(visitor: VisitorDep) -> Member:
@@ -127,14 +135,10 @@ def requires(action: Action) -> Any:
 signed_in = Depends(Requires(None))
 
 
-def _member(state: State, token: str) -> Member | None:
-    with state.database.reading() as session:
+def _resolve(transaction: AbstractContextManager[Session], token: str) -> tuple[Member | None, bool]:
+    """Who it is, and whether the session was used within the last minute (or is none)."""
+    with transaction as session:
         login = sessions.resolve(session, token)
         if login is None:
-            return None
-        fresh = login.expires_us - session.now_us > sessions.IDLE_US - MINUTE_US
-    if not fresh:
-        # Being active keeps a session alive; that is written down once a minute at most.
-        with state.database.writing() as session:
-            sessions.resolve(session, token)
-    return login.member
+            return None, True
+        return login.member, login.expires_us - session.now_us > sessions.IDLE_US - MINUTE_US

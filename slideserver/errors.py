@@ -11,6 +11,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from jinja2 import TemplateNotFound
 from markupsafe import escape
@@ -19,10 +20,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from sharing import audit
-from sharing.db.engine import Database
 from sharing.errors import BusyError, ConflictError, InvalidError, NotFoundError, RefusedError, SharingError
-from slideserver.i18n import Catalogue, Language
-from slideserver.rendering import Renderer, language_of, reader_of
+from slideserver.auth.throttle import source_of
+from slideserver.rendering import language_of, reader_of
+from slideserver.state import State
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +65,8 @@ STATUS: Mapping[type[Exception], int] = {
 class Answers:
     """Error answers in words: problem+json (RFC 9457) under /api, a page elsewhere."""
 
-    def __init__(self, renderer: Renderer, catalogues: Mapping[Language, Catalogue], database: Database) -> None:
-        self._renderer = renderer
-        self._catalogues = catalogues
-        self._database = database
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def answer(
         self,
@@ -80,7 +79,7 @@ class Answers:
         **extra: object,
     ) -> Response:
         """`sentence` (English) replaces the usual one; `reference` finds it in the log; `extra`: for the API."""
-        translate = self._catalogues[language_of(connection)].gettext
+        translate = self._state.catalogues[language_of(connection)].gettext
         title, usual = WORDS.get(status, WORDS[500 if status >= 500 else 400])
         title, sentence = translate(title), translate(sentence or usual)
         if connection.url.path.startswith(("/api/", "/tiles/")):
@@ -90,7 +89,7 @@ class Answers:
             return JSONResponse({**problem, **extra}, status, headers, "application/problem+json")
         reader = reader_of(connection, connection.scope.get("state", {}).get("visitor"))
         try:
-            page: Response = self._renderer.page(
+            page: Response = self._state.renderer.page(
                 reader, "error.html", status=status, code=status, title=title, sentence=sentence, reference=reference
             )
         except (TemplateNotFound, KeyError):
@@ -110,10 +109,12 @@ class Answers:
         app.add_exception_handler(RequestValidationError, self._validation)
         app.add_exception_handler(Exception, self._unknown)
 
-    def _known(self, request: Request, error: Exception) -> Response:
+    async def _known(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, SharingError)  # noqa: S101 - how Starlette types its handlers
         if error.refusal is not None:
-            audit.record_refusal(self._database, error.refusal)
+            personal = {"source": source_of(request.client.host if request.client else None)}
+            async with self._state.writers:
+                await run_in_threadpool(audit.record_refusal, self._state.database, error.refusal, personal=personal)
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
         retry = {"Retry-After": "1"} if status == 503 else None
         return self.answer(request, status, sentence=str(error) if status in (409, 422) else None, headers=retry)

@@ -58,7 +58,7 @@ class SecurityHeaders:
             await self._app(scope, receive, send_with_headers)
         except Exception:
             if ended:
-                return  # the framework has answered in words and logged it; it raises only for those who ask no questions
+                return  # the framework has answered and logged; that it raises too is for test clients
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
                 raise

@@ -65,8 +65,8 @@ class State:
     throttle: Throttle
     logins: CapacityLimiter
     writers: Semaphore
-    """Taken by a request before its writing transaction: SQLite gives one turn at a time, and requests that queued for
-    it in threads would hold every thread the one in front needs to go on."""
+    """Taken by a request for each writing transaction. SQLite gives one turn at a time, and requests that waited for it
+    in threads would hold every thread that the one in front needs to go on."""
     catalogues: dict[Language, Catalogue]
     assets: Assets
     renderer: Renderer

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
 from slideserver import i18n
-from slideserver.auth.routes import local_path
 from slideserver.deps import MemberDep, PageDep, StateDep, VisitorDep
 from slideserver.i18n import Language
+from slideserver.login import local_path
 from slideserver.pages.navigation import home_of
 from slideserver.rendering import THEME_COOKIE
 

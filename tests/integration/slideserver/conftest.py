@@ -55,4 +55,4 @@ def state(settings: Settings) -> Iterator[State]:
 @pytest.fixture
 def framework(state: State) -> FastAPI:
     """The FastAPI part of a server, to look at or to add to."""
-    return create_framework(state, Answers(state.renderer, state.catalogues, state.database))
+    return create_framework(state, Answers(state))

@@ -9,8 +9,8 @@ from fixtures.server import SAME_ORIGIN, World
 
 from sharing import audit
 from sharing.vocabulary import Act, Outcome
-from slideserver.auth.routes import FAILURE_TAKES_S
 from slideserver.auth.throttle import PAIR
+from slideserver.login import FAILURE_TAKES_S
 
 CAEN = "pathologiste.caen"
 
