@@ -1,0 +1,16 @@
+"""The short form of `make torture-ingest`: the real server loses nothing, and a known-bad one is found out."""
+
+from pathlib import Path
+
+from benchmarks.torture_ingest import ours, torture, twin
+
+SEED = 7
+
+
+def test_a_killed_server_loses_and_damages_nothing(tmp_path: Path) -> None:
+    tally = torture(ours(tmp_path), 3, SEED)
+    assert (tally.runs, tally.lost, tally.corrupt) == (3, 0, 0), tally.notes
+
+
+def test_the_torture_finds_out_a_server_with_its_offset_in_a_record(tmp_path: Path) -> None:
+    assert torture(twin(tmp_path), 15, SEED, until_corrupt=True).corrupt == 1
