@@ -36,12 +36,12 @@ class Load:
 
 
 class Generator:
-    """The compiled program and the directory where it finds its lists."""
+    """The program, compiled once into `build`; `scratch` takes its lists, credentials among them."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, build: Path, scratch: Path) -> None:
+        self._scratch = scratch
         digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-        self._program = directory / f"load-{digest}"
+        self._program = build / f"load-{digest}"
         if not self._program.exists():
             _compile(self._program)
 
@@ -56,10 +56,9 @@ class Generator:
         requests: int = 0,
     ) -> Load:
         """The load of `connections` for `seconds`, or until `requests` answers have come when that is not 0."""
-        targets_file, cookies_file = self._directory / "targets.txt", self._directory / "cookies.txt"
+        targets_file, cookies_file = self._scratch / "targets.txt", self._scratch / "cookies.txt"
         targets_file.write_text("".join(f"{target.length} {target.path}\n" for target in targets))
         cookies_file.write_text("".join(f"{cookie}\n" for cookie in cookies))
-        cookies_file.chmod(0o600)
         arguments = (port, connections, seconds, requests, targets_file, cookies_file if cookies else "-")
         done = subprocess.run(
             [self._program, *map(str, arguments)], capture_output=True, text=True, timeout=seconds + 30, check=False
