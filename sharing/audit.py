@@ -19,9 +19,9 @@ from sharing.clock import MINUTE_US
 from sharing.db.engine import Database, Session
 from sharing.db.tables import (
     AuditEventRow,
-    AuditPendingRow,
     AuditPersonalRow,
     AuditSealRow,
+    Base,
     CaseRow,
     MemberRow,
     SlideRow,
@@ -66,33 +66,32 @@ def record(
     event_id = EventId(new_id())
     body = canonical_json(_personal(subject, personal))
     salt = secrets.token_hex(32)
-    position = session.execute(
-        insert(AuditEventRow)
-        .values(
-            id=event_id,
-            version=VERSION,
-            site_id=site_id,
-            recorded_us=session.now_us,
-            type=act.type,
-            act=act,
-            action=act.code,
-            outcome=outcome,
-            agent_kind=subject.kind,
-            agent_id=subject_id(subject),
-            agent_site_id=None if isinstance(subject, System | Stranger) else subject.site_id,
-            agent_role=subject.role if isinstance(subject, Member) else None,
-            purpose=purpose,
-            entities=canonical_json([{"id": entity.id, "kind": entity.kind} for entity in entities]),
-            detail=canonical_json(detail or {}),
-            commitment=commitment(salt, body) if body != "{}" else None,
-            case_id=next((entity.id for entity in entities if entity.kind == "case"), None),
-            slide_id=next((entity.id for entity in entities if entity.kind == "slide"), None),
-        )
-        .returning(AuditEventRow.position)
-    ).scalar_one()
-    session.execute(insert(AuditPendingRow).values(position=position))
+    event = {
+        "id": event_id,
+        "version": VERSION,
+        "site_id": site_id,
+        "recorded_us": session.now_us,
+        "type": act.type,
+        "act": act,
+        "action": act.code,
+        "outcome": outcome,
+        "agent_kind": subject.kind,
+        "agent_id": subject_id(subject),
+        "agent_site_id": None if isinstance(subject, System | Stranger) else subject.site_id,
+        "agent_role": subject.role if isinstance(subject, Member) else None,
+        "purpose": purpose,
+        "entities": canonical_json([{"id": entity.id, "kind": entity.kind} for entity in entities]),
+        "detail": canonical_json(detail or {}),
+        "commitment": commitment(salt, body) if body != "{}" else None,
+        "case_id": next((entity.id for entity in entities if entity.kind == "case"), None),
+        "slide_id": next((entity.id for entity in entities if entity.kind == "slide"), None),
+    }
+    # Every act comes through here: inserting into the tables costs a quarter of inserting mapped rows.
+    tables = Base.metadata.tables
+    position = session.execute(insert(tables["audit_event"]).returning(AuditEventRow.position), event).scalar_one()
+    session.execute(insert(tables["audit_pending"]), {"position": position})
     if body != "{}":
-        session.execute(insert(AuditPersonalRow).values(event_id=event_id, salt=salt, body=body))
+        session.execute(insert(tables["audit_personal"]), {"event_id": event_id, "salt": salt, "body": body})
     return event_id
 
 
