@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ingest.agent.client import Client, Held, RefusedError, TransientError
-from ingest.protocol import Problem, SlideStatus, UploadRequest
+from ingest.protocol import FILE_NAME_MAX_CHARS, Problem, SlideStatus, UploadRequest
 
 Answer = TypeVar("Answer")
 
@@ -122,7 +122,7 @@ class Pusher:
         with path.open("rb", buffering=0) as file:
             before = _Snapshot.of(file.fileno())
             sha256 = self._hash(file.fileno(), before.size)
-            request = UploadRequest(path.name, before.size, sha256, glass.accession, glass.stain, glass.block)
+            request = UploadRequest(_plain(path.name), before.size, sha256, glass.accession, glass.stain, glass.block)
             if known := self._insist(lambda: self._client.known(sha256)):
                 return Delivery(self._settled(known.slide, known), already_known=True, sent_bytes=0)
             upload_id = self._insist(lambda: self._client.create(request))
@@ -199,3 +199,8 @@ class Pusher:
             raise GaveUpError(error)
         self._report.retrying(error, pause_s)
         self._pause(pause_s)
+
+
+def _plain(name: str) -> str:
+    """A file name that can be told to the server: the end of it, without what cannot be printed or is no UTF-8."""
+    return "".join(character if character.isprintable() else "_" for character in name)[-FILE_NAME_MAX_CHARS:]

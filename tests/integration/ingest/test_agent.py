@@ -20,10 +20,12 @@ from fixtures.centres import Centres, found_centres
 from fixtures.cutting_proxy import cutting_proxy
 from fixtures.server import running_server
 from fixtures.upload_server import answers, free_port, make_uploads, serving, wait_until
+from sqlalchemy import select
 
 from ingest.agent.client import Client
 from ingest.agent.upload import ChangingFileError, GaveUpError, Glass, Patience, Pusher
 from sharing.db.engine import Database, open_database
+from sharing.db.tables import SlideRow
 from slideserver.settings import Settings
 
 TESTS = Path(__file__).parents[2]
@@ -370,3 +372,13 @@ def test_patience_is_counted_from_the_last_progress(centres, lame) -> None:
     assert 3 <= len(pauses) <= 6
     assert all(0 < pause <= 15 for pause in pauses)
     assert set(notes.retries) == {"unreachable"}
+
+
+def test_a_file_name_that_is_no_text_is_no_obstacle(database, centres, var, tmp_path) -> None:
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lame \xff\n\x1b[31m.svs"))
+    strange.write_bytes(b"x" * 1000)
+    with serving(make_uploads(database, var)) as url, Client(url, centres.caen.scanner_key) as client:
+        delivery = pusher(client, Notes()).push(strange, Glass())
+    with database.reading() as session:
+        [slide] = session.scalars(select(SlideRow))
+    assert (slide.id, slide.file_name) == (delivery.status.slide, "lame ___[31m.svs")

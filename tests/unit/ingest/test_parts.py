@@ -1,7 +1,9 @@
 """The part file: its lock, its length and its digest."""
 
+import contextlib
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,31 @@ def test_a_discarded_part_starts_anew(parts: Parts) -> None:
     again.append(b"xyz")
     assert again.sha256() == hashlib.sha256(b"xyz").hexdigest()
     again.close()
+
+
+def test_a_blob_is_never_written_by_who_waited_for_its_part(parts: Parts, tmp_path: Path) -> None:
+    """The moment between opening a part and locking it, met by trying often."""
+    done = threading.Event()
+
+    def intrude() -> None:
+        while not done.is_set():
+            with contextlib.suppress(UploadBusyError):
+                part = parts.lock("one")
+                part.append(b"!")
+                part.truncate(0)
+                part.close()
+
+    intruders = [threading.Thread(target=intrude) for _ in range(3)]
+    for intruder in intruders:
+        intruder.start()
+    blobs = []
+    while len(blobs) < 400:
+        with contextlib.suppress(UploadBusyError):
+            part = parts.lock("one")
+            part.append(b"blob")
+            blobs.append(part.path.rename(tmp_path / f"blob{len(blobs)}"))
+            part.close()
+    done.set()
+    for intruder in intruders:
+        intruder.join()
+    assert {blob.read_bytes() for blob in blobs} == {b"blob"}
