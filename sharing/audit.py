@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, literal, or_, select, tuple_
 
 from sharing import policy
 from sharing.clock import MINUTE_US
@@ -133,6 +133,7 @@ class Filters:
     outcome: Outcome | None = None
     agent_id: str | None = None
     case_id: CaseId | None = None
+    """Also what happened to its slides before they were put into it, such as their being pushed."""
     slide_id: SlideId | None = None
 
 
@@ -197,7 +198,7 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
         .outerjoin(AuditSealRow, AuditSealRow.event_id == event.id)
         .outerjoin(CaseRow, and_(CaseRow.id == event.case_id, CaseRow.site_id == event.site_id))
         .outerjoin(SlideRow, and_(SlideRow.id == event.slide_id, SlideRow.site_id == event.site_id))
-        .where(event.site_id == site_id, *_conditions(filters))
+        .where(event.site_id == site_id, *_conditions(filters, site_id))
         .order_by(event.recorded_us.desc(), event.position.desc())
         .limit(limit + 1)
     )
@@ -243,17 +244,19 @@ def require_reader(session: Session, subject: Subject) -> SiteId:
     return subject.site_id
 
 
-def _conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
+def _conditions(filters: Filters, site_id: SiteId) -> Iterator[ColumnElement[bool]]:
     event = AuditEventRow
     if filters.since_us is not None:
         yield event.recorded_us >= filters.since_us
     if filters.until_us is not None:
         yield event.recorded_us < filters.until_us
+    if filters.case_id is not None:
+        its_slides = select(SlideRow.id).where(SlideRow.case_id == filters.case_id, SlideRow.site_id == site_id)
+        yield or_(event.case_id == filters.case_id, event.slide_id.in_(its_slides))
     for column, value in (
         (event.act, filters.act),
         (event.outcome, filters.outcome),
         (event.agent_id, filters.agent_id),
-        (event.case_id, filters.case_id),
         (event.slide_id, filters.slide_id),
     ):
         if value is not None:

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from sharing import audit, cases, chain
+from sharing import audit, cases, chain, slides
 from sharing.audit import Filters
 from sharing.db.tables import AuditEventRow, AuditPersonalRow
 from sharing.errors import InvalidError, NotFoundError, RefusedError, SharingError
+from sharing.slides import StoredFile
 from sharing.subjects import Agent, Stranger, System
 from sharing.vocabulary import PLATFORM, Act, Action, Entity, EventId, Outcome
 
@@ -113,6 +114,25 @@ def test_filters(database, centres, clock):
     assert found(since_us=clock.now_us(), agent_id=centres.caen.pathologist.id) == [second]
     assert found(since_us=start + 1, until_us=clock.now_us()) == [first]
     assert found(agent_id=centres.rouen.pathologist.id) == []
+
+
+def test_the_story_of_a_case_begins_with_the_pushing_of_its_slides(database, centres):
+    case_id = centres.caen.cases["26H01235"]
+    pushed = {}
+    with database.writing() as session:
+        for centre, digest in ((centres.caen, "a" * 64), (centres.caen, "b" * 64), (centres.rouen, "a" * 64)):
+            file = StoredFile("scan.svs", digest, 1)
+            pushed[centre.id, digest] = slides.create_slide(session, centre.agent, files=[file])
+        slide_id = pushed["caen", "a" * 64]
+        slides.assign(session, centres.caen.technician, slide_id, case_id)
+    found = ask(database, centres.caen.lab_manager, Filters(case_id=case_id)).rows
+    assert [(row.act, row.slide_id) for row in found] == [
+        (Act.SLIDE_ASSIGNED, slide_id),
+        (Act.SLIDE_RECEIVED, slide_id),
+        (Act.CASE_REGISTERED, None),
+    ]
+    assert found[1].agent_name == "Scanner Caen 1"
+    assert ask(database, centres.rouen.lab_manager, Filters(case_id=case_id)).rows == ()
 
 
 def test_pages_hold_every_event_once_also_when_new_ones_come_in_between(database, centres):
