@@ -74,6 +74,8 @@ SLIDES = (
     DemoSlide("26H01251-B1.tiff", "caen", "26H01251", "HES", "B1", ("9000", "7000", "12", "tiff")),
     DemoSlide("26R00417-A1.svs", "rouen", "26R00417", "HES", "A1", ("9000", "7000", "13", "svs")),
     DemoSlide("26L02050-A1.tiff", "lille", "26L02050", "HES", "A1", ("9000", "7000", "14", "tiff")),
+    # Of a case nobody has registered: it waits at reception for somebody to say whose it is.
+    DemoSlide("26H01300-C1.svs", "caen", "26H01300", "HES", "C1", ("6000", "4500", "15", "svs")),
 )
 
 
@@ -208,15 +210,15 @@ def _welcome(address: str) -> Table:
     table = Table(title=f"IAIN  {address}", title_style="bold", caption=f"Password of all: {PASSWORD}")
     table.add_column("Login")
     table.add_column("Name")
-    table.add_column("May")
-    may = {
-        Role.PATHOLOGIST: "read the cases of the site",
-        Role.TECHNICIAN: "receive slides, attach them to cases",
-        Role.LAB_MANAGER: "all of that, and read who did what",
+    table.add_column("Role")
+    does = {
+        Role.PATHOLOGIST: "reads cases",
+        Role.TECHNICIAN: "receives slides",
+        Role.LAB_MANAGER: "sees who did what",
     }
     for site, name in SITES.items():
         for (title, role), person in zip(ROLES.items(), NAMES[site], strict=True):
-            table.add_row(f"{title}.{site}", f"{person}, {name}", may[role])
+            table.add_row(f"{title}.{site}", f"{person}, {name}", does[role])
     return table
 
 
