@@ -3,12 +3,13 @@
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import sharing.cases
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
-from sharing.policy import actions_of
-from sharing.vocabulary import Action, CaseId
+import sharing.cases
+from sharing import policy
+from sharing.policy import AtSite, actions_of
+from sharing.vocabulary import Action, CaseId, Entity
 from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.pages.worklist import Search, arrange, listed
 
@@ -29,6 +30,7 @@ def worklist(
     standing: Annotated[str, Query(alias="state")] = "",
     sort: str = "-received",
 ) -> HTMLResponse:
+    policy.require(session, member, Action.LIST_CASES, AtSite(member.site_id), Entity("site", member.site_id))
     search = Search.of(q, organ, standing, sort)
     found = [listed(case) for case in sharing.cases.list_cases(session, member, search.q, limit=MOST)]
     groups = arrange(found, search, session.now_us, ZoneInfo(state.settings.timezone))

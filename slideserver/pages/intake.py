@@ -9,11 +9,13 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import sharing.slides
+from sharing import policy
 from sharing.cases import case_by_accession, register_case
 from sharing.db.engine import Session
+from sharing.policy import AtSite
 from sharing.slides import Slide
 from sharing.subjects import Member
-from sharing.vocabulary import Action, CaseId, SlideId, SlideState
+from sharing.vocabulary import Action, CaseId, Entity, SlideId, SlideState
 from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.pages.words import N_
 from slideserver.pages.worklist import PENDING
@@ -80,6 +82,7 @@ def intake(
     standing: Annotated[str, Query(alias="state")] = "",
     done: str = "",
 ) -> HTMLResponse:
+    policy.require(session, member, Action.VIEW_INTAKE, AtSite(member.site_id), Entity("site", member.site_id))
     search = Search(q.strip(), standing)
     slides = sharing.slides.intake(session, member, limit=MOST)
     return page(
