@@ -28,7 +28,7 @@ export interface Words {
   scale: string;
   uncalibrated: string;
   uncalibratedWhy: string;
-  pixelsForPixel: (percent: string) => string;
+  zoomOnly: (percent: string) => string;
   sharpening: string;
   missing: (tiles: number) => string;
   /* label and tray */
@@ -114,7 +114,7 @@ const fr: Words = {
   scale: "Échelle",
   uncalibrated: "Lame non étalonnée : pas d’échelle",
   uncalibratedWhy: "Le fichier du scanner ne donne pas la taille des pixels. Ne mesurez rien sur cette lame.",
-  pixelsForPixel: (percent) => `${percent} des pixels`,
+  zoomOnly: (percent) => `zoom ${percent}`,
   sharpening: "mise au net…",
   missing: (tiles) => (tiles === 1 ? "une zone manque encore" : `${tiles} zones manquent encore`),
   labelImage: "Étiquette",
@@ -124,7 +124,7 @@ const fr: Words = {
   trayTitle: "Lames du cas",
   slideNumber: (index, count) => `Lame ${index} sur ${count}`,
   noStain: "coloration inconnue",
-  preparing: "en préparation",
+  preparing: "en attente",
   refused: "refusée",
   previous: "Lame précédente",
   next: "Lame suivante",
@@ -197,7 +197,7 @@ const en: Words = {
   scale: "Scale",
   uncalibrated: "Slide not calibrated: no scale",
   uncalibratedWhy: "The scanner’s file does not say how large a pixel is. Measure nothing on this slide.",
-  pixelsForPixel: (percent) => `${percent} of the pixels`,
+  zoomOnly: (percent) => `zoom ${percent}`,
   sharpening: "sharpening…",
   missing: (tiles) => (tiles === 1 ? "one area still missing" : `${tiles} areas still missing`),
   labelImage: "Label",
@@ -207,7 +207,7 @@ const en: Words = {
   trayTitle: "Slides of the case",
   slideNumber: (index, count) => `Slide ${index} of ${count}`,
   noStain: "stain unknown",
-  preparing: "in preparation",
+  preparing: "preparing",
   refused: "refused",
   previous: "Previous slide",
   next: "Next slide",
@@ -261,20 +261,22 @@ export class Speech {
   readonly words: Words;
   readonly #whole: Intl.NumberFormat;
   readonly #fine: Intl.NumberFormat;
+  readonly #coarse: Intl.NumberFormat;
 
   constructor(readonly language: Language) {
     this.words = DICTIONARIES[language];
     this.#whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
     this.#fine = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
+    this.#coarse = new Intl.NumberFormat(language, { maximumSignificantDigits: 2 });
   }
 
   whole(value: number): string {
     return this.#whole.format(value);
   }
 
-  /** Three figures at most: "2,5", "19,8", "40". */
+  /** As many figures as one reads at a glance: "0,83", "2,5", "19,8", "40". */
   fine(value: number): string {
-    return this.#fine.format(value);
+    return (value < 9.95 ? this.#coarse : this.#fine).format(value);
   }
 
   times(magnification: number): string {

@@ -57,7 +57,7 @@ export class Readings extends LightElement {
   #magnification(): string {
     const magnification = magnificationOf(this.view.zoom, this.optics);
     if (magnification !== null) return this.speech.times(magnification);
-    return this.speech.words.pixelsForPixel(`${this.speech.fine(this.view.zoom * 100)} %`);
+    return this.speech.words.zoomOnly(`${this.speech.fine(this.view.zoom * 100)} %`);
   }
 }
 customElements.define("iain-readings", Readings);

@@ -44,6 +44,7 @@ import { HeldArrows } from "./arrows";
 const QUIET_BEFORE_NOTE_MS = 300;
 const LINK_DELAY_MS = 250;
 const COPIED_MS = 2000;
+const ASK_AGAIN_MS = 3000;
 const PHONE = "(max-width: 640px)";
 
 export class Viewer extends LightElement {
@@ -73,6 +74,7 @@ export class Viewer extends LightElement {
   #linkTimer = 0;
   #noteTimer = 0;
   #copiedTimer = 0;
+  #askTimer = 0;
   #fetching: AbortController | null = null;
 
   override connectedCallback(): void {
@@ -91,6 +93,8 @@ export class Viewer extends LightElement {
     window.removeEventListener("blur", this.#letGo);
     window.removeEventListener("popstate", this.#wentBack);
     window.removeEventListener("pagehide", this.#writeLink);
+    for (const timer of [this.#linkTimer, this.#noteTimer, this.#copiedTimer, this.#askTimer])
+      window.clearTimeout(timer);
     this.#stage?.destroy();
     this.#stage = null;
   }
@@ -98,7 +102,7 @@ export class Viewer extends LightElement {
   protected override firstUpdated(): void {
     this.#stage = new Stage(this.ground, {
       view: (view) => this.#viewChanged(view),
-      drawn: (sharp, missing) => this.#drawn(sharp, missing),
+      drawn: (settled, missing) => this.#drawn(settled, missing),
       outage: (lasts) => void this.#outage(lasts),
       refused: () => void this.#askWhy(),
       pointer: (point) => {
@@ -247,19 +251,18 @@ export class Viewer extends LightElement {
       Object.assign(this.toolbar, { zoom: view.zoom, limits: zoomLimits(this.slide!, stage, this.#optics) });
   }
 
-  #drawn(sharp: boolean, missing: number): void {
-    window.clearTimeout(this.#noteTimer);
+  #drawn(settled: boolean, missing: number): void {
+    const sharp = settled && missing === 0;
     this.toggleAttribute("data-sharp", sharp);
-    if (sharp) {
-      this.#note("");
-      if (this.hasAttribute("data-ready")) return;
+    if (settled && !this.hasAttribute("data-ready")) {
       this.toggleAttribute("data-ready", true);
       this.requestUpdate();
-      return;
     }
+    window.clearTimeout(this.#noteTimer);
+    if (sharp) return this.#note("");
     const { words } = this.#speech;
-    const note =
-      missing > 0 ? words.missing(missing) : this.hasAttribute("data-ready") ? words.sharpening : words.loading;
+    const waiting = this.hasAttribute("data-ready") ? words.sharpening : words.loading;
+    const note = missing > 0 ? words.missing(missing) : waiting;
     this.#noteTimer = window.setTimeout(() => this.#note(note), QUIET_BEFORE_NOTE_MS);
   }
 
@@ -275,12 +278,18 @@ export class Viewer extends LightElement {
 
   async #askWhy(): Promise<void> {
     const { slide } = this;
+    window.clearTimeout(this.#askTimer);
     if (!slide || this.trouble === "ended" || this.trouble === "revoked") return;
     const refusal = await whyRefused(slide.id);
     if (slide !== this.slide) return;
+    if (this.trouble === "away" && refusal === null) this.#stage?.askAgain();
+    if (refusal === "away") this.#askTimer = window.setTimeout(() => void this.#askWhy(), ASK_AGAIN_MS);
+    if (refusal === "ended" || refusal === "revoked") {
+      this.#writeLink();
+      // What may no longer be seen does not stay on the screen either.
+      this.#stage?.close();
+    }
     this.trouble = refusal;
-    // What may no longer be seen does not stay on the screen either.
-    if (refusal === "ended" || refusal === "revoked") this.#stage?.close();
   }
 
   /* What the reader does */

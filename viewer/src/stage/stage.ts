@@ -23,8 +23,8 @@ const REQUESTS_AT_ONCE = 12;
 
 export interface StageEvents {
   view(view: View): void;
-  /** Whether all that the view shows is drawn at its full sharpness, and how many tiles failed so far. */
-  drawn(sharp: boolean, missing: number): void;
+  /** How much of the view is drawn: all at full sharpness, all but so many tiles that failed, or not yet. */
+  drawn(settled: boolean, missing: number): void;
   outage(lasts: boolean): void;
   refused(status: number): void;
   /** Slide point under the pointer; `null` when the pointer has left. */
@@ -41,6 +41,7 @@ export class Stage {
   #view: View = { x: 0, y: 0, zoom: 1, rotation: 0 };
   #target: View = this.#view;
   #frame = 0;
+  #moving = false;
   #pointer: Point | null = null;
 
   constructor(
@@ -50,6 +51,7 @@ export class Stage {
     quietConsole();
     this.#loader = new TileLoader({
       wanted: (address) => this.#wanted(address),
+      passing: (address) => this.#moving && !this.#wanted(address),
       outage: (lasts) => events.outage(lasts),
       refused: (status) => events.refused(status),
       revived: () => this.#image?.setClip(null as unknown as OpenSeadragon.Rect),
@@ -105,6 +107,11 @@ export class Stage {
     this.#osd.close();
   }
 
+  /** Asks at once for every tile that failed. */
+  askAgain(): void {
+    this.#loader.reviveAll();
+  }
+
   destroy(): void {
     this.close();
     this.#osd.destroy();
@@ -115,13 +122,16 @@ export class Stage {
     const from = this.#view;
     this.#target = space.within(view, this.#slide, this.#limits);
     cancelAnimationFrame(this.#frame);
+    this.#moving = false;
     if (jump || this.#stillness.matches) return this.#show(1, this.#target);
     const start = performance.now();
     const step = (now: number): void => {
       const share = Math.min(1, Math.max(0, now - start) / MOVE_MS);
+      this.#moving = share < 1;
       this.#show(share, from);
       if (share < 1) this.#frame = requestAnimationFrame(step);
     };
+    this.#moving = true;
     this.#frame = requestAnimationFrame(step);
   }
 
@@ -189,12 +199,17 @@ export class Stage {
     const pyramid = this.#source?.pyramid;
     if (!pyramid) return false;
     const finest = pyramid.finestFor(this.#target.zoom * OpenSeadragon.pixelDensityRatio, LEAST_PIXEL * 0.99);
-    return tile.level >= finest && overlaps(pyramid.region(tile), space.boundsOf(this.#target, this.size));
+    // The library also asks for tiles that only touch the edge of the stage: a little more is wanted than is seen.
+    const margin = 4 / this.#target.zoom;
+    const { x, y, width, height } = space.boundsOf(this.#target, this.size);
+    const shown = { x: x - margin, y: y - margin, width: width + 2 * margin, height: height + 2 * margin };
+    return tile.level >= finest && overlaps(pyramid.region(tile), shown);
   }
 
   #tellDrawn(): void {
-    const missing = this.#loader.missing;
-    this.events.drawn(missing === 0 && this.#image?.getFullyLoaded() === true, missing);
+    // A tile that failed counts as settled for the library, until it is asked for again.
+    const settled = this.#image?.getFullyLoaded() === true && this.#loader.someArrived;
+    this.events.drawn(settled, this.#loader.missing);
   }
 
   #tellPointer(): void {

@@ -13,6 +13,8 @@ import { Outage, retryDelay } from "../model/retry";
 export interface TileWatcher {
   /** Whether the view, or the one it is moving to, shows this tile. */
   wanted(address: TileAddress): boolean;
+  /** Whether this tile is only passed by on the way to another view. Never so when the view rests. */
+  passing(address: TileAddress): boolean;
   /** The server has not answered for several tiles in a row (`true`), or does again. */
   outage(lasts: boolean): void;
   /** A tile was refused (401, 403, 404, 410): the right to see the slide, or the session, may have ended. */
@@ -49,8 +51,14 @@ export class TileLoader {
   readonly #running = new Set<Running>();
   readonly #failed = new Map<string, Failed>();
   readonly #outage = new Outage();
+  #some = false;
 
   constructor(private readonly watcher: TileWatcher) {}
+
+  /** Whether anything came since the slide was opened. */
+  get someArrived(): boolean {
+    return this.#some;
+  }
 
   /** How many tiles of the present view failed and have not come since. */
   get missing(): number {
@@ -59,7 +67,7 @@ export class TileLoader {
 
   start(job: OpenSeadragon.ImageJob, address: TileAddress): void {
     const running = { job, address, abort: new AbortController() };
-    if (!this.watcher.wanted(address)) running.abort.abort();
+    if (this.watcher.passing(address)) running.abort.abort();
     this.#running.add(running);
     void this.#load(running);
   }
@@ -73,10 +81,16 @@ export class TileLoader {
     for (const running of this.#running) if (!this.watcher.wanted(running.address)) running.abort.abort();
   }
 
+  /** Asks at once for every tile that failed. */
+  reviveAll(): void {
+    for (const failed of this.#failed.values()) this.#revive(failed);
+  }
+
   close(): void {
     for (const running of this.#running) running.abort.abort();
     for (const { timer } of this.#failed.values()) window.clearTimeout(timer);
     this.#failed.clear();
+    this.#some = false;
   }
 
   async #load(running: Running): Promise<void> {
@@ -96,10 +110,11 @@ export class TileLoader {
   }
 
   #arrived(url: string): void {
+    this.#some = true;
     if (this.#failed.delete(url)) this.watcher.changed();
     if (!this.#outage.note(true)) return;
     this.watcher.outage(false);
-    for (const failed of this.#failed.values()) this.#revive(failed);
+    this.reviveAll();
   }
 
   #lost({ job, address }: Running, error: unknown): void {
