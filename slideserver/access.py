@@ -122,7 +122,7 @@ class Access:
 
     def _loaded(self, key: Key, done: asyncio.Future[Decision]) -> None:
         del self._pending[key]
-        if done.cancelled() or done.exception() is not None:
+        if done.cancelled() or done.exception() is not None or done.result().verdict is Verdict.SIGNED_OUT:
             return
         self._decisions[key] = done.result()
         self._decisions.move_to_end(key)
@@ -130,14 +130,18 @@ class Access:
             self._decisions.popitem(last=False)
 
     def _load(self, token: str, slide_id: SlideId, look: Look) -> Decision:
-        under = 0
+        with self._database.reading() as session:
+            # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
+            under = epoch.read(session)
+            known = sessions.resolve(session, token) is not None
+        if not known:  # strangers do not get a turn to write
+            audit.count_stranger(self._database, "unknown session")
+            return Decision(Verdict.SIGNED_OUT, under, self._now_us())
         try:
             with self._database.writing() as session:
-                # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
-                under = epoch.read(session)
                 login = sessions.resolve(session, token)
                 if login is None:
-                    return Decision(Verdict.SIGNED_OUT, under, session.now_us + REFUSAL_KEPT_US)
+                    return Decision(Verdict.SIGNED_OUT, under, session.now_us)
                 slide = slides.get_slide(session, login.member, slide_id)
                 if slide.state is not SlideState.READY:
                     return Decision(Verdict.ABSENT, under, session.now_us + REFUSAL_KEPT_US)
