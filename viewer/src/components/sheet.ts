@@ -22,7 +22,7 @@ export class ActionSheet extends LightElement {
     const { words } = this.speech;
     return html`
       <div class="iv-sheet-bar">
-        ${this.#tab("slides", words.slides, icons.slides, this.page === "slides")}
+        ${this.tray === nothing ? nothing : this.#tab("slides", words.slides, icons.slides, this.page === "slides")}
         ${this.#tab("fit", words.fit, icons.fit)} ${this.#tab("label", words.label, icons.label)}
         ${this.#tab("more", words.more, icons.more, this.page === "more")}
       </div>

@@ -119,6 +119,8 @@ export class Viewer extends LightElement {
 
   protected override updated(changed: PropertyValues): void {
     this.dataset.state = this.trouble ?? (this.hasAttribute("data-ready") ? "ready" : "loading");
+    const closed = this.trouble === "ended" || this.trouble === "revoked";
+    document.documentElement.toggleAttribute("data-access-ended", closed);
     if (changed.has("frameHidden")) document.documentElement.toggleAttribute("data-frame-hidden", this.frameHidden);
     if (this.#stage && this.slide) this.#passView(this.#stage.view);
   }
@@ -403,6 +405,7 @@ export class Viewer extends LightElement {
       else if (!event.repeat) this.#arrows.press(event.key, arrow);
       return;
     }
+    if (event.key.length === 1 && !singleKeys() && !this.ground.contains(document.activeElement)) return;
     const command = commandOf(event);
     if (command === null || (command === "frame" && !onStage)) return;
     event.preventDefault();
@@ -452,6 +455,11 @@ export class Viewer extends LightElement {
   }
 }
 customElements.define("iain-viewer", Viewer);
+
+/** Single letters can be switched off on any page (WCAG 2.2, 2.1.4); on the stage itself, when focused, they stay. */
+function singleKeys(): boolean {
+  return localStorage.getItem("iain.single-keys") !== "off";
+}
 
 function isTyping(target: EventTarget | null): boolean {
   return (
