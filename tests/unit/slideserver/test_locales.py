@@ -7,8 +7,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from slideserver import errors
-from slideserver.auth import routes
+from slideserver import errors, login
 from slideserver.i18n import LOCALES, Language, load_catalogues
 
 SERVER = Path(errors.__file__).parent
@@ -26,7 +25,7 @@ def used():
     )
     messages = {message if isinstance(message, str) else tuple(message) for _, _, message, _, _ in found if message}
     messages |= {sentence for words in errors.WORDS.values() for sentence in words}
-    return messages | {errors.CROSS_ORIGIN, routes.WRONG, routes.THROTTLED}
+    return messages | {errors.CROSS_ORIGIN, login.WRONG, login.THROTTLED}
 
 
 @pytest.fixture(scope="module")
