@@ -37,6 +37,7 @@ unit: dev-setup ## only the tests that take seconds
 	$(BIN)/pytest tests/unit -q
 
 bench-tiles: dev-setup ## tile latency and throughput against nginx and Deep Zoom, in one run
+	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.tiles
 
 torture-ingest: dev-setup ## kill the server at random moments of an upload, and count what is lost

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Debian packages that the tests drive as real parts. As root the missing ones are installed; else they are named.
+# Debian packages that tests and benchmarks drive as real parts. As root the missing ones are installed; else they are named.
 set -eu
 missing=''
 need() { # need COMMAND-OR-PATH PACKAGE
@@ -12,7 +12,7 @@ need "chromium" chromium
 need "nginx /usr/sbin/nginx" nginx-light
 need "bwrap" bubblewrap
 need "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1 || true)" postgresql
-need "wrk" wrk
+need "cc" "gcc libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing for the tests:$missing"

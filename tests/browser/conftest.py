@@ -1,0 +1,76 @@
+"""Real Chromium against the real program. Whatever a page complains about fails the test that opened it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from fixtures.centres import Centres, found_centres
+from fixtures.desk import DESK, Desk, Desks
+from fixtures.platform import SCAN, Platform, push, running_platform
+from playwright.sync_api import Browser, sync_playwright
+
+from sharing.db.engine import open_database
+from sharing.db.migrations import upgrade
+from tiler.synthetic import Spec, make_slide
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, Centres]]:
+    """A running platform; the agent of Caen has pushed the real scan and a made one to the case 26H01234."""
+    home = tmp_path_factory.mktemp("browser")
+    url = f"sqlite:///{home}/iain.db"
+    database = open_database(url)
+    upgrade(database)
+    with database.writing() as session:
+        centres = found_centres(session)
+    database.close()
+    key = home / "caen.key"
+    key.touch(mode=0o600)
+    key.write_text(centres.caen.scanner_key)
+    made = home / "26H01234-A2.svs"
+    make_slide(made, Spec(width=3000, height=2400, seed=5, texture=SCAN))
+    with running_platform(home / "var", database_url=url) as platform:
+        for file, stain, block in ((SCAN, "HES", "A1"), (made, "PAS", "A2")):
+            sent = push(file, platform, key, "--accession", "26H01234", "--stain", stain, "--block", block)
+            assert sent.returncode == 0, sent.stdout + sent.stderr
+        yield platform, centres
+
+
+@pytest.fixture
+def platform(world: tuple[Platform, Centres]) -> Platform:
+    return world[0]
+
+
+@pytest.fixture
+def centres(world: tuple[Platform, Centres]) -> Centres:
+    return world[1]
+
+
+@pytest.fixture
+def desk(browser: Browser, platform: Platform, centres: Centres) -> Iterator[Desks]:
+    """Opens browsers that know nothing of each other: `desk()`, `desk(viewport=PHONE)`, `desk(locale="en-GB")`.
+
+    Afterwards none of their pages may have broken its security policy or written an error to the console.
+    """
+    desks: list[Desk] = []
+    with ExitStack() as opened:
+
+        def new(**options: object) -> Desk:
+            settings = {"viewport": DESK, "locale": "fr-FR", **options}
+            context = browser.new_context(**settings)  # type: ignore[arg-type]
+            opened.callback(context.close)
+            desks.append(Desk(context, platform, centres))
+            return desks[-1]
+
+        yield new
+    assert not [complaint for each in desks for complaint in each.complaints]
