@@ -26,9 +26,11 @@ def modules_after(statement: str, *, blocked: set[str] = frozenset()) -> set[str
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({sorted(blocked)!r}))\n"
         f"{statement}\n"
-        "print('\\n'.join(sorted({name.partition('.')[0] for name, module in sys.modules.items() if module is not None})))"
+        "names = {name.partition('.')[0] for name, module in sys.modules.items() if module is not None}\n"
+        "print(*sorted(names), sep='\\n')"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
