@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.server import World, free_port
+from fixtures.platform import free_port
+from fixtures.server import World
 from sqlalchemy import text
 
 from sharing import sites

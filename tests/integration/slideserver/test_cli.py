@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.server import free_port
+from fixtures.platform import free_port
 from typer.testing import CliRunner, Result
 
 from sharing import chain

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.server import SAME_ORIGIN, free_port
+from fixtures.platform import free_port
+from fixtures.server import SAME_ORIGIN
 
 from sharing import audit
 from sharing.db.engine import open_database
