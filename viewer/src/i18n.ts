@@ -33,6 +33,7 @@ export interface Words {
   missing: (tiles: number) => string;
   /* label and tray */
   labelImage: string;
+  turnLabel: string;
   macroImage: string;
   noLabel: string;
   noMacro: string;
@@ -118,6 +119,7 @@ const fr: Words = {
   sharpening: "mise au net…",
   missing: (tiles) => (tiles === 1 ? "une zone manque encore" : `${tiles} zones manquent encore`),
   labelImage: "Étiquette",
+  turnLabel: "Tourner l’étiquette",
   macroImage: "Vue macroscopique",
   noLabel: "Le scanner n’a pas fourni d’image de l’étiquette.",
   noMacro: "Le scanner n’a pas fourni de vue macroscopique.",
@@ -201,6 +203,7 @@ const en: Words = {
   sharpening: "sharpening…",
   missing: (tiles) => (tiles === 1 ? "one area still missing" : `${tiles} areas still missing`),
   labelImage: "Label",
+  turnLabel: "Turn the label",
   macroImage: "Macro view",
   noLabel: "The scanner gave no image of the label.",
   noMacro: "The scanner gave no macro view.",

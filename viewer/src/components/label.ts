@@ -1,7 +1,7 @@
 /** The slide's paper label and the scanner's picture of the whole glass: the guard against a wrong or half-scanned slide. */
 
-import { html, type TemplateResult } from "lit";
-import { property } from "lit/decorators.js";
+import { html, type PropertyValues, type TemplateResult } from "lit";
+import { property, state } from "lit/decorators.js";
 import type { Speech } from "../i18n";
 import { icons } from "./icons";
 import { LightElement } from "./light";
@@ -11,6 +11,12 @@ export class LabelPanel extends LightElement {
   @property() label: string | null = null;
   @property() macro: string | null = null;
   @property({ attribute: false }) close!: () => void;
+  /** Labels are stuck on, and photographed, every way round. */
+  @state() private quarters = 0;
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (changed.has("label")) this.quarters = 0;
+  }
 
   protected override render(): TemplateResult {
     const { words } = this.speech;
@@ -19,16 +25,27 @@ export class LabelPanel extends LightElement {
         <button type="button" class="iv-close" aria-label=${words.close} data-tip=${words.close} data-cap="E" @click=${this.close}>
           ${icons.close}
         </button>
-        ${this.#figure(this.label, words.labelImage, words.noLabel)} ${this.#figure(this.macro, words.macroImage, words.noMacro)}
+        <figure>
+          <figcaption>${words.labelImage}</figcaption>
+          ${this.label ? this.#turnable(this.label) : html`<p>${words.noLabel}</p>`}
+        </figure>
+        <figure>
+          <figcaption>${words.macroImage}</figcaption>
+          ${this.macro ? html`<img src=${this.macro} alt=${words.macroImage} draggable="false" />` : html`<p>${words.noMacro}</p>`}
+        </figure>
       </section>
     `;
   }
 
-  #figure(src: string | null, title: string, none: string): TemplateResult {
-    return html`<figure>
-      <figcaption>${title}</figcaption>
-      ${src ? html`<img src=${src} alt=${title} draggable="false" />` : html`<p>${none}</p>`}
-    </figure>`;
+  #turnable(src: string): TemplateResult {
+    const { words } = this.speech;
+    return html`<button type="button" class="iv-turn" aria-label=${words.turnLabel} data-tip=${words.turnLabel} @click=${this.#turn}>
+      <img class="iv-turned-${this.quarters}" src=${src} alt=${words.labelImage} draggable="false" />
+    </button>`;
+  }
+
+  #turn(): void {
+    this.quarters = (this.quarters + 1) % 4;
   }
 }
 customElements.define("iain-label", LabelPanel);

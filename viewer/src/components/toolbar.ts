@@ -60,7 +60,7 @@ export class Toolbar extends LightElement {
           data-tip=${tip}
           data-cap=${CAPS[command] ?? nothing}
           aria-keyshortcuts=${index + 1}
-          aria-pressed=${Math.abs((this.zoom * native) / preset - 1) < 0.01}
+          aria-pressed=${Math.abs((this.zoom * native) / preset - 1) < 0.001}
           ?disabled=${!reachable}
           @click=${() => this.run(command)}
         >

@@ -40,6 +40,8 @@ export const PRESETS = [1, 2.5, 5, 10, 20, 40] as const;
 /** An eyepiece-free 10×/µm: a 20× objective is scanned at about 0.5 µm per pixel, a 40× one at 0.25. */
 const UM_PER_PIXEL_AT_1X = 10;
 
+const OBJECTIVES = [1.25, 2.5, 5, 10, 20, 40, 60, 80, 100] as const;
+
 export interface Optics {
   /** Magnification at which one scanned pixel takes one screen pixel; `null` when the slide does not say. */
   readonly native: number | null;
@@ -55,7 +57,12 @@ export function opticsOf(slide: {
   const known = [slide.mpp_x, slide.mpp_y].filter(isPositive);
   const mpp = known.length > 0 ? known.reduce((sum, one) => sum + one, 0) / known.length : null;
   const power = isPositive(slide.objective_power) ? slide.objective_power : null;
-  return { native: power ?? (mpp === null ? null : UM_PER_PIXEL_AT_1X / mpp), mpp };
+  return { native: power ?? (mpp === null ? null : nominal(UM_PER_PIXEL_AT_1X / mpp)), mpp };
+}
+
+/** The objective a scanner of this pixel size is sold with: 0.499 µm is called 20×, not 20.04×. */
+function nominal(magnification: number): number {
+  return OBJECTIVES.find((one) => Math.abs(magnification / one - 1) < 0.1) ?? magnification;
 }
 
 export function magnificationOf(zoom: number, optics: Optics): number | null {

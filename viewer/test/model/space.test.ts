@@ -49,6 +49,16 @@ describe("magnification", () => {
     expect(space.opticsOf({ mpp_x: 0.5, mpp_y: null, objective_power: null }).mpp).toBe(0.5);
   });
 
+  it.each([
+    [0.499, 20],
+    [0.2525, 40],
+    [0.2278, 40],
+    [1.01, 10],
+    [0.35, 10 / 0.35],
+  ])("has the round number of the objective where %f µm is near one", (mpp, native) => {
+    expect(space.opticsOf({ mpp_x: mpp, mpp_y: mpp, objective_power: null }).native).toBe(native);
+  });
+
   it("is unknown, not invented, when the slide says nothing or nonsense", () => {
     for (const nothing of [null, 0, -1, Number.NaN]) {
       const optics = space.opticsOf({ mpp_x: nothing, mpp_y: nothing, objective_power: nothing });
