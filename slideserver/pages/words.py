@@ -44,8 +44,8 @@ ACTS: Mapping[Act, str] = {
     Act.SLIDE_REGISTERED: N_("Slide registered"),
     Act.SLIDE_ASSIGNED: N_("Slide attached to a case"),
     Act.CASE_REGISTERED: N_("Case created"),
-    Act.SESSION_OPENED: N_("Signed in"),
-    Act.SESSION_CLOSED: N_("Signed out"),
+    Act.SESSION_OPENED: N_("Sign-in"),
+    Act.SESSION_CLOSED: N_("Sign-out"),
     Act.ACCESS_REFUSED: N_("Access refused"),
     Act.STRANGERS_REFUSED: N_("Strangers refused"),
     Act.AUDIT_READ: N_("Journal read"),
@@ -87,6 +87,12 @@ FLAWS: tuple[str, ...] = (
     N_("the personal part of the event is not the one that was sealed"),
     N_("the entry holds bytes that are no text"),
     N_("the event has no seal and does not wait for one"),
+)
+
+# What `sharing` says of a request that its pages never make by themselves, but an address typed by hand can.
+PROBLEMS: tuple[str, ...] = (
+    N_("This is no place in the audit log. Start again from its first page."),
+    N_("A slide can only join a case of its own site."),
 )
 
 ORGANS: tuple[str, ...] = (
