@@ -18,6 +18,7 @@ from sharing.db.migrations import upgrade
 from sharing.vocabulary import new_id
 
 TEMPLATE = "iain_template"
+pytest_plugins = ["fixtures.slides"]
 
 
 @pytest.fixture

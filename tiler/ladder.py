@@ -54,10 +54,11 @@ def check_stored(sizes: Sequence[Size]) -> None:
         if not (coarser.fits(finer) and coarser.width * coarser.height * 1.5 < finer.width * finer.height):
             raise DamagedSlideError("The slide's levels do not get smaller one after the other.")
     for size in sizes[1:]:
-        # Scanners round sizes, some to whole tiles: allow 5 %, and one pixel more or less where levels are tiny.
-        across = full.width / size.width, full.height / size.height
-        within_a_pixel = abs(size.width * across[1] - full.width) <= across[1]
-        if abs(across[0] - across[1]) > 0.05 * max(across) and not within_a_pixel:
+        # Scanners round sizes, some to whole tiles: allow 5 %, or one pixel where levels are tiny.
+        width = full.width * size.height / full.height
+        height = full.height * size.width / full.width
+        alike = abs(size.width - width) <= max(1, 0.05 * width) or abs(size.height - height) <= max(1, 0.05 * height)
+        if not alike:
             raise DamagedSlideError("The slide's levels have different proportions: they are not one image.")
 
 

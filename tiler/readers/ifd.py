@@ -18,8 +18,8 @@ from tiler.storage.base import ByteSource
 MAX_DIRECTORIES: Final = 512
 MAX_TAGS: Final = 512
 
-# TIFF field type → struct code; the types without one are only ever skipped.
-_CODES: Final = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
+# TIFF field type → array code, for the unsigned integers.
+_CODES: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _RATIONAL: Final = 5
 

@@ -97,9 +97,10 @@ class LocalBlobStore:
             path.unlink()
             return
         _make_durable_directory(target.parent)
-        path.chmod(0o440)
         _sync(path)
         path.rename(target)
+        # Only now: a crash before the rename must leave a file that its owner can still mend.
+        target.chmod(0o440)
         _sync(target.parent)
 
     def holds(self, site: str, digest: str) -> bool:

@@ -1,0 +1,194 @@
+"""What code could do that has taken over a decoder: nothing. Each attempt is also made where it must succeed, so that a
+denial means the sandbox and not a broken attempt."""
+
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tiler import isolation
+from tiler.sandbox import Limits
+
+pytestmark = pytest.mark.hostile
+
+START = """
+import ctypes, json, mmap, os, resource, signal, socket, sys, threading
+sys.path[:0] = sys.argv.pop(1).split(':')
+layers, secret, port, attempts = sys.argv[1:]
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(result):
+    if result == -1:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def connect():
+    with socket.socket() as one:
+        one.connect(('127.0.0.1', int(port)))
+
+def thread():
+    try:
+        threading.Thread(target=int).start()
+    except RuntimeError as error:
+        raise OSError from error
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+
+if 'filter' in layers:
+    from tiler import seccomp, worker
+    worker._limit(LIMITS)
+    worker._load()
+    seccomp.install()
+for name, code in json.loads(attempts).items():
+    try:
+        exec(code)
+    except (OSError, MemoryError, ValueError):
+        print(name, 'denied', sep=': ', flush=True)
+    else:
+        print(name, 'done', sep=': ', flush=True)
+"""
+
+NAMESPACES, FILTER, BOTH, NONE = "namespaces", "filter", "namespaces+filter", "nothing"
+
+# attempt → the layers that must deny it, each on its own
+ATTEMPTS = {
+    "read the list of accounts": ("open('/etc/passwd').read()", [NAMESPACES]),
+    "read another slide": ("open(secret).read()", [NAMESPACES]),
+    "learn the kernel's state": ("open('/proc/self/status').read()", [NAMESPACES]),
+    "list the server's directory": ("os.listdir(os.path.dirname(secret))", [NAMESPACES, FILTER]),
+    "connect to the network": ("connect()", [NAMESPACES, FILTER]),
+    "open a socket": ("socket.socket().close()", [FILTER]),
+    "start a process": ("fork()", [FILTER]),
+    "start a thread": ("thread()", [FILTER]),
+    "signal its parent": ("os.kill(os.getppid(), 0)", [FILTER]),
+    "signal another process": ("os.kill(1, 0)", [FILTER]),
+    "write a file": ("open(os.path.dirname(secret) + '/new', 'w').close()", [NAMESPACES, FILTER]),
+    "overwrite its slide": ("os.open(SLIDE, os.O_RDWR)", [NAMESPACES, FILTER]),
+    "make a link": ("os.symlink('/', os.path.dirname(secret) + '/link')", [NAMESPACES, FILTER]),
+    "make a directory": ("os.mkdir(os.path.dirname(secret) + '/directory')", [NAMESPACES, FILTER]),
+    "rename": ("os.rename(secret, secret)", [NAMESPACES, FILTER]),
+    "change permissions": ("os.chmod(secret, 0o600)", [NAMESPACES, FILTER]),
+    "make new code": ("mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)", [FILTER]),
+    "make a pipe": ("os.pipe()", [FILTER]),
+    "copy a descriptor": ("os.dup(0)", [FILTER]),
+    "raise its limits": ("resource.setrlimit(resource.RLIMIT_CORE, (0, 0))", [FILTER]),
+    "take three gigabytes": ("mmap.mmap(-1, 3 * 1024**3)", [FILTER]),
+    "read a process's memory": ("call(libc.process_vm_readv(os.getpid(), None, 0, None, 0, 0))", [FILTER]),
+    # where it succeeds, nothing after it is run
+    "run a program": ("""os.execv(sys.executable, [sys.executable, '-c', 'print("run a program: done")'])""", [FILTER]),
+}
+
+# Only root can do these, so there is nothing to compare with; the filter must deny them all the same.
+PRIVILEGED = {
+    "change the shadow file": "os.open('/etc/shadow', os.O_RDWR)",
+    "be traced": "call(libc.ptrace(0, 0, None, None))",
+    "write to the root": "open('/new', 'w').close()",
+    "mount": "call(libc.mount(b'none', b'/', b'tmpfs', 0, None))",
+    "new namespaces": "call(libc.unshare(0x10000000))",
+    "another root": "os.chroot('/')",
+    "a device": "os.mknod(os.path.dirname(secret) + '/device', 0o20600, os.makedev(1, 3))",
+    "load a module": "call(libc.syscall(313, 0, b'', 0))",
+    "a filter of its own": "call(libc.prctl(22, 2, None))",
+}
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    directory = tmp_path_factory.mktemp("slides")
+    mine, other = directory / "mine.svs", directory / "other.svs"
+    for path in (mine, other):
+        path.write_text("pixels of a patient")
+    return mine, other
+
+
+@pytest.fixture(scope="module")
+def outcome(slides: tuple[Path, Path], port: int) -> Callable[[str, str], str]:
+    """What became of an attempt behind some layers; all attempts behind the same layers are made by one process."""
+
+    @functools.cache
+    def outcomes(layers: str) -> dict[str, str]:
+        limits = Limits()
+        start = START.replace("LIMITS", f"{limits.memory_bytes}, {limits.cpu_s}, {limits.open_files}")
+        wanted = {name: code for name, (code, by) in ATTEMPTS.items() if layers in (*by, BOTH, NONE)}
+        if FILTER in layers:
+            wanted |= PRIVILEGED
+        seen = "'/slide'" if "namespaces" in layers else repr(str(slides[0]))
+        codes = {name: code.replace("SLIDE", seen) for name, code in wanted.items()}
+        arguments = [layers, str(slides[1]), str(port), json.dumps(codes)]
+        if "namespaces" in layers:
+            command = isolation.isolated(next(isolation.bubblewraps()), slides[0], arguments, start=start)
+        else:
+            command = isolation.exposed(arguments, start=start)
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        lines = [line for line in ran.stdout.splitlines() if ": " in line]
+        assert len(lines) >= len(codes), ran.stderr
+        return dict(line.split(": ") for line in lines)
+
+    return lambda name, layers: outcomes(layers)[name]
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_outside_the_attempt_succeeds(name: str, outcome: Callable[[str, str], str]) -> None:
+    assert outcome(name, NONE) == "done"
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"), [(name, layer) for name, (_, layers) in ATTEMPTS.items() for layer in [*layers, BOTH]]
+)
+def test_inside_it_is_denied(name: str, layers: str, outcome: Callable[[str, str], str]) -> None:
+    assert outcome(name, layers) == "denied"
+
+
+@pytest.mark.parametrize("layers", [FILTER, BOTH])
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_what_needs_root_is_denied_even_to_root(name: str, layers: str, outcome: Callable[[str, str], str]) -> None:
+    assert outcome(name, layers) == "denied"
+
+
+def test_inside_there_is_one_slide_and_the_interpreter(slides: tuple[Path, Path], port: int) -> None:
+    start = "import os, sys; print(sorted(os.listdir('/')), os.getuid(), dict(os.environ), open('/slide').read())"
+    command = isolation.isolated(next(isolation.bubblewraps()), slides[0], [], start=start)
+    os.environ["IAIN_SECRET"] = "hunter2"
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    finally:
+        del os.environ["IAIN_SECRET"]
+    root = said.partition("]")[0]
+    assert "'slide'" in root
+    assert "'packages'" in root
+    for absent in ("'home'", "'proc'", "'dev'", "'tmp'", "'var'", "'sys'", "'run'"):
+        assert absent not in root
+    assert "65534" in said
+    assert "hunter2" not in said
+    assert "pixels of a patient" in said
+
+
+def test_a_cutter_sees_no_slide_at_all() -> None:
+    start = "import os; print(os.path.exists('/slide'))"
+    command = isolation.isolated(next(isolation.bubblewraps()), None, [], start=start)
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_a_foreign_architecture_is_known_or_refused() -> None:
+    from tiler import seccomp
+    from tiler.errors import SandboxUnavailableError
+
+    assert seccomp.filter_program("aarch64", 2) != seccomp.filter_program("x86_64", 2)
+    with pytest.raises(SandboxUnavailableError, match="riscv64"):
+        seccomp.filter_program("riscv64", 2)
+    assert sys.platform == "linux"

@@ -1,0 +1,192 @@
+"""Cutters: right pictures, one slide each, and a death that nobody notices but the log."""
+
+import io
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures.slides import jpeg_image
+from PIL import Image
+
+from tiler import isolation
+from tiler.cutters import CutterPool
+from tiler.errors import DamagedSlideError, WorkerDiedError, WorkerTimeoutError
+from tiler.geometry import Size
+from tiler.sandbox import Sandbox
+
+TILE = Size(64, 64)
+COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)]
+FOUR = [jpeg_image(TILE, colour) for colour in COLOURS]
+
+
+@pytest.fixture(scope="module")
+def pool(sandbox: Sandbox):
+    pool = CutterPool(sandbox)
+    yield pool
+    pool.close()
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def near(found: np.ndarray, colour: tuple[int, int, int]) -> bool:
+    return bool((np.abs(found - np.array(colour)) < 12).all())
+
+
+def worker_pids(pool: CutterPool) -> list[int]:
+    return [cutter.worker.pid for cutter in pool._cutters]
+
+
+def test_four_tiles_become_one(pool: CutterPool) -> None:
+    found = pixels(pool.cut("a", FOUR, [TILE] * 4, TILE))
+    assert found.shape == (64, 64, 3)
+    for colour, (y, x) in zip(COLOURS, ((8, 8), (8, 40), (40, 8), (40, 40)), strict=True):
+        assert near(found[y : y + 16, x : x + 16], colour)
+
+
+def test_the_same_tiles_give_the_same_bytes(pool: CutterPool, sandbox: Sandbox) -> None:
+    first = pool.cut("a", FOUR, [TILE] * 4, TILE)
+    other = CutterPool(sandbox)
+    try:
+        assert pool.cut("a", FOUR, [TILE] * 4, TILE) == other.cut("b", FOUR, [TILE] * 4, TILE) == first
+    finally:
+        other.close()
+
+
+def test_a_corner_of_the_slide_has_one_child(pool: CutterPool) -> None:
+    found = pixels(pool.cut("a", [FOUR[0], None, None, None], [TILE, *[Size(0, 0)] * 3], Size(32, 32)))
+    assert found.shape == (32, 32, 3)
+    assert near(found, COLOURS[0])
+
+
+def test_padding_does_not_bleed_into_the_picture(pool: CutterPool) -> None:
+    """An odd edge of red pixels in a tile padded with white stays red to its last pixel."""
+    padded = np.full((64, 64, 3), 255, np.uint8)
+    padded[:37, :21] = (200, 30, 30)
+    out = io.BytesIO()
+    Image.fromarray(padded).save(out, "JPEG", quality=95, subsampling=0)
+    found = pixels(pool.cut("a", [out.getvalue(), None, None, None], [Size(21, 37), *[Size(0, 0)] * 3], Size(11, 19)))
+    assert found.shape == (19, 11, 3)
+    assert (np.abs(found - np.array((200, 30, 30))) < 25).all()
+
+
+@pytest.mark.parametrize(
+    "child", [b"not a jpeg", FOUR[0][:200], jpeg_image(Size(32, 32)), FOUR[0][:-60] + bytes(60), b"\xff\xd8\xff\xd9"]
+)
+def test_a_damaged_child_is_an_error_and_the_cutter_lives_on(pool: CutterPool, child: bytes) -> None:
+    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    before = worker_pids(pool)
+    with pytest.raises(DamagedSlideError):
+        pool.cut("a", [child, *FOUR[1:]], [TILE] * 4, TILE)
+    assert worker_pids(pool) == before
+
+
+def test_a_cutter_serves_one_slide_for_life(pool: CutterPool) -> None:
+    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    first = worker_pids(pool)
+    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    assert worker_pids(pool) == first
+    pool.cut("b", FOUR, [TILE] * 4, TILE)
+    second = worker_pids(pool)
+    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    third = worker_pids(pool)
+    assert len({*first, *second, *third}) == 3
+
+
+def test_a_cutter_that_was_killed_is_replaced_unseen(pool: CutterPool) -> None:
+    wanted = pool.cut("a", FOUR, [TILE] * 4, TILE)
+    [pid] = worker_pids(pool)
+    os.kill(pid, signal.SIGKILL)
+    assert pool.cut("a", FOUR, [TILE] * 4, TILE) == wanted
+
+
+class Scripted(Sandbox):
+    """Cutters that run a program of the test's own."""
+
+    def __init__(self, *scripts: str) -> None:
+        super().__init__("strict")
+        self._scripts = list(scripts)
+        self.started = 0
+
+    def _command(self, task: str, slide: Path | None) -> list[str]:
+        script = self._scripts[min(self.started, len(self._scripts) - 1)]
+        self.started += 1
+        if not script:
+            return super()._command(task, slide)
+        return isolation.isolated(next(isolation.bubblewraps()), slide, [], start=script)
+
+
+DIE = "import os; os.read(0, 10); os.abort()"
+HANG = "import time; time.sleep(600)"
+LIE = "import os, struct; os.read(0, 10); os.write(1, struct.pack('<BI', 8, 4) + b'page'); os.read(0, 10**8)"
+
+
+def test_one_death_costs_one_retry() -> None:
+    pool = CutterPool(Scripted(DIE, ""))
+    try:
+        assert near(pixels(pool.cut("a", FOUR, [TILE] * 4, TILE))[8:24, 8:24], COLOURS[0])
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize("script", [DIE, LIE])
+def test_two_deaths_are_an_error(script: str) -> None:
+    pool = CutterPool(Scripted(script))
+    try:
+        with pytest.raises(WorkerDiedError):
+            pool.cut("a", FOUR, [TILE] * 4, TILE)
+        assert worker_pids(pool) == []
+    finally:
+        pool.close()
+
+
+def test_a_cutter_that_hangs_is_ended() -> None:
+    pool = CutterPool(Scripted(HANG, ""), timeout_s=0.5)
+    try:
+        started = time.monotonic()
+        with pytest.raises(WorkerTimeoutError):
+            pool.cut("a", FOUR, [TILE] * 4, TILE)
+        assert time.monotonic() - started < 10
+        assert worker_pids(pool) == []
+    finally:
+        pool.close()
+
+
+def test_several_threads_and_slides_at_once(sandbox: Sandbox) -> None:
+    pool = CutterPool(sandbox, size=2)
+    wanted = pool.cut("0", FOUR, [TILE] * 4, TILE)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            jobs = [threads.submit(pool.cut, str(number % 3), FOUR, [TILE] * 4, TILE) for number in range(48)]
+            assert {job.result(60) for job in jobs} == {wanted}
+        assert len(worker_pids(pool)) == 2
+    finally:
+        pool.close()
+
+
+def test_nobody_is_left_when_the_pool_is_closed(sandbox: Sandbox) -> None:
+    pool = CutterPool(sandbox)
+    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    pids = [*worker_pids(pool), pool._spare.result().pid]
+    pool.close()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    with pytest.raises(WorkerDiedError, match="stopping"):
+        pool.cut("a", FOUR, [TILE] * 4, TILE)
+
+
+def test_a_cutter_outlives_the_thread_that_asked_first(sandbox: Sandbox) -> None:
+    """The kernel ends a worker with the thread that started it, so no thread of a request may."""
+    pool = CutterPool(sandbox)
+    try:
+        with ThreadPoolExecutor(1) as short_lived:
+            short_lived.submit(pool.cut, "a", FOUR, [TILE] * 4, TILE).result(30)
+        before = worker_pids(pool)
+        pool.cut("a", FOUR, [TILE] * 4, TILE)
+        assert worker_pids(pool) == before
+    finally:
+        pool.close()
