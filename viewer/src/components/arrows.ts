@@ -1,12 +1,13 @@
 /** Arrow keys held down: a tap is one step, holding glides at the screen's own rhythm instead of the keyboard's repeat. */
 
+import type { Direction } from "../model/keys";
+
 const STEP = 64;
 const HOLD_MS = 160;
 const SLOW = 500;
 const FAST = 1500;
 const SPEED_UP_MS = 500;
 
-type Direction = { readonly x: number; readonly y: number };
 type Push = (dx: number, dy: number, how?: { jump: boolean }) => void;
 
 export class HeldArrows {

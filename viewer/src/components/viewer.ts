@@ -3,16 +3,17 @@
  * the slide moves is the stage's affair, how things look that of the elements around it.
  *
  * Shown to the outside: `data-state` (loading, ready, away, ended, revoked, broken), `data-ready` once the first view
- * is drawn, `data-sharp` while nothing of the view is missing, `data-slide`, `data-center`, `data-magnification`, `data-zoom`, `data-rotation`; the event `slide-shown`
- * with the description when another slide of the case has taken the stage.
+ * is drawn, `data-sharp` while nothing of the view is missing, `data-slide`, `data-center`, `data-magnification`,
+ * `data-zoom`, `data-rotation`; the event `slide-shown` with the description when another slide of the case has taken
+ * the stage.
  */
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
-import { fetchSlide, type SlideDescription, slideOfPage, whyRefused } from "../api/slides";
+import { fetchSlide, type Refusal, type SlideDescription, slideOfPage } from "../api/slides";
 import { speechOf } from "../i18n";
-import { arrowOf, type CommandId, commandOf } from "../model/keys";
-import { formatView, parseView } from "../model/link";
+import type { CommandId } from "../model/keys";
+import { parseView } from "../model/link";
 import {
   fitView,
   type Insets,
@@ -24,28 +25,22 @@ import {
   zoomLimits,
 } from "../model/space";
 import { Stage } from "../stage/stage";
+import { Access } from "./access";
+import { Address } from "./address";
+import { frame, insetsOf, PHONE } from "./frame";
+import { Keyboard } from "./keyboard";
 import "./keys";
 import type { KeysDialog } from "./keys";
-import "./label";
 import { LightElement } from "./light";
 import "./notice";
 import type { Trouble } from "./notice";
-import "./overview";
 import type { Overview } from "./overview";
-import "./readings";
 import type { Readings } from "./readings";
-import "./sheet";
 import type { SheetPage } from "./sheet";
-import "./toolbar";
 import type { Toolbar } from "./toolbar";
-import "./tray";
-import { HeldArrows } from "./arrows";
 
 const QUIET_BEFORE_NOTE_MS = 300;
-const LINK_DELAY_MS = 250;
 const COPIED_MS = 2000;
-const ASK_AGAIN_MS = 3000;
-const PHONE = "(max-width: 640px)";
 
 export class Viewer extends LightElement {
   @property({ attribute: "slides-url" }) slidesUrl = "/slides/";
@@ -67,48 +62,40 @@ export class Viewer extends LightElement {
   @query("iain-keys") private readonly keysDialog!: KeysDialog;
 
   readonly #speech = speechOf(document);
-  readonly #arrows = new HeldArrows((dx, dy, how) => this.#stage?.push(-dx, -dy, how));
+  readonly #access = new Access((refusal) => this.#answered(refusal));
   readonly #lastViews = new Map<string, View>();
+  #address = new Address(this.slidesUrl, this.loginUrl);
+  #keyboard: Keyboard | null = null;
   #stage: Stage | null = null;
   #optics: Optics = { native: null, mpp: null };
-  #linkTimer = 0;
   #noteTimer = 0;
   #copiedTimer = 0;
-  #askTimer = 0;
   #fetching: AbortController | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
-    document.addEventListener("keydown", this.#keyDown);
-    document.addEventListener("keyup", this.#keyUp);
-    window.addEventListener("blur", this.#letGo);
-    window.addEventListener("popstate", this.#wentBack);
-    window.addEventListener("pagehide", this.#writeLink);
+    window.addEventListener("popstate", this.#addressChanged);
+    window.addEventListener("focus", this.#cameBack);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    document.removeEventListener("keydown", this.#keyDown);
-    document.removeEventListener("keyup", this.#keyUp);
-    window.removeEventListener("blur", this.#letGo);
-    window.removeEventListener("popstate", this.#wentBack);
-    window.removeEventListener("pagehide", this.#writeLink);
-    for (const timer of [this.#linkTimer, this.#noteTimer, this.#copiedTimer, this.#askTimer])
-      window.clearTimeout(timer);
+    window.removeEventListener("popstate", this.#addressChanged);
+    window.removeEventListener("focus", this.#cameBack);
+    window.removeEventListener("pagehide", this.#address.settle);
+    window.clearTimeout(this.#noteTimer);
+    window.clearTimeout(this.#copiedTimer);
+    this.#access.stop();
+    this.#keyboard?.disconnect();
     this.#stage?.destroy();
     this.#stage = null;
   }
 
   protected override firstUpdated(): void {
-    this.#stage = new Stage(this.ground, {
-      view: (view) => this.#viewChanged(view),
-      drawn: (settled, missing) => this.#drawn(settled, missing),
-      outage: (lasts) => void this.#outage(lasts),
-      refused: () => void this.#askWhy(),
-      pointer: (point) => {
-        if (this.readings) this.readings.pointer = point;
-      },
-    });
+    this.#address = new Address(this.slidesUrl, this.loginUrl);
+    window.addEventListener("pagehide", this.#address.settle);
+    this.#stage = this.#newStage();
+    this.#keyboard = this.#newKeyboard(this.#stage);
     try {
       this.#show(slideOfPage(document), location.hash);
     } catch {
@@ -117,10 +104,32 @@ export class Viewer extends LightElement {
     if (document.activeElement === document.body) this.#stage.focus();
   }
 
+  #newStage(): Stage {
+    return new Stage(this.ground, {
+      view: (view) => this.#viewChanged(view),
+      drawn: (settled, missing) => this.#drawn(settled, missing),
+      outage: (lasts) => this.#outage(lasts),
+      refused: () => this.#askWhy(),
+      pointer: (point) => {
+        if (this.readings) this.readings.pointer = point;
+      },
+    });
+  }
+
+  #newKeyboard(stage: Stage): Keyboard {
+    return new Keyboard({
+      ground: this.ground,
+      host: this,
+      busy: () => this.keysDialog.querySelector("dialog[open]") !== null,
+      run: this.#run,
+      push: (dx, dy, how) => stage.push(dx, dy, how),
+      leap: ({ x, y }) => stage.push((-x * stage.size.width) / 2, (-y * stage.size.height) / 2),
+    });
+  }
+
   protected override updated(changed: PropertyValues): void {
     this.dataset.state = this.trouble ?? (this.hasAttribute("data-ready") ? "ready" : "loading");
-    const closed = this.trouble === "ended" || this.trouble === "revoked";
-    document.documentElement.toggleAttribute("data-access-ended", closed);
+    document.documentElement.toggleAttribute("data-access-ended", this.#closed);
     if (changed.has("frameHidden")) document.documentElement.toggleAttribute("data-frame-hidden", this.frameHidden);
     if (this.#stage && this.slide) this.#passView(this.#stage.view);
   }
@@ -132,7 +141,7 @@ export class Viewer extends LightElement {
       <iain-notice
         .speech=${this.#speech}
         .trouble=${this.trouble}
-        .loginHref=${this.#loginHref()}
+        .loginHref=${this.#address.login}
         .casesHref=${this.casesUrl}
       ></iain-notice>
       <iain-keys .speech=${this.#speech}></iain-keys>
@@ -140,84 +149,63 @@ export class Viewer extends LightElement {
   }
 
   #frame(slide: SlideDescription): TemplateResult {
-    const tray =
-      slide.slides_of_case.length > 1
-        ? html`<iain-tray
-            .speech=${this.#speech}
-            .slides=${slide.slides_of_case}
-            .current=${slide.id}
-            .hrefOf=${(id: string) => this.#hrefOf(id)}
-            .open=${(id: string) => void this.openSlide(id)}
-          ></iain-tray>`
-        : nothing;
-    return html`
-      <div class="iv-frame" ?hidden=${this.frameHidden || this.trouble === "ended" || this.trouble === "revoked"}>
-        <div class="iv-side">${tray}</div>
-        <div class="iv-corner">
-          ${
-            this.overviewShown
-              ? html`<iain-overview
-                  .speech=${this.#speech}
-                  .slide=${slide}
-                  .src=${slide.thumbnail_url}
-                  .goTo=${(x: number, y: number) => this.#stage?.moveTo({ ...this.#stage.view, x, y }, { jump: true })}
-                ></iain-overview>`
-              : nothing
-          }
-          ${
-            this.labelShown
-              ? html`<iain-label
-                  .speech=${this.#speech}
-                  .label=${slide.label_url}
-                  .macro=${slide.macro_url}
-                  .close=${() => this.#run("label")}
-                ></iain-label>`
-              : nothing
-          }
-        </div>
-        <iain-toolbar
-          .speech=${this.#speech}
-          .run=${this.#run}
-          .optics=${this.#optics}
-          .labelShown=${this.labelShown}
-          .overviewShown=${this.overviewShown}
-          .copied=${this.copied}
-        ></iain-toolbar>
-        <iain-readings .speech=${this.#speech} .run=${this.#run} .optics=${this.#optics}></iain-readings>
-        <iain-sheet
-          .speech=${this.#speech}
-          .run=${this.#run}
-          .optics=${this.#optics}
-          .page=${this.sheetPage}
-          .tray=${tray}
-          .copied=${this.copied}
-        ></iain-sheet>
-      </div>
-    `;
+    return frame({
+      slide,
+      optics: this.#optics,
+      speech: this.#speech,
+      hidden: this.frameHidden || this.#closed,
+      labelShown: this.labelShown,
+      overviewShown: this.overviewShown,
+      sheetPage: this.sheetPage,
+      copied: this.copied,
+      run: this.#run,
+      hrefOf: (id) => this.#address.hrefOf(id),
+      open: (id) => void this.openSlide(id),
+      goTo: (x, y) => this.#stage?.moveTo({ ...this.#stage.view, x, y }, { jump: true }),
+    });
   }
 
   /** Puts another slide of the case on the stage; the one there stays when that one cannot be had. */
-  async openSlide(id: string, { push = true, fragment = "" } = {}): Promise<void> {
+  async openSlide(id: string): Promise<void> {
     if (id === this.slide?.id) return;
-    this.#writeLink();
+    this.#address.settle();
+    const slide = await this.#fetch(id);
+    if (!slide) return;
+    this.#address.push(id);
+    this.#change(slide, "");
+  }
+
+  async #fetch(id: string): Promise<SlideDescription | null> {
     this.#fetching?.abort();
     this.#fetching = new AbortController();
     try {
-      const slide = await fetchSlide(id, this.#fetching.signal);
-      if (push) history.pushState(null, "", this.#hrefOf(id));
-      this.#show(slide, fragment);
-      this.sheetPage = null;
-      this.dispatchEvent(new CustomEvent("slide-shown", { bubbles: true, detail: slide }));
+      return await fetchSlide(id, this.#fetching.signal);
     } catch (error) {
-      if (error instanceof DOMException && error.name === "AbortError") return;
-      await this.#askWhy();
-      if (!this.trouble) this.#note(this.#speech.words.slideAway);
+      const superseded = error instanceof DOMException && error.name === "AbortError";
+      if (!superseded) this.#stay();
+      return null;
     }
+  }
+
+  /** The slide on the stage stays: the address says so again, and the reader learns why. */
+  #stay(): void {
+    if (!this.slide || !this.#stage) return;
+    if (this.#address.slideId !== this.slide.id) this.#address.push(this.slide.id);
+    this.#address.follow(this.slide.id, this.#stage.view, this.#optics);
+    this.#note(this.#speech.words.slideAway);
+    this.#askWhy();
+  }
+
+  #change(slide: SlideDescription, fragment: string): void {
+    this.#show(slide, fragment);
+    this.sheetPage = null;
+    this.dispatchEvent(new CustomEvent("slide-shown", { bubbles: true, detail: slide }));
   }
 
   #show(slide: SlideDescription, fragment: string): void {
     this.slide = slide;
     this.trouble = null;
+    this.#access.stop();
     this.#optics = opticsOf(slide);
     this.removeAttribute("data-ready");
     this.dataset.slide = slide.id;
@@ -233,16 +221,16 @@ export class Viewer extends LightElement {
   /* What the stage tells */
 
   #viewChanged(view: View): void {
-    if (!this.slide) return;
-    this.#lastViews.set(this.slide.id, view);
+    if (!this.slide || !this.#stage) return;
+    // What is remembered and linked to is where a movement ends, not a place on its way.
+    this.#lastViews.set(this.slide.id, this.#stage.view);
+    this.#address.follow(this.slide.id, this.#stage.view, this.#optics);
     const magnification = magnificationOf(view.zoom, this.#optics);
     this.dataset.center = `${round(view.x, 2)},${round(view.y, 2)}`;
     this.dataset.zoom = `${round(view.zoom, 6)}`;
     this.dataset.magnification = magnification === null ? "" : `${round(magnification, 4)}`;
     this.dataset.rotation = `${round(view.rotation, 1)}`;
     this.#passView(view);
-    window.clearTimeout(this.#linkTimer);
-    this.#linkTimer = window.setTimeout(this.#writeLink, LINK_DELAY_MS);
   }
 
   #passView(view: View): void {
@@ -272,27 +260,35 @@ export class Viewer extends LightElement {
     if (this.readings) this.readings.note = note;
   }
 
-  /** Tiles fail one after the other: is it the server, or the right to see them? */
-  async #outage(lasts: boolean): Promise<void> {
-    if (lasts) await this.#askWhy();
+  #outage(lasts: boolean): void {
+    if (lasts) this.#askWhy();
     else if (this.trouble === "away") this.trouble = null;
   }
 
-  async #askWhy(): Promise<void> {
-    const { slide } = this;
-    window.clearTimeout(this.#askTimer);
-    if (!slide || this.trouble === "ended" || this.trouble === "revoked") return;
-    const refusal = await whyRefused(slide.id);
-    if (slide !== this.slide) return;
-    if (this.trouble === "away" && refusal === null) this.#stage?.askAgain();
-    if (refusal === "away") this.#askTimer = window.setTimeout(() => void this.#askWhy(), ASK_AGAIN_MS);
+  /** Tiles fail: is it the server, or the right to see them? */
+  #askWhy(): void {
+    if (this.slide && !this.#closed) void this.#access.ask(this.slide.id);
+  }
+
+  #answered(refusal: Refusal | null): void {
+    if (refusal === null && this.#closed) return this.#show(this.slide!, location.hash);
+    if (refusal === null && this.trouble === "away") this.#stage?.askAgain();
     if (refusal === "ended" || refusal === "revoked") {
-      this.#writeLink();
+      this.#address.settle();
       // What may no longer be seen does not stay on the screen either.
       this.#stage?.close();
     }
     this.trouble = refusal;
   }
+
+  get #closed(): boolean {
+    return this.trouble === "ended" || this.trouble === "revoked";
+  }
+
+  /** The reader may have logged in again in another window. */
+  readonly #cameBack = (): void => {
+    if (this.slide && this.#closed) void this.#access.ask(this.slide.id);
+  };
 
   /* What the reader does */
 
@@ -368,7 +364,7 @@ export class Viewer extends LightElement {
   }
 
   async #copyLink(): Promise<void> {
-    this.#writeLink();
+    this.#address.settle();
     try {
       await navigator.clipboard.writeText(location.href);
     } catch {
@@ -383,89 +379,24 @@ export class Viewer extends LightElement {
     }, COPIED_MS);
   }
 
-  readonly #keyDown = (event: KeyboardEvent): void => {
-    if (event.defaultPrevented || isTyping(event.target) || this.keysDialog.querySelector("dialog[open]")) {
-      if (commandOf(event) === "keys" && !isTyping(event.target)) {
-        event.preventDefault();
-        this.keysDialog.toggle();
-      }
+  readonly #addressChanged = async (): Promise<void> => {
+    const id = this.#address.slideId;
+    if (!this.slide || !this.#stage || id === null) return;
+    const fragment = location.hash;
+    if (id !== this.slide.id) {
+      const slide = await this.#fetch(id);
+      if (slide) this.#change(slide, fragment);
       return;
     }
-    const onStage = event.target === document.body || this.ground.contains(event.target as Node);
-    const arrow = arrowOf(event.key);
-    if (
-      arrow &&
-      !event.ctrlKey &&
-      !event.altKey &&
-      !event.metaKey &&
-      (onStage || this.contains(event.target as Node))
-    ) {
-      event.preventDefault();
-      if (event.shiftKey) this.#leap(arrow);
-      else if (!event.repeat) this.#arrows.press(event.key, arrow);
-      return;
-    }
-    if (event.key.length === 1 && !singleKeys() && !this.ground.contains(document.activeElement)) return;
-    const command = commandOf(event);
-    if (command === null || (command === "frame" && !onStage)) return;
-    event.preventDefault();
-    if (!event.repeat || command.startsWith("zoom")) this.#run(command);
+    const linked = parseView(fragment, this.slide, this.#optics);
+    if (linked) this.#stage.moveTo({ ...this.#stage.view, ...linked }, { jump: true });
   };
 
-  readonly #keyUp = (event: KeyboardEvent): void => this.#arrows.release(event.key);
-
-  readonly #letGo = (): void => this.#arrows.releaseAll();
-
-  #leap({ x, y }: { readonly x: number; readonly y: number }): void {
-    const size = this.#stage!.size;
-    this.#stage!.push((-x * size.width) / 2, (-y * size.height) / 2);
-  }
-
-  /* The address */
-
-  readonly #writeLink = (): void => {
-    window.clearTimeout(this.#linkTimer);
-    if (!this.slide || !this.#stage || !this.dataset.center) return;
-    const fragment = formatView(this.#stage.view, this.#optics);
-    if (fragment !== location.hash) history.replaceState(history.state, "", fragment);
-  };
-
-  readonly #wentBack = (): void => {
-    const id = decodeURIComponent(location.pathname.slice(this.slidesUrl.length).replace(/\/$/, ""));
-    if (!this.slide || !location.pathname.startsWith(this.slidesUrl)) return;
-    if (id !== this.slide.id) return void this.openSlide(id, { push: false, fragment: location.hash });
-    const linked = parseView(location.hash, this.slide, this.#optics);
-    if (linked && this.#stage) this.#stage.moveTo({ ...this.#stage.view, ...linked }, { jump: true });
-  };
-
-  #hrefOf(id: string): string {
-    return `${this.slidesUrl}${encodeURIComponent(id)}`;
-  }
-
-  #loginHref(): string {
-    return `${this.loginUrl}?next=${encodeURIComponent(location.pathname)}${location.hash}`;
-  }
-
-  /** The part of the stage that the frame covers: the whole slide is shown beside it, not under it. */
   #insets(): Insets {
-    if (window.matchMedia(PHONE).matches) return { left: 8, top: 8, right: 8, bottom: 112 };
-    if (this.frameHidden) return { left: 16, top: 16, right: 16, bottom: 16 };
-    const several = (this.slide?.slides_of_case.length ?? 0) > 1;
-    return { left: several ? 116 : 16, top: 16, right: this.overviewShown ? 232 : 16, bottom: 92 };
+    return insetsOf(this.slide!, { frame: !this.frameHidden, overview: this.overviewShown });
   }
 }
 customElements.define("iain-viewer", Viewer);
-
-/** Single letters can be switched off on any page (WCAG 2.2, 2.1.4); on the stage itself, when focused, they stay. */
-function singleKeys(): boolean {
-  return localStorage.getItem("iain.single-keys") !== "off";
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
-  );
-}
 
 function round(value: number, decimals: number): number {
   return Number(value.toFixed(decimals));

@@ -102,8 +102,13 @@ export function commandOf(press: KeyPress): CommandId | null {
   return (altGraph ? undefined : BY_PLACE.get(press.code)) ?? BY_NAME.get(key) ?? null;
 }
 
+export interface Direction {
+  readonly x: number;
+  readonly y: number;
+}
+
 /** The direction of an arrow key, as the eye moves: right looks further right. */
-export function arrowOf(key: string): { readonly x: number; readonly y: number } | null {
+export function arrowOf(key: string): Direction | null {
   switch (key) {
     case "ArrowLeft":
       return { x: -1, y: 0 };
