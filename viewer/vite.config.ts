@@ -8,6 +8,8 @@ export default defineConfig({
     outDir: "../slideserver/static",
     emptyOutDir: true,
     manifest: true,
+    // The notices that the licences of what is bundled ask to be passed on.
+    license: { fileName: "licenses.md" },
     target: "es2022",
     // Inlined assets would need data: URLs in more places than the policy of the pages allows.
     assetsInlineLimit: 0,
