@@ -5,6 +5,7 @@ the seam where they differ least. A sheet repeats without a seam in both directi
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -128,10 +129,11 @@ def _mask(error: NDArray[np.float32], sides: tuple[bool, ...]) -> NDArray[np.flo
 def _seam(error: NDArray[np.float32]) -> NDArray[np.float32]:
     """For an overlap with the old picture on the left: the share of the new one, rising over four pixels at the
     cheapest path from top to bottom (dynamic programming)."""
-    cost = error.astype(np.float64)
-    for row in range(1, len(cost)):
-        above = np.pad(cost[row - 1], 1, constant_values=np.inf)
-        cost[row] += np.minimum(np.minimum(above[:-2], above[1:-1]), above[2:])
+    walled = np.full((error.shape[0], error.shape[1] + 2), np.inf)
+    walled[:, 1:-1] = error
+    for above, row in pairwise(walled):
+        row[1:-1] += np.minimum(np.minimum(above[:-2], above[1:-1]), above[2:])
+    cost = walled[:, 1:-1]
     path = np.empty(len(cost), np.intp)
     path[-1] = cost[-1].argmin()
     for row in range(len(cost) - 2, -1, -1):

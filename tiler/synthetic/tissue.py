@@ -72,7 +72,7 @@ class Section:
         glands = self._noise(7, 420, box) + 0.35 * self._noise(8, 170, box) + 0.5 * self._noise(9, 4000 * unit, box)
         glands += np.minimum(0, (tissue - 500) / 400)  # none close to the surface
 
-        lobules = self._noise(10, 2600 * unit, box) + 0.3 * self._noise(11, 500, box) - 0.12
+        lobules = self._noise(10, 2600 * unit, box) + 0.3 * self._noise(11, 500, box) - 0.20
         lobules += np.minimum(0, (tissue - 900 * unit) / 900)
         fat = np.minimum(_walls(self._random(12), 165, box) - 7, lobules * 900)
         clefts = np.minimum(0.03 - np.abs(self._noise(14, 900, box)), 0.8 * self._noise(15, 700, box) - 0.16) * 500
@@ -151,7 +151,7 @@ def _pieces(size: Size, random: np.random.Generator) -> list[_Piece]:
         centre = (col + 0.5 + random.uniform(-0.05, 0.05)) * width, (row + 0.5 + random.uniform(-0.05, 0.05)) * height
         tall = height > width
         long, short = (height, width) if tall else (width, height)
-        radii = 0.42 * long * random.uniform(0.85, 1.0), 0.30 * min(short, 0.8 * long) * random.uniform(0.85, 1.1)
+        radii = 0.44 * long * random.uniform(0.85, 1.0), 0.36 * min(short, 0.8 * long) * random.uniform(0.85, 1.1)
         turn = (math.pi / 2 if tall else 0) + random.uniform(-0.35, 0.35)
         pieces.append(_Piece(centre, radii, turn, random.uniform(-0.5, 0.5)))
     return pieces
