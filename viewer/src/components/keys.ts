@@ -27,23 +27,14 @@ export class KeysDialog extends LightElement {
             <button type="button" class="iv-close" aria-label=${words.close} @click=${() => this.dialog.close()}>${icons.close}</button>
           </header>
           <div class="iv-columns">
-            ${this.#group(words.groupMove, [
-              [["↑", "↓", "←", "→"], words.keyMove],
-              [[words.shift, words.arrows], words.keyMoveFast],
-              [["+", "−"], words.keyZoom],
-              [["1", "…", "6"], words.keyPresets],
-              [["0"], words.keyFit],
-              [["R", `${words.shift} R`], words.keyRotate],
-            ])}
             <div>
-              ${this.#group(words.groupShow, [
-                [["E", "L"], words.keyLabel],
-                [["V"], words.keyOverview],
-                [["Page ↑", "Page ↓"], words.keySlides],
-                [["U"], words.keyLink],
-                [["Tab"], words.keyFrame],
-                [["F6"], words.keyTools],
-                [["?"], words.keyKeys],
+              ${this.#group(words.groupMove, [
+                [["↑", "↓", "←", "→"], words.keyMove],
+                [[words.shift, words.arrows], words.keyMoveFast],
+                [["+", "−"], words.keyZoom],
+                [["1", "…", "6"], words.keyPresets],
+                [["0"], words.keyFit],
+                [["R", `${words.shift} R`], words.keyRotate],
               ])}
               ${this.#group(words.groupMouse, [
                 [[words.drag], words.mouseMove],
@@ -52,6 +43,15 @@ export class KeysDialog extends LightElement {
                 [[words.shift, words.drag], words.keyRotateFree],
               ])}
             </div>
+            ${this.#group(words.groupShow, [
+              [["E", "L"], words.keyLabel],
+              [["V"], words.keyOverview],
+              [["Page ↑", "Page ↓"], words.keySlides],
+              [["U"], words.keyLink],
+              [["Tab"], words.keyFrame],
+              [["F6"], words.keyTools],
+              [["?"], words.keyKeys],
+            ])}
           </div>
         </div>
       </dialog>
