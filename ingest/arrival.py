@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ingest.errors import (
     DiskFullError,
@@ -151,6 +151,8 @@ class Arrival:
             slide_id = self._complete()
         except (ConflictError, IntegrityError):  # another scanner of the site completed the same bytes meanwhile
             slide_id = self._complete()
+        except DatabaseError as error:  # no space, or no connection: the blob waits for the next request
+            raise StoreFailedError from error
         if self._part:
             self._part.discard()
         self._release()

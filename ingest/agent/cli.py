@@ -1,7 +1,8 @@
 """`iain-agent`: push slides from a scanner's workstation.
 
 Exit codes: 0 every file is on the platform, 1 a file was refused or cannot be read, 2 the command itself is wrong,
-3 the server could not be reached, or could not take the file, for as long as --patience allows, 4 the key is refused.
+3 the server could not be reached, or could not take the file, for as long as --patience allows, 4 the key is refused,
+130 interrupted with Ctrl-C.
 """
 
 import os
@@ -39,6 +40,7 @@ class Exit(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     KEY_REFUSED = 4
+    INTERRUPTED = 130
 
 
 class UsageError(Exception):
@@ -83,11 +85,14 @@ def push(
     except UsageError as error:
         screen.problem(str(error))
         code = Exit.USAGE
+    except KeyboardInterrupt:
+        screen.warn(words("interrupted"))
+        code = Exit.INTERRUPTED
     raise typer.Exit(code)
 
 
 def main() -> None:
-    """The console script. The codes of `Exit` are all it ever ends with, save 130 for Ctrl-C."""
+    """The console script. The codes of `Exit` are all that it ends with."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old console code page must not end an upload

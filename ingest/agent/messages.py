@@ -143,6 +143,10 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "{why} Ce qui est arrivé est gardé : relancez la même commande, l'envoi reprendra là où il s'est arrêté.",
         "{why} What arrived is kept: run the same command again and it goes on where it stopped.",
     ),
+    "interrupted": _both(
+        "Interrompu. Ce qui est arrivé est gardé : relancez la même commande pour continuer.",
+        "Interrupted. What arrived is kept: run the same command again to go on.",
+    ),
     "problem-other": _both("Le serveur a répondu : {detail}", "The server answered: {detail}"),
     "problem-key-refused": _both(
         "Le serveur refuse la clé de ce scanner. Rien n'a été envoyé ; demandez une nouvelle clé à la personne qui "

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -148,6 +149,18 @@ def test_a_server_that_is_not_there_is_told_after_the_patience(key: Path) -> Non
     assert "Vérifiez le câble réseau" in done.stderr
     assert "Nouvel essai dans" in done.stderr
     assert done.stderr.count("pas envoyée") == 1
+
+
+def test_ctrl_c_ends_it_in_words(key: Path) -> None:
+    command = [sys.executable, "-m", "ingest.agent.cli", "push", str(SCAN), "--key-file", str(key), "--server"]
+    process = subprocess.Popen(
+        [*command, f"http://127.0.0.1:{free_port()}"], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert process.stderr
+    assert process.stderr.readline()  # the first sentence about a new try: it is at work
+    process.send_signal(signal.SIGINT)
+    assert "relancez la même commande" in process.communicate(timeout=10)[1]
+    assert process.returncode == 130
 
 
 def test_a_key_that_others_can_read_is_warned_about(tmp_path: Path, key: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from fixtures.centres import Centres
 from fixtures.tus import Tus
 from fixtures.upload_server import answers, free_port, wait_until
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from ingest.errors import FileDamagedError
+from ingest.errors import FileDamagedError, StoreFailedError
 from ingest.protocol import UploadRequest
 from ingest.receive import Uploads
 from sharing.db.engine import Database
@@ -90,6 +90,21 @@ def test_a_crash_after_the_blob_was_adopted_is_mended_by_an_empty_piece(uploads,
     with uploads.open(centres.caen.agent, announced) as arrival:
         arrival.expect(len(DATA), 0, None)
         assert arrival.finish().slide
+    assert counts(database) == (1, 1)
+
+
+def test_a_database_that_fails_at_the_end_delays_the_slide_and_loses_nothing(uploads, centres, database, announced):
+    def rename(old: str, new: str) -> None:
+        with database.writing() as session:
+            session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    rename("job", "away")
+    with pytest.raises(StoreFailedError):
+        push(uploads, centres, announced, 0, DATA)
+    assert uploads._home.store.holds(centres.caen.id, REQUEST.sha256)
+    rename("away", "job")
+    assert counts(database) == (0, 0)
+    assert held(uploads, centres, announced).slide
     assert counts(database) == (1, 1)
 
 

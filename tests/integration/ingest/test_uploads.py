@@ -24,6 +24,8 @@ from sharing.db.tables import AuditEventRow, JobRow, SlideFileRow, SlideRow, Upl
 
 DATA = os.urandom(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
+LONG = os.urandom(5_000_000)
+LONG_REQUEST = UploadRequest("longue.svs", len(LONG), hashlib.sha256(LONG).hexdigest())
 REQUEST = UploadRequest("lame 1.svs", len(DATA), SHA256, "26H01234", "HES", "A1")
 
 
@@ -87,22 +89,20 @@ def test_a_file_in_two_pieces_becomes_one_slide_with_job_and_audit_event(caen, d
 
 
 @pytest.mark.parametrize("key", ["-", "iain_x", "iain_" + "a" * 26 + "_" + "b" * 43])
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PATCH", "DELETE"])
-def test_a_wrong_key_leaves_no_byte_on_the_disk(caen, var, database, key: str, method: str) -> None:
+def test_a_wrong_key_leaves_no_byte_on_the_disk(caen, var, database, key: str) -> None:
     location = caen.create(REQUEST)
-    before = bytes_on_disk(var)
     headers = {
         "Content-Type": "application/offset+octet-stream",
         "Upload-Offset": "0",
         "Upload-Length": str(len(DATA)),
         "Upload-Metadata": REQUEST.metadata(),
     }
-    target = "/api/uploads" if method == "POST" else location
-    body = iter([DATA]) if method == "PATCH" else None
-    response = caen.of(key).call(method, target, headers, body)
-    assert response.status_code == 401
-    assert response.headers["IAIN-Problem"] == "key-refused"
-    assert bytes_on_disk(var) == before == 0
+    for method in ("POST", "HEAD", "PATCH", "DELETE"):
+        target = "/api/uploads" if method == "POST" else location
+        body = iter([DATA]) if method == "PATCH" else None
+        response = caen.of(key).call(method, target, headers, body)
+        assert (response.status_code, response.headers["IAIN-Problem"]) == (401, "key-refused")
+        assert bytes_on_disk(var) == 0
     assert len(stored(database, UploadRow)) == 1
 
 
@@ -126,10 +126,10 @@ def test_the_uploads_of_another_scanner_do_not_exist(caen, centres: Centres, dat
     assert {row.agent_id for row in refused} == {centres.rouen.agent.scanner_id}
 
 
-@pytest.mark.parametrize("name", ["..%2f..%2fiain.db", "%2e%2e", "A" * 26, "a" * 25, "a" * 27])
-def test_an_id_that_is_none_never_becomes_a_file_name(caen, var, name: str) -> None:
-    assert caen.head(f"/api/uploads/{name}").status_code == 404
-    assert caen.patch(f"/api/uploads/{name}", 0, DATA).status_code == 404
+def test_an_id_that_is_none_never_becomes_a_file_name(caen, var) -> None:
+    for name in ("..%2f..%2fiain.db", "%2e%2e", "A" * 26, "a" * 25, "a" * 27):
+        assert caen.head(f"/api/uploads/{name}").status_code == 404
+        assert caen.patch(f"/api/uploads/{name}", 0, DATA).status_code == 404
     assert not (var / "uploads").exists()
 
 
@@ -175,13 +175,13 @@ def test_the_same_bytes_at_two_sites_are_two_slides(caen, centres: Centres, data
     assert len(slides) == 2
 
 
-@pytest.mark.parametrize("offset", [0, 1, 99_999, 100_001, 300_000])
-def test_a_piece_at_the_wrong_offset_changes_nothing(caen, offset: int) -> None:
+def test_a_piece_at_the_wrong_offset_changes_nothing(caen) -> None:
     location = caen.create(REQUEST)
     caen.patch(location, 0, DATA[:100_000])
-    response = caen.patch(location, offset, DATA[:10])
-    assert (response.status_code, response.headers["IAIN-Problem"]) == (409, "wrong-offset")
-    assert caen.head(location).headers["Upload-Offset"] == "100000"
+    for offset in (0, 1, 99_999, 100_001, 300_000):
+        response = caen.patch(location, offset, DATA[:10])
+        assert (response.status_code, response.headers["IAIN-Problem"]) == (409, "wrong-offset")
+        assert caen.head(location).headers["Upload-Offset"] == "100000"
 
 
 def test_a_damaged_piece_is_dropped_and_may_be_sent_again(caen) -> None:
@@ -217,20 +217,25 @@ def test_more_than_announced_is_refused_before_and_while_it_comes(caen, var) -> 
     assert bytes_on_disk(var) == 0
 
 
-def test_a_cut_connection_keeps_what_arrived(caen) -> None:
-    location = caen.create(REQUEST)
-    raw_patch(caen, location, 0, len(DATA), DATA[:123_456]).close()
-    wait_until(lambda: caen.head(location).headers.get("Upload-Offset") == "123456", "the bytes that arrived")
-    assert "IAIN-Slide" in caen.patch(location, 123_456, DATA[123_456:]).headers
+def test_a_cut_connection_keeps_what_arrived(caen, var) -> None:
+    location = caen.create(LONG_REQUEST)
+    with raw_patch(caen, location, 0, len(LONG), LONG[:4_500_000]):
+        # The last megabyte may still be in memory; it counts as arrived only once it is on the disk.
+        wait_until(lambda: bytes_on_disk(var) >= 3_000_000, "the bytes to reach the disk")
+    wait_until(lambda: caen.head(location).status_code == 200, "the server to notice the cut")
+    offset = int(caen.head(location).headers["Upload-Offset"])
+    assert 3_000_000 <= offset <= 4_500_000
+    assert "IAIN-Slide" in caen.patch(location, offset, LONG[offset:]).headers
 
 
-def test_one_writer_at_a_time(caen) -> None:
-    location = caen.create(REQUEST)
-    with raw_patch(caen, location, 0, len(DATA), DATA[:1000]):
-        wait_until(lambda: caen.head(location).status_code == 423, "the first writer to hold the upload")
-        for response in (caen.patch(location, 0, DATA), caen.call("DELETE", location), caen.head(location)):
+def test_one_writer_at_a_time(caen, var) -> None:
+    location = caen.create(LONG_REQUEST)
+    with raw_patch(caen, location, 0, len(LONG), LONG[:2_000_000]):
+        wait_until(lambda: bytes_on_disk(var) >= 1_000_000, "the first writer to be at work")
+        for response in (caen.patch(location, 0, LONG), caen.call("DELETE", location), caen.head(location)):
             assert (response.status_code, response.headers["IAIN-Problem"]) == (423, "upload-busy")
-    wait_until(lambda: caen.head(location).headers.get("Upload-Offset") == "1000", "the upload to be free")
+    wait_until(lambda: caen.head(location).status_code == 200, "the upload to be free")
+    assert int(caen.head(location).headers["Upload-Offset"]) >= 1_000_000
 
 
 def test_a_sender_that_falls_silent_gives_the_upload_back(database, centres, var, http) -> None:
@@ -267,47 +272,47 @@ def test_a_finished_upload_answers_and_takes_nothing_more(caen) -> None:
 METADATA = REQUEST.metadata()
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Tus-Resumable": "0.2.2"}, 412),
-        ({"Upload-Length": "-1"}, 400),
-        ({"Upload-Length": "1e3"}, 400),
-        ({"Upload-Length": "0"}, 400),
-        ({"Upload-Length": "9" * 30}, 400),
-        ({"Upload-Length": str(10**12)}, 413),
-        ({"Upload-Metadata": ""}, 400),
-        ({"Upload-Metadata": "sha256 !!"}, 400),
-        ({"Upload-Metadata": METADATA + "," + METADATA}, 400),
-        ({"Upload-Metadata": METADATA + ",x " + base64.b64encode(b"y" * 4000).decode()}, 400),
-        ({"Upload-Metadata": "sha256 " + base64.b64encode(b"A" * 64).decode()}, 400),
-        ({"Upload-Metadata": f"{METADATA},label {base64.b64encode(bytes([255])).decode()}"}, 400),
-    ],
-)
-def test_an_announcement_that_makes_no_sense_is_refused_in_words(caen, database, headers, status: int) -> None:
+SENSELESS_ANNOUNCEMENTS = [
+    ({"Tus-Resumable": "0.2.2"}, 412),
+    ({"Upload-Length": "-1"}, 400),
+    ({"Upload-Length": "1e3"}, 400),
+    ({"Upload-Length": "0"}, 400),
+    ({"Upload-Length": "9" * 30}, 400),
+    ({"Upload-Length": str(10**12)}, 413),
+    ({"Upload-Metadata": ""}, 400),
+    ({"Upload-Metadata": "sha256 !!"}, 400),
+    ({"Upload-Metadata": METADATA + "," + METADATA}, 400),
+    ({"Upload-Metadata": METADATA + ",x " + base64.b64encode(b"y" * 4000).decode()}, 400),
+    ({"Upload-Metadata": "sha256 " + base64.b64encode(b"A" * 64).decode()}, 400),
+    ({"Upload-Metadata": f"{METADATA},label {base64.b64encode(bytes([255])).decode()}"}, 400),
+]
+
+
+def test_an_announcement_that_makes_no_sense_is_refused_in_words(caen, database) -> None:
     good = {"Upload-Length": str(len(DATA)), "Upload-Metadata": METADATA}
-    response = caen.call("POST", "/api/uploads", good | headers)
-    assert response.status_code == status
-    assert response.headers["Content-Type"] == "application/problem+json"
-    assert len(response.json()["detail"]) > 15
+    for headers, status in SENSELESS_ANNOUNCEMENTS:
+        response = caen.call("POST", "/api/uploads", good | headers)
+        assert response.status_code == status, headers
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert len(response.json()["detail"]) > 15
     assert stored(database, UploadRow) == []
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Content-Type": "text/plain"}, 415),
-        ({"Upload-Offset": "x"}, 400),
-        ({"Upload-Checksum": "md5 xxxx"}, 400),
-        ({"Upload-Checksum": "sha256 xxxx"}, 400),
-        ({"Upload-Checksum": "sha256 !"}, 400),
-        ({"Tus-Resumable": ""}, 412),
-    ],
-)
-def test_a_piece_that_makes_no_sense_is_refused_before_it_is_read(caen, var, headers, status: int) -> None:
+SENSELESS_PIECES = [
+    ({"Content-Type": "text/plain"}, 415),
+    ({"Upload-Offset": "x"}, 400),
+    ({"Upload-Checksum": "md5 xxxx"}, 400),
+    ({"Upload-Checksum": "sha256 xxxx"}, 400),
+    ({"Upload-Checksum": "sha256 !"}, 400),
+    ({"Tus-Resumable": ""}, 412),
+]
+
+
+def test_a_piece_that_makes_no_sense_is_refused_before_it_is_read(caen, var) -> None:
     location = caen.create(REQUEST)
     fixed = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
-    assert caen.call("PATCH", location, fixed | headers, DATA).status_code == status
+    for headers, status in SENSELESS_PIECES:
+        assert caen.call("PATCH", location, fixed | headers, DATA).status_code == status, headers
     assert bytes_on_disk(var) == 0
 
 
@@ -329,7 +334,10 @@ def test_two_scanners_of_a_site_sending_the_same_bytes_make_one_slide(caen, data
     found: list[str] = []
 
     def finish(number: int) -> None:
-        found.append(clients[number].patch(locations[number], 0, DATA).headers["IAIN-Slide"])
+        answer = clients[number].patch(locations[number], 0, DATA)
+        if answer.status_code == 409:  # the other was so much faster that nothing is missing any more
+            answer = clients[number].head(locations[number])
+        found.append(answer.headers["IAIN-Slide"])
 
     threads = [threading.Thread(target=finish, args=[number]) for number in (0, 1)]
     for thread in threads:
