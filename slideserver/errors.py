@@ -19,8 +19,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from sharing import audit
+from sharing import audit, sessions
 from sharing.errors import BusyError, ConflictError, InvalidError, NotFoundError, RefusedError, SharingError
+from sharing.subjects import Member
 from slideserver.auth.throttle import source_of
 from slideserver.rendering import language_of, reader_of
 from slideserver.state import State
@@ -127,8 +128,19 @@ class Answers:
 
     def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
+        if not request.url.path.startswith("/api/") and not hasattr(request.state, "visitor"):
+            # No route was found, so nobody has looked yet who asks; the page should still be theirs.
+            request.state.visitor = self._visitor(request)
         sentence = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
         return self.answer(request, error.status_code, sentence=sentence, headers=error.headers)
+
+    def _visitor(self, request: Request) -> Member | None:
+        token = self._state.cookie.find(request.scope["headers"])
+        if token is None:
+            return None
+        with self._state.database.reading() as session:
+            login = sessions.resolve(session, token)
+        return login.member if login else None
 
     def _validation(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - how Starlette types its handlers

@@ -80,6 +80,12 @@ def test_on_a_failure_nobody_foresaw(world) -> None:
     assert browser.get("/api/cases").json()["reference"]
 
 
+def test_a_page_that_is_not_there_knows_who_asked(world) -> None:
+    browser, stranger = world.signed_in("pathologiste.caen"), world.client()
+    assert "Pathologiste de Caen" in browser.get("/nowhere").text
+    assert "Pathologiste de Caen" not in stranger.get("/nowhere").text
+
+
 def test_patient_data_is_never_stored_and_hashed_files_for_ever(world) -> None:
     slide = world.add_slide(world.centres.caen, "26H01234")
     browser = world.signed_in("pathologiste.caen")
