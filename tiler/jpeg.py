@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
@@ -116,11 +117,15 @@ def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
             break
     if not {_SOF_BASELINE, _SOS} <= seen:
         raise DamagedSlideError("A JPEG tile of the slide has no image.")
-    # `shared` is made by `header`: SOI and the 16 bytes of APP14, then whole DQT and DHT segments.
-    seen.update(segment.marker for segment in segments(shared, len(SOI) + 16))
-    if not {DQT, DHT} <= seen:
+    if not {DQT, DHT} <= seen | _tables_in(shared):
         raise DamagedSlideError("The slide's JPEG tables are missing.")
     return segment.end
+
+
+@lru_cache(maxsize=16)
+def _tables_in(shared: bytes) -> frozenset[int]:
+    """The kinds of tables in a `header`: SOI and the 16 bytes of APP14, then whole DQT and DHT segments."""
+    return frozenset(segment.marker for segment in segments(shared, len(SOI) + 16))
 
 
 def frame_size(image: bytes) -> Size:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -16,7 +18,8 @@ from tiler.metadata import clean_text
 from tiler.pipes import Kind, Pipe
 
 Mode = Literal["strict", "weak"]
-_START_TIMEOUT_S: Final = 20.0
+_START_TIMEOUT_S: Final = 30.0
+_GRACE_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,12 @@ class Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def end(self) -> int:
-        """Kill the process if it still runs, and all it may have started; its exit status comes back."""
+    def end(self, *, grace_s: float = 0) -> int:
+        """Kill the process, unless it ends by itself within the grace, and all it may have started; its exit status
+        comes back."""
+        if grace_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
         self._process.kill()
         for stream in self._streams:
             stream.close()
@@ -75,11 +82,13 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def index_slide(self, path: Path, *, timeout_s: float = 120) -> IndexedSlide:
-        """Open, validate and index one slide in a worker of its own. Raises TilerError with the reason in words."""
+        """Open, validate and index one slide in a worker of its own. Raises TilerError with the reason in words;
+        SandboxUnavailableError says nothing about the slide, try again later."""
+        deadline = time.monotonic() + timeout_s
         worker = self.start("index", path)
         parts: dict[Kind, bytes] = {}
-        deadline = time.monotonic() + timeout_s
         try:
+            self._await_ready(worker)
             while Kind.DONE not in parts:
                 kind, payload = worker.pipe.receive(deadline=deadline)
                 if kind == Kind.REFUSED:
@@ -87,8 +96,10 @@ class Sandbox:
                 if kind in parts or not Kind.INDEX <= kind <= Kind.DONE:
                     raise WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
                 parts[kind] = payload
+            if not (parts.get(Kind.INDEX) and parts.get(Kind.THUMBNAIL)):
+                raise WorkerDiedError("The program that decodes slides stopped before it had finished.")
         except WorkerDiedError as error:
-            if worker.end() in (-24, 128 + 24):  # SIGXCPU
+            if worker.end(grace_s=_GRACE_S) in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
                 raise WorkerTimeoutError("The slide took too much computing time to decode.") from error
             raise WorkerDiedError(
                 "The slide made the program that decodes it crash. It may be damaged or made to attack; "
@@ -96,8 +107,6 @@ class Sandbox:
             ) from error
         finally:
             worker.end()
-        if not (Kind.INDEX in parts and parts.get(Kind.THUMBNAIL)):
-            raise WorkerDiedError("The program that decodes slides stopped before it had finished.")
         return IndexedSlide(
             parts[Kind.INDEX], parts[Kind.THUMBNAIL], parts.get(Kind.LABEL) or None, parts.get(Kind.MACRO) or None
         )
@@ -113,6 +122,19 @@ class Sandbox:
         except SandboxUnavailableError as error:
             return error.sentence
         return None if self.mode == "strict" else self._try(self._exposed("probe", None))
+
+    @staticmethod
+    def _await_ready(worker: Worker) -> None:
+        """Until then the worker has seen nothing of the slide: if it fails, the slide is not to blame."""
+        try:
+            kind, _ = worker.pipe.receive(deadline=time.monotonic() + _START_TIMEOUT_S)
+        except (WorkerDiedError, WorkerTimeoutError):
+            kind = None
+        if kind != Kind.READY:
+            raise SandboxUnavailableError(
+                "No isolated program could be started to decode the slide, or it may not read the slide's file. "
+                "Check the owner of the data directory and the machine's memory, then try again."
+            )
 
     def _command(self, task: str, slide: Path | None) -> list[str]:
         if self.mode == "weak":

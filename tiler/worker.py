@@ -41,7 +41,9 @@ def _limit(memory_bytes: int, cpu_s: int, open_files: int) -> None:
     ):
         hard = resource.getrlimit(what)[1]
         amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-        resource.setrlimit(what, (amount, amount))
+        # Out of computing time, the soft limit ends the process with SIGXCPU, which tells why; the hard one would kill
+        # it.
+        resource.setrlimit(what, (amount, hard if what == resource.RLIMIT_CPU else amount))
 
 
 def _load() -> None:
@@ -77,8 +79,9 @@ def _index(out: int, slide: Path) -> None:
     from tiler.pixels import associated_images, thumbnail
     from tiler.storage.local import LocalByteSource
 
+    source = LocalByteSource(slide)
+    send_blocking(out, Kind.READY)  # whatever goes wrong from here on is the slide's doing
     try:
-        source = LocalByteSource(slide)
         opened = open_slide(source)
         send_blocking(out, Kind.INDEX, build_index(source, opened))
         send_blocking(out, Kind.THUMBNAIL, thumbnail(source, opened))
