@@ -18,7 +18,7 @@ from sharing.db.migrations import upgrade
 from sharing.vocabulary import new_id
 
 TEMPLATE = "iain_template"
-pytest_plugins = ["fixtures.slides"]
+pytest_plugins = ["fixtures.slides", "fixtures.figures", "pytester"]
 
 
 @pytest.fixture
