@@ -17,12 +17,20 @@ from sharing.subjects import Agent, Member, Stranger, Subject, System
 from sharing.vocabulary import Action, Entity, Role, SiteId
 
 _READER = {Action.VIEW_CASE, Action.VIEW_SLIDE, Action.VIEW_LABEL}
+_ASKER = {
+    Action.REQUEST_CONSULTATION,
+    Action.VIEW_CONSULTATION,
+    Action.FOLLOW_CONSULTATION,
+    Action.SHARE_BY_LINK,
+    Action.REVOKE_LINK,
+}
+_OVERSEER = {Action.LIST_CASES, Action.READ_AUDIT, Action.VIEW_SHARES, Action.END_SHARE, Action.REVOKE_LINK}
 _INTAKE = {Action.VIEW_INTAKE, Action.ASSIGN_SLIDE, Action.REGISTER_CASE}
 
 ROLES: dict[Role, frozenset[Action]] = {
-    Role.PATHOLOGIST: frozenset(_READER | {Action.LIST_CASES}),
+    Role.PATHOLOGIST: frozenset(_READER | _ASKER | {Action.LIST_CASES}),
     Role.TECHNICIAN: frozenset(_READER | _INTAKE),
-    Role.LAB_MANAGER: frozenset(_READER | _INTAKE | {Action.LIST_CASES, Action.READ_AUDIT}),
+    Role.LAB_MANAGER: frozenset(_READER | _INTAKE | _OVERSEER),
 }
 """What each role may do at its own site."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sharing.vocabulary import MemberId, Role, ScannerId, SiteId
+from sharing.vocabulary import GuestId, LinkId, MemberId, Role, ScannerId, SiteId
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,17 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody known only by a link. `site_id` is the site whose slides the link shows: a guest has none."""
+
+    id: GuestId
+    link_id: LinkId
+    site_id: SiteId
+    name: str | None = None
+    kind: ClassVar[str] = "guest"
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """The platform itself: its workers and its command line."""
 
@@ -44,7 +55,7 @@ class Stranger:
     kind: ClassVar[str] = "stranger"
 
 
-Subject = Member | Agent | System | Stranger
+Subject = Member | Agent | Guest | System | Stranger
 
 
 def subject_id(subject: Subject) -> str | None:
@@ -54,5 +65,7 @@ def subject_id(subject: Subject) -> str | None:
             return subject.id
         case Agent():
             return subject.scanner_id
+        case Guest():
+            return subject.id
         case _:
             return None

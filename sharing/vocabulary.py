@@ -17,6 +17,10 @@ CaseId = NewType("CaseId", str)
 SlideId = NewType("SlideId", str)
 UploadId = NewType("UploadId", str)
 EventId = NewType("EventId", str)
+ConsultationId = NewType("ConsultationId", str)
+OpinionId = NewType("OpinionId", str)
+LinkId = NewType("LinkId", str)
+GuestId = NewType("GuestId", str)
 
 PLATFORM = SiteId("platform")
 """The audit chain of what belongs to no site: unknown visitors, the start of a server. Never a site's id."""
@@ -25,6 +29,14 @@ PLATFORM = SiteId("platform")
 def new_id() -> str:
     """128 random bits as 26 characters of `a-z2-7`: fit for a URL, a file name and a barcode; not to be guessed."""
     return base64.b32encode(secrets.token_bytes(16)).decode("ascii").rstrip("=").lower()
+
+
+def new_reference(initial: str) -> str:
+    """A short number to say on the telephone, such as "A-7K2M": it names an exchange, it opens nothing.
+
+    Of the letters and digits, those that are mistaken for one another are left out.
+    """
+    return f"{initial}-{''.join(secrets.choice('23456789ACDEFGHJKMNPQRTUVWXY') for _ in range(5))}"
 
 
 class Role(StrEnum):
@@ -46,6 +58,18 @@ class Action(StrEnum):
     VIEW_INTAKE = "intake.view"
     READ_AUDIT = "audit.read"
     ERASE_PERSONAL = "audit.erase"
+    REQUEST_CONSULTATION = "consultation.request"
+    VIEW_CONSULTATION = "consultation.view"
+    """Read what was asked, said and answered: the words, not the slides."""
+    FOLLOW_CONSULTATION = "consultation.follow"
+    """Make the moves of the side that asked."""
+    ANSWER_CONSULTATION = "consultation.answer"
+    """Make the moves of the side that was asked."""
+    SHARE_BY_LINK = "link.share"
+    REVOKE_LINK = "link.revoke"
+    VIEW_SHARES = "share.list"
+    END_SHARE = "share.end"
+    """End what somebody else of the site shares."""
 
 
 class SlideState(StrEnum):
@@ -66,6 +90,79 @@ class Purpose(StrEnum):
     TEACHING = "teaching"
     RESEARCH = "research"
     AI = "ai"
+
+
+class Urgency(StrEnum):
+    """FHIR ServiceRequest.priority."""
+
+    ROUTINE = "routine"
+    URGENT = "urgent"
+
+
+class Agreement(StrEnum):
+    """How an opinion stands to the diagnosis that was asked about."""
+
+    AGREE = "agree"
+    MINOR = "minor"
+    """A difference without consequence for the patient."""
+    MAJOR = "major"
+    """A difference that changes what is done."""
+    UNDECIDED = "undecided"
+
+
+class OpinionStatus(StrEnum):
+    """FHIR DiagnosticReport.status. An opinion is never changed: a later one amends it."""
+
+    FINAL = "final"
+    AMENDED = "amended"
+
+
+class ConsultationState(StrEnum):
+    """FHIR Task.status, as two pathologists would say it."""
+
+    REQUESTED = "requested"
+    OPENED = "opened"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    MORE_INFORMATION = "more_information"
+    ANSWERED = "answered"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class Side(StrEnum):
+    """The two who hold a consultation between them."""
+
+    REQUESTER = "requester"
+    CONSULTANT = "consultant"
+
+
+class Move(StrEnum):
+    """What moves a consultation; from which state, by whom and where to is told in `consultations.ALLOWED`."""
+
+    REQUEST = "request"
+    OPEN = "open"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    ASK = "ask"
+    """Ask for more information."""
+    REPLY = "reply"
+    ANSWER = "answer"
+    AMEND = "amend"
+    CLOSE = "close"
+    CANCEL = "cancel"
+
+
+class LinkState(StrEnum):
+    """Whether a link still admits a guest, and if not, why."""
+
+    LIVE = "live"
+    USED_UP = "used_up"
+    """Nobody new is admitted; who came in before stays until the link expires or is revoked."""
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    MAKER_GONE = "maker_gone"
+    """Its maker's account is closed, or may no longer share the case."""
 
 
 class Outcome(StrEnum):
@@ -121,6 +218,23 @@ class Act(StrEnum):
     AUDIT_READ = "audit.read"
     AUDIT_VERIFIED = "audit.verified"
     PERSONAL_ERASED = "audit.personal_erased"
+    CONSULTATION_REQUESTED = "consultation.requested"
+    CONSULTATION_OPENED = "consultation.opened"
+    CONSULTATION_ACCEPTED = "consultation.accepted"
+    CONSULTATION_DECLINED = "consultation.declined"
+    INFORMATION_ASKED = "consultation.information_asked"
+    INFORMATION_GIVEN = "consultation.information_given"
+    OPINION_SIGNED = "opinion.signed"
+    OPINION_AMENDED = "opinion.amended"
+    CONSULTATION_CLOSED = "consultation.closed"
+    CONSULTATION_CANCELLED = "consultation.cancelled"
+    LINK_MADE = "link.made"
+    LINK_REDEEMED = "link.redeemed"
+    LINK_REFUSED = "link.refused"
+    LINK_REVOKED = "link.revoked"
+    SHARES_READ = "shares.read"
+    MAIL_SENT = "mail.sent"
+    MAIL_FAILED = "mail.failed"
 
     @property
     def type(self) -> EventType:
@@ -150,12 +264,31 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.AUDIT_READ: (EventType.AUDIT_LOG_USED, ActionCode.R),
     Act.AUDIT_VERIFIED: (EventType.AUDIT_LOG_USED, ActionCode.E),
     Act.PERSONAL_ERASED: (EventType.AUDIT_LOG_USED, ActionCode.D),
+    Act.CONSULTATION_REQUESTED: (EventType.EXPORT, ActionCode.C),
+    Act.CONSULTATION_OPENED: (EventType.PATIENT_RECORD, ActionCode.R),
+    Act.CONSULTATION_ACCEPTED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.CONSULTATION_DECLINED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.INFORMATION_ASKED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.INFORMATION_GIVEN: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.OPINION_SIGNED: (EventType.PATIENT_RECORD, ActionCode.C),
+    Act.OPINION_AMENDED: (EventType.PATIENT_RECORD, ActionCode.C),
+    Act.CONSULTATION_CLOSED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.CONSULTATION_CANCELLED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.LINK_MADE: (EventType.EXPORT, ActionCode.C),
+    Act.LINK_REDEEMED: (EventType.USER_AUTHENTICATION, ActionCode.E),
+    Act.LINK_REFUSED: (EventType.SECURITY_ALERT, ActionCode.E),
+    Act.LINK_REVOKED: (EventType.SECURITY_ALERT, ActionCode.U),
+    Act.SHARES_READ: (EventType.AUDIT_LOG_USED, ActionCode.R),
+    Act.MAIL_SENT: (EventType.APPLICATION_ACTIVITY, ActionCode.E),
+    Act.MAIL_FAILED: (EventType.APPLICATION_ACTIVITY, ActionCode.E),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A thing an event or a refusal is about: `kind` is case, slide, upload, scanner, member, site or event."""
+    """A thing an event or a refusal is about: `kind` is case, slide, upload, scanner, member, guest, site, event,
+    consultation, opinion or link.
+    """
 
     kind: str
     id: str

@@ -21,9 +21,33 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from sharing.vocabulary import CaseId, EventId, MemberId, ScannerId, SiteId, SlideId, UploadId
+from sharing.vocabulary import (
+    CaseId,
+    ConsultationId,
+    EventId,
+    GuestId,
+    LinkId,
+    MemberId,
+    OpinionId,
+    ScannerId,
+    SiteId,
+    SlideId,
+    UploadId,
+)
 
-IDS: tuple[Any, ...] = (SiteId, MemberId, ScannerId, CaseId, SlideId, UploadId, EventId)
+IDS: tuple[Any, ...] = (
+    SiteId,
+    MemberId,
+    ScannerId,
+    CaseId,
+    SlideId,
+    UploadId,
+    EventId,
+    ConsultationId,
+    OpinionId,
+    LinkId,
+    GuestId,
+)
 # SQLite counts by itself only in a column whose type is spelled INTEGER.
 Counter = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -64,6 +88,8 @@ class MemberRow(Base):
     language: Mapped[str]
     created_us: Mapped[int]
     disabled_us: Mapped[int | None]
+    email: Mapped[str | None]
+    """Where a mail that says "something waits for you" goes; None for nowhere."""
 
 
 class ScannerRow(Base):
@@ -295,3 +321,178 @@ class StrangerRefusalRow(Base):
     minute_us: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     reason: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int]
+
+
+class ConsultationRow(Base):
+    """A site asks another about a case. `state` moves only through `consultations.move`."""
+
+    __tablename__ = "consultation"
+    __table_args__ = (
+        CheckConstraint("urgency IN ('routine', 'urgent')", "urgency"),
+        CheckConstraint("purpose IN ('care', 'tumour_board', 'teaching', 'research', 'ai')", "purpose"),
+        CheckConstraint(
+            "state IN ('requested', 'opened', 'accepted', 'declined', 'more_information', 'answered', 'closed', "
+            "'cancelled')",
+            "state",
+        ),
+        Index("ix_consultation_to_site_id_moved_us", "to_site_id", "moved_us"),
+        Index("ix_consultation_site_id_moved_us", "site_id", "moved_us"),
+    )
+    id: Mapped[ConsultationId] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(unique=True)
+    """What both sides call it, such as "A-7K2MP"."""
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
+    requester_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"), index=True)
+    to_site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    to_member_id: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+    """None when any pathologist of the site may answer."""
+    taken_by: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+    """Who of the site asked has taken it on."""
+    question: Mapped[str]
+    urgency: Mapped[str]
+    purpose: Mapped[str]
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"))
+    view: Mapped[str]
+    """The view that the question is about: the fragment of the viewer's address."""
+    state: Mapped[str]
+    moves: Mapped[int]
+    """How many were made; the last one's number."""
+    moved_by: Mapped[MemberId] = mapped_column(ForeignKey("member.id"))
+    moved_us: Mapped[int]
+    created_us: Mapped[int]
+    opened_us: Mapped[int | None]
+    answered_us: Mapped[int | None]
+    ended_us: Mapped[int | None]
+
+
+class ConsultationSlideRow(Base):
+    """Exactly what the other site may see."""
+
+    __tablename__ = "consultation_slide"
+    consultation_id: Mapped[ConsultationId] = mapped_column(ForeignKey("consultation.id"), primary_key=True)
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True, index=True)
+    number: Mapped[int]
+
+
+class ConsultationMoveRow(Base):
+    """Triggers refuse every change of a row."""
+
+    __tablename__ = "consultation_move"
+    consultation_id: Mapped[ConsultationId] = mapped_column(ForeignKey("consultation.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    move: Mapped[str]
+    state: Mapped[str]
+    """Where it led."""
+    member_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"))
+    note: Mapped[str]
+    made_us: Mapped[int]
+
+
+class ConsultationSeenRow(Base):
+    """Up to which move a member has seen a consultation."""
+
+    __tablename__ = "consultation_seen"
+    member_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"), primary_key=True)
+    consultation_id: Mapped[ConsultationId] = mapped_column(ForeignKey("consultation.id"), primary_key=True)
+    moves: Mapped[int]
+
+
+class OpinionRow(Base):
+    """A signed answer. Triggers refuse every change of a row: what changes is a new one."""
+
+    __tablename__ = "opinion"
+    __table_args__ = (
+        UniqueConstraint("consultation_id", "number"),
+        CheckConstraint("agreement IN ('agree', 'minor', 'major', 'undecided')", "agreement"),
+        CheckConstraint("status IN ('final', 'amended')", "status"),
+    )
+    id: Mapped[OpinionId] = mapped_column(primary_key=True)
+    consultation_id: Mapped[ConsultationId] = mapped_column(ForeignKey("consultation.id"))
+    number: Mapped[int]
+    author_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"))
+    author_name: Mapped[str]
+    """As it was when it was signed."""
+    agreement: Mapped[str]
+    text: Mapped[str]
+    status: Mapped[str]
+    amends: Mapped[OpinionId | None] = mapped_column(ForeignKey("opinion.id"))
+    signed_us: Mapped[int]
+
+
+class LinkRow(Base):
+    """A secret address that admits a guest. Of the secret only its SHA-256 is kept."""
+
+    __tablename__ = "link"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('care', 'tumour_board', 'teaching', 'research', 'ai')", "purpose"),
+        CheckConstraint("uses >= 0 AND uses <= max_uses", "uses"),
+        Index("ix_link_site_id_created_us", "site_id", "created_us"),
+    )
+    id: Mapped[LinkId] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(unique=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
+    maker_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"), index=True)
+    secret_hash: Mapped[str]
+    purpose: Mapped[str]
+    reason: Mapped[str]
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"))
+    view: Mapped[str]
+    max_uses: Mapped[int]
+    uses: Mapped[int]
+    created_us: Mapped[int]
+    expires_us: Mapped[int]
+    opened_us: Mapped[int | None]
+    """When the first guest came in."""
+    revoked_us: Mapped[int | None]
+    revoked_by: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+
+
+class LinkSlideRow(Base):
+    __tablename__ = "link_slide"
+    link_id: Mapped[LinkId] = mapped_column(ForeignKey("link.id"), primary_key=True)
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True, index=True)
+    number: Mapped[int]
+
+
+class GuestRow(Base):
+    """One redemption of a link: who came in by it, known by a token alone."""
+
+    __tablename__ = "guest"
+    id: Mapped[GuestId] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    link_id: Mapped[LinkId] = mapped_column(ForeignKey("link.id"), index=True)
+    created_us: Mapped[int]
+    expires_us: Mapped[int]
+
+
+class DraftRow(Base):
+    """What a member has begun to write, so that nothing is lost with the tab."""
+
+    __tablename__ = "draft"
+    member_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body: Mapped[str]
+    saved_us: Mapped[int]
+
+
+class OutboxRow(Base):
+    """A mail to send, written in the transaction of the act that it tells of. It holds no address and no patient."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'sent', 'dropped')", "state"),
+        Index("ix_outbox_state_not_before_us", "state", "not_before_us"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    consultation_id: Mapped[ConsultationId] = mapped_column(ForeignKey("consultation.id"), index=True)
+    member_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"))
+    move: Mapped[str]
+    state: Mapped[str]
+    not_before_us: Mapped[int]
+    """Also the lease: a sender at work puts it off."""
+    attempts: Mapped[int]
+    last_error: Mapped[str | None]
+    created_us: Mapped[int]
+    sent_us: Mapped[int | None]

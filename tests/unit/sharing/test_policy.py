@@ -21,6 +21,14 @@ RIGHTS = {
     Action.VIEW_INTAKE: (False, True, True),
     Action.READ_AUDIT: (False, False, True),
     Action.ERASE_PERSONAL: (False, False, False),
+    Action.REQUEST_CONSULTATION: (True, False, False),
+    Action.VIEW_CONSULTATION: (True, False, False),
+    Action.FOLLOW_CONSULTATION: (True, False, False),
+    Action.ANSWER_CONSULTATION: (False, False, False),
+    Action.SHARE_BY_LINK: (True, False, False),
+    Action.REVOKE_LINK: (True, False, True),
+    Action.VIEW_SHARES: (False, False, True),
+    Action.END_SHARE: (False, False, True),
 }
 AGENT = Agent(ScannerId("s"), CAEN.site_id, "Scanner")
 

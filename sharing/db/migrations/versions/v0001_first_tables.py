@@ -3,10 +3,10 @@
 Revision ID: 0001
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
+
+from sharing.db.migrations.columns import boolean, counter, integer, real, text
 
 revision = "0001"
 down_revision = None
@@ -320,24 +320,3 @@ def _refuse_postgresql(table: str, verbs: str) -> None:
         f"CREATE TRIGGER {table}_no_change BEFORE {verbs} ON {table} "
         f"FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
-
-
-def text(name: str, *, null: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.Text(), nullable=null)
-
-
-def integer(name: str, *, null: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.BigInteger(), nullable=null, autoincrement=False)
-
-
-def real(name: str, *, null: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.Double(), nullable=null)
-
-
-def boolean(name: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.Boolean(), nullable=False)
-
-
-def counter(name: str, *, generated: bool = False) -> sa.Column[Any]:
-    kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-    return sa.Column(name, kind, nullable=False, autoincrement=generated)
