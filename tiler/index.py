@@ -2,7 +2,7 @@
 
 All numbers are little-endian. The file has no offsets of its own: each part follows from the counts before it ::
 
-    header    8s magic · u32 version · u32 levels · u32 blobs · u32 JPEG headers · u32 metadata bytes · u32 zero
+    header    8s magic · u32 version · u32 levels · u32 blobs · u32 JPEG headers · u32 metadata bytes · u32 cutting
     levels    per level: u32 width · u32 height · u32 tile width · u32 tile height · u32 stored · u32 media type
     tiles     per tile of each stored level, row by row: u64 offset · u32 length · u16 blob · u16 header
     lengths   per JPEG header: u32
@@ -31,6 +31,9 @@ from tiler.metadata import MAX_JSON_BYTES, SlideMetadata
 
 MAGIC: Final = b"IAINTILE"
 VERSION: Final = 1
+# How derived tiles are cut (`tiler.pixels.cut`). Raise it when their bytes change: it is part of every slide's version,
+# so no browser shows a tile cut one way beside a tile cut another.
+CUTTING: Final = 0
 MEDIA_TYPES: Final = ("image/jpeg",)
 MAX_LEVELS: Final = 32
 MAX_TILES: Final = 2_000_000
@@ -78,9 +81,9 @@ class TileIndex:
         self.version: str = self.digest[:16]
         view = memoryview(data)
         try:
-            magic, version, levels, self.blob_count, headers, metadata_bytes, zero = _HEADER.unpack_from(view)
-            if magic != MAGIC or version != VERSION or zero:
-                raise BadIndexError("The file is not a tile index of this version.")
+            magic, version, levels, self.blob_count, headers, metadata_bytes, cutting = _HEADER.unpack_from(view)
+            if magic != MAGIC or version != VERSION or cutting != CUTTING:
+                raise BadIndexError("The file is not a tile index of this version; register the slide again.")
             if not (0 < levels <= MAX_LEVELS and headers <= MAX_HEADERS and metadata_bytes <= MAX_JSON_BYTES):
                 raise BadIndexError("The tile index is larger than any slide needs.")
             at = _HEADER.size
@@ -152,7 +155,7 @@ def build(
 ) -> bytes:
     """The index file. `tiles` are packed StoredTiles of the stored levels in order (see `pack_tile`)."""
     encoded = metadata.to_json()
-    parts = [_HEADER.pack(MAGIC, VERSION, len(levels), blobs, len(headers), len(encoded), 0)]
+    parts = [_HEADER.pack(MAGIC, VERSION, len(levels), blobs, len(headers), len(encoded), CUTTING)]
     for level in levels:
         parts.append(
             _LEVEL.pack(

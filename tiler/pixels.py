@@ -49,7 +49,7 @@ def thumbnail(source: ByteSource, slide: SlideFile) -> bytes:
 
 def cut(children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
     """One tile of `out` pixels from the two by two tiles at twice its resolution (see `tiler.source.Cutter`). The same
-    children give the same bytes. Raises DamagedSlideError."""
+    children give the same bytes, which `tiler.index.CUTTING` stands for. Raises DamagedSlideError."""
     canvas = Image.new("RGB", (out.width, out.height), _PAPER)
     left, above = sizes[0].width // 2, sizes[0].height // 2
     for child, size, at in zip(children, sizes, ((0, 0), (left, 0), (0, above), (left, above)), strict=True):

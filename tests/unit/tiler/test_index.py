@@ -99,7 +99,7 @@ def test_every_shorter_or_longer_file_is_refused() -> None:
         (12, 33),
         (20, 257),  # headers
         (24, 2**20),  # metadata
-        (28, 1),  # zero
+        (28, 1),  # cutting
         (32, 0),  # width of level 0
         (36, 2**31),  # its height
         (40, 0),  # its tile width
