@@ -235,6 +235,8 @@ class Act(StrEnum):
     SHARES_READ = "shares.read"
     MAIL_SENT = "mail.sent"
     MAIL_FAILED = "mail.failed"
+    BACKUP_TAKEN = "backup.taken"
+    BACKUP_RESTORED = "backup.restored"
 
     @property
     def type(self) -> EventType:
@@ -281,6 +283,8 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.SHARES_READ: (EventType.AUDIT_LOG_USED, ActionCode.R),
     Act.MAIL_SENT: (EventType.APPLICATION_ACTIVITY, ActionCode.E),
     Act.MAIL_FAILED: (EventType.APPLICATION_ACTIVITY, ActionCode.E),
+    Act.BACKUP_TAKEN: (EventType.EXPORT, ActionCode.R),
+    Act.BACKUP_RESTORED: (EventType.IMPORT, ActionCode.C),
 }
 
 

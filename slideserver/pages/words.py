@@ -57,6 +57,8 @@ ACTS: Mapping[Act, str] = {
     Act.SCANNER_DISABLED: N_("Scanner withdrawn"),
     Act.SITE_ADDED: N_("Centre added"),
     Act.SERVER_STARTED: N_("Server started"),
+    Act.BACKUP_TAKEN: N_("Backup taken"),
+    Act.BACKUP_RESTORED: N_("Backup restored"),
 }
 
 REFUSALS: Mapping[str, str] = {
