@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tiler import jpeg
-from tiler.errors import DamagedSlideError, WorkerDiedError, WorkerTimeoutError
+from tiler.errors import DamagedSlideError, WorkerDiedError
 from tiler.geometry import Size
 from tiler.pipes import CUT_HEAD, Kind
 from tiler.sandbox import Sandbox, Worker, refusal
@@ -64,7 +64,8 @@ class CutterPool:
             ending, self._cutters = self._cutters, []
             self._changed.notify_all()
         for cutter in ending:
-            cutter.worker.end()
+            # The pipe of one at work belongs to the thread that waits for it, and is closed by that thread.
+            cutter.worker.kill() if cutter.busy else cutter.worker.end()
         self._starter.shutdown(wait=True)
         if self._spare.exception() is None:
             self._spare.result().end()
@@ -92,9 +93,7 @@ class CutterPool:
         try:
             yield cutter
             keep = True
-        except (WorkerDiedError, WorkerTimeoutError):
-            raise
-        except DamagedSlideError:
+        except DamagedSlideError:  # said by the cutter itself, which is well
             keep = True
             raise
         finally:

@@ -59,13 +59,17 @@ class Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def kill(self) -> None:
+        """Kill the process and all it may have started; whoever waits at the pipe is told."""
+        self._process.kill()
+
     def end(self, *, grace_s: float = 0) -> int:
         """Kill the process, unless it ends by itself within the grace, and all it may have started; its exit status
         comes back."""
         if grace_s:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_s)
-        self._process.kill()
+        self.kill()
         for stream in self._streams:
             stream.close()
         return self._process.wait()

@@ -179,6 +179,20 @@ def test_nobody_is_left_when_the_pool_is_closed(sandbox: Sandbox) -> None:
         pool.cut("a", FOUR, [TILE] * 4, TILE)
 
 
+def test_closing_ends_a_cut_that_is_going_on() -> None:
+    pool = CutterPool(Scripted(HANG), timeout_s=60)
+    with ThreadPoolExecutor(1) as threads:
+        job = threads.submit(pool.cut, "a", FOUR, [TILE] * 4, TILE)
+        deadline = time.monotonic() + 20
+        while not worker_pids(pool) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        [pid] = worker_pids(pool)
+        pool.close()
+        with pytest.raises(WorkerDiedError):
+            job.result(20)
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_a_cutter_outlives_the_thread_that_asked_first(sandbox: Sandbox) -> None:
     """The kernel ends a worker with the thread that started it, so no thread of a request may."""
     pool = CutterPool(sandbox)
