@@ -14,7 +14,7 @@ from slideserver.pages.words import ACTS, N_, OUTCOMES, ROLES
 
 Translate = Callable[[str], str]
 
-AGENTS = {"agent": N_("Scanner"), "system": N_("Platform"), "stranger": N_("Stranger")}
+AGENTS = {"agent": N_("Scanner"), "system": N_("Platform"), "stranger": N_("Stranger"), "guest": N_("Guest")}
 
 # What of an event's particulars is worth a reader's time, in this order, and what to call it.
 DETAILS = {
