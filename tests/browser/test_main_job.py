@@ -35,9 +35,18 @@ def wait_until(page: Page, name: str, condition: str) -> None:
     page.wait_for_function(f"() => {{ const {name} = {value}; return {condition}; }}")
 
 
+STILL = """() => {
+  const sharp = document.querySelector("iain-viewer[data-sharp]");
+  const now = sharp && document.querySelector(".iv-stage canvas").toDataURL();
+  const still = now && now === window.before;
+  window.before = now;
+  return still ? now : null;
+}"""
+
+
 def drawn(page: Page) -> str:
-    """Every pixel of the slide as it is drawn, without what lies over it."""
-    picture: str = page.locator(".iv-stage canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    """Every pixel of the slide, without what lies over it, once it is sharp and has stopped changing."""
+    picture: str = page.wait_for_function(STILL, polling=200).json_value()
     return picture
 
 
