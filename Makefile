@@ -80,6 +80,8 @@ lock: ## write the lock files anew from pyproject.toml and viewer/package.json (
 	  --extra server --extra agent --extra postgres --extra build --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --extra node pyproject.toml -o requirements/node.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  benchmarks/requirements.in -o benchmarks/requirements.lock
 	cd viewer && npm install --package-lock-only --ignore-scripts
 
 clean: ## remove what the commands above made (the data directory stays)
