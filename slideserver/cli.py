@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from sharing import cases, chain, sites
@@ -20,6 +21,10 @@ from sharing.vocabulary import Role, SiteId
 from slideserver import demo as demonstration
 from slideserver import serving
 from slideserver.auth.passwords import MAX_LENGTH, Passwords
+from slideserver.operations import backup as backups
+from slideserver.operations import doctor as doctors
+from slideserver.operations import restore as restores
+from slideserver.operations.manifest import BackupError
 from slideserver.settings import Settings
 
 app = typer.Typer(
@@ -91,6 +96,76 @@ def migrate(var: Var = None, database_url: DatabaseUrl = None) -> None:
     with _database(settings) as database:
         upgrade(database)
     out.print("The database is up to date.")
+
+
+@app.command()
+def doctor(var: Var = None, database_url: DatabaseUrl = None) -> None:
+    """Try every part the platform stands on, and say what to do. Exit code 1 when one of them fails."""
+    settings = _settings(var=var, database_url=database_url)
+    with _database(settings) as database:
+        findings = doctors.examine(settings, database)
+    signs = {doctors.State.FINE: "[green]fine[/]", doctors.State.WARNING: "[yellow]look[/]"}
+    for finding in findings:
+        out.print(signs.get(finding.state, "[bold red]FAILS[/]"), f"{finding.part}:", end=" ")
+        out.print(finding.sentence, markup=False, highlight=False)
+        if finding.remedy:
+            out.print(f"      → {finding.remedy}", markup=False, highlight=False)
+    if any(finding.state is doctors.State.FAILED for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    directory: Annotated[Path, typer.Argument(help="A new directory for this backup.")],
+    previous: Annotated[
+        Path | None, typer.Option(help="An earlier backup on the same disk: what it has is linked, not copied.")
+    ] = None,
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Back up everything, while the platform runs. Exit code 1 when something that should be there is not."""
+    settings = _settings(var=var, database_url=database_url)
+    try:
+        with _database(settings) as database, Progress(console=out, transient=True) as progress:
+            bar = progress.add_task("Copying")
+            taken = backups.take(
+                database,
+                settings.var,
+                directory,
+                previous=previous,
+                progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
+    except (BackupError, OSError) as error:
+        _fail(str(error))
+    told = taken.manifest
+    out.print(f"{directory}: {told.files} files, {told.bytes / 1e9:.2f} GB, {taken.linked} shared with the one before.")
+    out.print(f"The SHA-256 of its manifest, to be kept elsewhere: {taken.sha256}", highlight=False)
+    if told.flaws:
+        for flaw in told.flaws:
+            typer.echo(f"NOT BACKED UP: {flaw}", err=True)
+        _fail(f"{len(told.flaws)} files were missing or damaged before the backup. Look for them in an earlier one.")
+
+
+@app.command()
+def restore(
+    directory: Annotated[Path, typer.Argument(help="A backup.")], var: Var = None, database_url: DatabaseUrl = None
+) -> None:
+    """Give a backup back into an empty data directory and an empty database, every digest proved."""
+    settings = _settings(var=var, database_url=database_url)
+    try:
+        with Progress(console=out, transient=True) as progress:
+            bar = progress.add_task("Copying")
+            restored = restores.put_back(
+                directory,
+                settings.var,
+                settings.database,
+                progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
+    except (BackupError, OSError) as error:
+        _fail(str(error))
+    out.print(f"Restored {restored.files} files and {restored.tables} tables, every digest equal.")
+    for line in restored.notes:
+        out.print(f"  → {line}", markup=False, highlight=False)
 
 
 @audit_app.command("verify")

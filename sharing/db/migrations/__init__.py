@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from sharing.db.engine import Database
@@ -23,10 +24,20 @@ def downgrade(database: Database, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
+def head() -> str:
+    """The revision that `upgrade` leads to."""
+    return ScriptDirectory.from_config(_script()).get_current_head() or ""
+
+
 def _config(connection: Connection) -> Config:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = _script()
+    config.attributes["connection"] = connection
+    return config
+
+
+def _script() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
     return config

@@ -1,0 +1,325 @@
+"""`iain doctor`: looks at what the platform stands on, really tries it, and says of each part what to do.
+
+It changes nothing. A part *fails* when the platform cannot work with it as it is, *warns* when somebody should look.
+"""
+
+import ctypes
+import io
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from sharing.clock import SECOND_US
+from sharing.db.engine import Database
+from sharing.db.migrations import head
+from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
+from sharing.vocabulary import SlideState
+from slideserver.assets import Assets
+from slideserver.operations.snapshots import schema_of
+from slideserver.settings import Settings
+from tiler.cutters import CutterPool
+from tiler.errors import TilerError
+from tiler.geometry import Size
+from tiler.index import TileIndex
+from tiler.jpeg import Colour
+from tiler.sandbox import Sandbox
+from tiler.storage.local import LocalBlobStore
+from tiler.synthetic.pyramid import Coding, Pyramid, TiffWriter
+
+GIB = 1 << 30
+FREE_WARN_BYTES = 20 * GIB
+FREE_FAIL_BYTES = GIB
+CLOCK_APART_S = 5.0
+# Nothing of this program existed before; a clock that says so has lost its battery.
+EARLIEST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND_US
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_LISTED = 3
+
+
+class State(StrEnum):
+    FINE = "fine"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`remedy` is empty when there is nothing to do."""
+
+    part: str
+    state: State
+    sentence: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, database: Database) -> list[Finding]:
+    """Every part, in the order in which they rest on each other."""
+    return list(_examine(settings, database))
+
+
+def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
+    reachable = _database(database)
+    yield reachable
+    yield from _store(settings, database if reachable.state is not State.FAILED else None)
+    yield _clock(database if reachable.state is not State.FAILED else None)
+    sandbox = Sandbox(settings.sandbox)
+    isolated = _sandbox(sandbox)
+    yield isolated
+    if isolated.state is not State.FAILED:
+        yield _codecs(sandbox)
+    yield _front_end()
+    yield _address(settings)
+    yield _descriptors(settings)
+
+
+def _database(database: Database) -> Finding:
+    part = "database"
+    place = database.engine.url.render_as_string(hide_password=True)
+    try:
+        with database.reading() as session:
+            connection = session.connection()
+            schema = schema_of(connection)
+            sqlite = connection.dialect.name == "sqlite"
+            damage = str(session.scalar(text("PRAGMA quick_check(1)"))) if sqlite else "ok"
+            version = session.scalar(text("SELECT sqlite_version()" if sqlite else "SHOW server_version"))
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", error) or error).splitlines()[0]
+        return Finding(
+            part,
+            State.FAILED,
+            f"{place} cannot be read: {cause}",
+            "Start the database server, check IAIN_DATABASE_URL and the right to connect. "
+            "On a new machine: iain migrate.",
+        )
+    if damage != "ok":
+        return Finding(part, State.FAILED, f"{place} is damaged: {damage}", "Stop the server and restore a backup.")
+    if schema != head():
+        return Finding(
+            part, State.FAILED, f"{place} has the schema {schema or 'of nobody'}, not {head()}.", "Run: iain migrate"
+        )
+    return Finding(part, State.FINE, f"{place} ({'SQLite' if sqlite else 'PostgreSQL'} {version}), schema {schema}")
+
+
+def _store(settings: Settings, database: Database | None) -> Iterator[Finding]:
+    part, var = "store", settings.var
+    remedy = f"Create {var} and give it to the user the server runs as: install -d -m 750 -o iain {var}"
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".doctor-", dir=var) as probe:
+            probe.write(b"written by iain doctor")
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        yield Finding(part, State.FAILED, f"{var} cannot be written: {error.strerror}.", remedy)
+        return
+    free = shutil.disk_usage(var).free
+    room = f"{var}, {free / GIB:.0f} GiB free"
+    if free < FREE_WARN_BYTES:
+        state = State.FAILED if free < FREE_FAIL_BYTES else State.WARNING
+        yield Finding(part, state, f"{room}: scanners will soon be refused.", "Make room on this disk, or enlarge it.")
+    else:
+        yield Finding(part, State.FINE, room)
+    places = {(var / name).stat().st_dev for name in ("blobs", "uploads") if (var / name).is_dir()}
+    if len(places) > 1:
+        yield Finding(
+            part,
+            State.FAILED,
+            "Uploads and slides lie on different disks: an upload cannot become a slide.",
+            f"Put {var / 'uploads'} and {var / 'blobs'} on one file system.",
+        )
+    if database is not None:
+        yield _slides(settings, database)
+
+
+def _slides(settings: Settings, database: Database) -> Finding:
+    """Whether what the database names is there, with the right length and index. Digests are a backup's business."""
+    store = LocalBlobStore(settings.var / "blobs")
+    files = select(SlideRow.site_id, SlideFileRow.sha256, SlideFileRow.length).join(
+        SlideRow, SlideRow.id == SlideFileRow.slide_id
+    )
+    ready = select(SlideRow.id, SlideRow.index_digest).where(SlideRow.state == SlideState.READY)
+    lost = []
+    with database.reading() as session:
+        for row in session.execute(files):
+            try:
+                right = store.path(row.site_id, row.sha256).stat().st_size == row.length
+            except TilerError:
+                right = False
+            if not right:
+                lost.append(f"blobs/{row.site_id}/{row.sha256[:2]}/{row.sha256}")
+        slides = [(row.id, row.index_digest) for row in session.execute(ready)]
+    for slide_id, index_digest in slides:
+        try:
+            TileIndex.open(settings.var / "slides" / slide_id / "index.bin", digest=index_digest)
+        except (TilerError, OSError):
+            lost.append(f"slides/{slide_id}/index.bin")
+    if lost:
+        named = ", ".join(lost[:_LISTED]) + (" …" if len(lost) > _LISTED else "")
+        return Finding(
+            "slides", State.FAILED, f"{len(lost)} files are missing or damaged: {named}", "Copy them from a backup."
+        )
+    return Finding("slides", State.FINE, f"{len(slides)} can be read; every file is there")
+
+
+def _clock(database: Database | None) -> Finding:
+    part, remedy = "clock", "Set the clock, and keep it by NTP: timedatectl set-ntp true"
+    now_us = database.clock.now_us() if database else 0
+    if database is not None:
+        with database.reading() as session:
+            last_us = session.scalar(select(func.max(AuditEventRow.recorded_us))) or 0
+            theirs = (
+                session.scalar(text("SELECT EXTRACT(EPOCH FROM clock_timestamp())"))
+                if database.engine.dialect.name == "postgresql"
+                else None
+            )
+            now_us = database.clock.now_us()
+        if now_us < EARLIEST_US:
+            return Finding(part, State.FAILED, f"It is not {_date(now_us)}.", remedy)
+        if last_us > now_us + CLOCK_APART_S * SECOND_US:
+            return Finding(
+                part,
+                State.FAILED,
+                f"The clock says {_date(now_us)}, and the journal already has an event of {_date(last_us)}: "
+                "one of the two was wrong. Links and sessions end at the wrong time.",
+                remedy,
+            )
+        if theirs is not None and abs(float(theirs) - now_us / SECOND_US) > CLOCK_APART_S:
+            apart = abs(float(theirs) - now_us / SECOND_US)
+            return Finding(part, State.FAILED, f"The database's clock is {apart:.0f} s away from this one.", remedy)
+    if _synchronised() is False:
+        return Finding(part, State.WARNING, "Nobody keeps this machine's clock.", remedy)
+    return Finding(part, State.FINE, "goes with the journal")
+
+
+def _synchronised() -> bool | None:
+    """What the kernel knows (adjtimex(2)); None where it cannot be asked."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    asked = ctypes.create_string_buffer(512)  # struct timex with modes = 0: only reading
+    state = getattr(libc, "adjtimex", lambda _: -1)(asked)
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def _sandbox(sandbox: Sandbox) -> Finding:
+    problem = sandbox.probe()
+    if problem is not None:
+        return Finding(
+            "sandbox",
+            State.FAILED,
+            problem,
+            "apt-get install bubblewrap; sysctl kernel.unprivileged_userns_clone=1; in a container, allow user "
+            "namespaces. Slides that arrive meanwhile are kept and wait.",
+        )
+    if sandbox.mode == "weak":
+        return Finding(
+            "sandbox",
+            State.WARNING,
+            "weak: a crafted slide is held back by limits and a system-call filter only",
+            "Set IAIN_SANDBOX=strict where user namespaces are allowed.",
+        )
+    return Finding("sandbox", State.FINE, "strict: files are opened without network and without other files")
+
+
+def _codecs(sandbox: Sandbox) -> Finding:
+    """Opens a small slide as a scanner's would be opened, and has a missing tile cut."""
+    remedy = "Install the server again with its locked packages: make setup"
+    tile = Size(256, 256)
+    try:
+        with tempfile.TemporaryDirectory(prefix="iain-doctor-") as folder:
+            path = Path(folder) / "doctor.tiff"
+            _write_slide(path)
+            index = TileIndex(sandbox.index_slide(path).index_bytes)
+        cutters = CutterPool(sandbox)
+        try:
+            cut = cutters.cut("doctor", [_picture(tile)] * 4, [tile] * 4, tile)
+        finally:
+            cutters.close()
+        Image.open(io.BytesIO(cut)).load()
+    except (TilerError, OSError, ValueError) as error:
+        return Finding("codecs", State.FAILED, f"A slide made for the purpose cannot be opened: {error}", remedy)
+    return Finding("codecs", State.FINE, f"a slide of {len(index.levels)} levels was opened, a tile was cut")
+
+
+def _write_slide(path: Path) -> None:
+    size = Size(600, 400)
+    with path.open("wb") as file:
+        writer = TiffWriter(file, big=True)
+        pyramid = Pyramid(writer, size, 256, [1, 2], Coding(Colour.YCBCR, 80))
+        for top in range(0, size.height, 256):
+            pyramid.feed(np.full((min(256, size.height - top), size.width, 3), 200, np.uint8))
+        for level in pyramid.levels:
+            writer.directory(pyramid.tags(level, reduced=level.downsample > 1))
+
+
+def _picture(size: Size) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (size.width, size.height), (200, 120, 160)).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def _front_end() -> Finding:
+    try:
+        Assets()("src/viewer.ts")
+    except (OSError, ValueError, KeyError) as error:
+        return Finding("pages", State.FAILED, f"The front end is not built: {error}", "Run: make static")
+    return Finding("pages", State.FINE, "the front end is built")
+
+
+def _address(settings: Settings) -> Finding:
+    part, place = "address", settings.base_url or f"http://{settings.host}:{settings.port}"
+    tls = settings.base_url.startswith("https://")
+    if "*" in settings.trusted_proxies:
+        return Finding(
+            part,
+            State.FAILED,
+            "Everybody's X-Forwarded-For is believed: the journal's sources can be made up.",
+            "Name the proxy's address in IAIN_TRUSTED_PROXIES, such as 127.0.0.1.",
+        )
+    if tls != settings.secure_cookies:
+        return Finding(
+            part,
+            State.FAILED,
+            f"People come to {place}, and IAIN_SECURE_COOKIES is {str(settings.secure_cookies).lower()}.",
+            "Set IAIN_BASE_URL=https://… and IAIN_SECURE_COOKIES=true together.",
+        )
+    if not tls and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        return Finding(
+            part,
+            State.WARNING,
+            f"{place} is open to the network without TLS: passwords can be overheard.",
+            "Put nginx in front, see docs/howto/install.md.",
+        )
+    if tls and not settings.trusted_proxies:
+        return Finding(
+            part,
+            State.WARNING,
+            f"{place} comes through a proxy that is not trusted: everybody seems to come from the proxy's address.",
+            "Set IAIN_TRUSTED_PROXIES to the proxy's address, such as 127.0.0.1.",
+        )
+    return Finding(part, State.FINE, place)
+
+
+def _descriptors(settings: Settings) -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * settings.open_slides + 512
+    if soft < needed:
+        return Finding(
+            "files",
+            State.WARNING,
+            f"{soft} files may be open at once; {settings.open_slides} slides and their readers may need {needed}.",
+            f"LimitNOFILE={needed} in the unit, or ulimit -n {needed}.",
+        )
+    return Finding("files", State.FINE, f"{soft} may be open at once")
+
+
+def _date(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / SECOND_US, UTC).strftime("%Y-%m-%d %H:%M UTC")
