@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -60,8 +61,20 @@ class Worker:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """Kill the process and all it may have started; whoever waits at the pipe is told."""
+        """Kill the process and all it has started; whoever waits at the pipe is told."""
+        if self._process.returncode is None:
+            self._kill_children()
         self._process.kill()
+
+    def _kill_children(self) -> None:
+        """bubblewrap asks the kernel to end its child with it only some moments after it has made one; killed in
+        between, it would leave an orphan that holds the pipe. Stopped, it makes no child and reaps none, so numbers
+        stay true."""
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
 
     def end(self, *, grace_s: float = 0) -> int:
         """Kill the process, unless it ends by itself within the grace, and all it may have started; its exit status

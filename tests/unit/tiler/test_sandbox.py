@@ -20,7 +20,7 @@ from tiler.errors import (
 from tiler.geometry import Size
 from tiler.index import TileIndex
 from tiler.jpeg import frame_size
-from tiler.sandbox import Limits, Sandbox
+from tiler.sandbox import Limits, Sandbox, Worker
 
 HEAD = """
 import os, signal, struct, sys, time
@@ -236,3 +236,21 @@ def test_no_descriptor_is_left_open(sandbox: Sandbox, tmp_path: Path) -> None:
         with pytest.raises(WorkerDiedError):
             Scripted(READY + "os.kill(os.getpid(), signal.SIGKILL)").index_slide(text)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_worker_killed_at_any_moment_of_its_start_leaves_nobody(svs_slide: Path) -> None:
+    command = isolation.isolated(next(isolation.bubblewraps()), svs_slide, [], start="import time; time.sleep(600)")
+    before = set(os.listdir("/proc"))
+    for number in range(100):
+        worker = Worker(command)
+        time.sleep(number / 10_000)
+        worker.end()
+    mark = str(svs_slide).encode()
+    assert eventually(lambda: not [pid for pid in set(os.listdir("/proc")) - before if mark in command_line(pid)])
+
+
+def command_line(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
