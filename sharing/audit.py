@@ -27,7 +27,7 @@ from sharing.db.tables import (
     SlideRow,
 )
 from sharing.errors import InvalidError, Refusal
-from sharing.subjects import Member, Stranger, Subject, System, subject_id
+from sharing.subjects import Agent, Member, Stranger, Subject, System, subject_id
 from sharing.vocabulary import (
     PLATFORM,
     Act,
@@ -77,7 +77,7 @@ def record(
         "outcome": outcome,
         "agent_kind": subject.kind,
         "agent_id": subject_id(subject),
-        "agent_site_id": None if isinstance(subject, System | Stranger) else subject.site_id,
+        "agent_site_id": subject.site_id if isinstance(subject, Member | Agent) else None,
         "agent_role": subject.role if isinstance(subject, Member) else None,
         "purpose": purpose,
         "entities": canonical_json([{"id": entity.id, "kind": entity.kind} for entity in entities]),
@@ -306,5 +306,5 @@ def commitment(salt: str, body: str) -> str:
 
 
 def _personal(subject: Subject, personal: Mapping[str, str] | None) -> dict[str, str]:
-    name = {} if isinstance(subject, System | Stranger) else {"agent_name": subject.name}
-    return name | dict(personal or {})
+    name = None if isinstance(subject, System | Stranger) else subject.name
+    return ({"agent_name": name} if name else {}) | dict(personal or {})

@@ -2,6 +2,7 @@
 
     SharingError
     ├── NotFoundError     there is no such thing, or this subject must not learn that there is
+    │   └── GoneError     the link that led here no longer does; whoever holds its secret may know why
     ├── RefusedError      the subject knows that the thing exists and may not do this to it
     ├── ConflictError     the thing is already there, or no longer in the state the caller believed
     ├── InvalidError      a value that cannot be stored (also a ValueError)
@@ -14,7 +15,7 @@ then calls `audit.record_refusal(database, error.refusal)`: the transaction of t
 from dataclasses import dataclass
 
 from sharing.subjects import Subject
-from sharing.vocabulary import Action, Entity, SiteId
+from sharing.vocabulary import Action, Entity, LinkState, SiteId
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class SharingError(Exception):
 
 class NotFoundError(SharingError):
     pass
+
+
+class GoneError(NotFoundError):
+    """To be told to nobody but the holder of the link's secret, or of a session that it opened."""
+
+    def __init__(self, message: str, why: LinkState, *, refusal: Refusal | None = None) -> None:
+        super().__init__(message, refusal=refusal)
+        self.why = why
 
 
 class RefusedError(SharingError):

@@ -1,20 +1,42 @@
 """Who may do what: the only module that decides. Everything that lists or opens a case or a slide comes through here.
 
-In this version a right ends at the border of the site: a member acts on what the own site owns, according to the role
-below; an agent may push slides for its own site; the platform itself may do everything; a stranger nothing.
+At home, a member acts on what the own site owns, according to the role below. Across the border two things open a
+slide, and exactly the slides they name: a consultation, for the pathologists who are asked, and a link, for a guest.
+Both show the slides of one case; a slide that has left that case has left them too. An agent may push slides for its
+own site; the platform itself may do everything; a stranger nothing.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from sqlalchemy import ColumnElement, Select, false, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
+from sharing.clock import SECOND_US
 from sharing.db.engine import Session
-from sharing.db.tables import CaseRow, SlideRow
+from sharing.db.tables import (
+    CaseRow,
+    ConsultationRow,
+    ConsultationSlideRow,
+    LinkRow,
+    LinkSlideRow,
+    MemberRow,
+    SiteRow,
+    SlideRow,
+)
 from sharing.errors import NotFoundError, Refusal, RefusedError
-from sharing.subjects import Agent, Member, Stranger, Subject, System
-from sharing.vocabulary import Action, Entity, Role, SiteId
+from sharing.subjects import Agent, Guest, Member, Stranger, Subject, System
+from sharing.vocabulary import (
+    Action,
+    CaseId,
+    ConsultationState,
+    Entity,
+    LinkState,
+    Purpose,
+    Role,
+    SiteId,
+    SlideId,
+)
 
 _READER = {Action.VIEW_CASE, Action.VIEW_SLIDE, Action.VIEW_LABEL}
 _ASKER = {
@@ -35,11 +57,39 @@ ROLES: dict[Role, frozenset[Action]] = {
 """What each role may do at its own site."""
 
 
+UNDO_US = 10 * SECOND_US
+"""How long a request for an opinion can be undone as if it had never been sent; no mail leaves before."""
+SHOWING = frozenset(
+    {
+        ConsultationState.REQUESTED,
+        ConsultationState.OPENED,
+        ConsultationState.ACCEPTED,
+        ConsultationState.MORE_INFORMATION,
+        ConsultationState.ANSWERED,
+    }
+)
+"""The states in which a consultation shows its slides to who is asked."""
+
+
 class Owned(Protocol):
     """Anything that belongs to a site."""
 
     @property
     def site_id(self) -> SiteId: ...
+
+
+@runtime_checkable
+class Scan(Owned, Protocol):
+    """A slide, as far as it matters here."""
+
+    @property
+    def id(self) -> SlideId: ...
+
+    @property
+    def case_id(self) -> CaseId | None: ...
+
+    @property
+    def index_digest(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +108,14 @@ class Decision:
     """Of a refusal: the subject must not learn that the thing exists."""
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What opens a slide to somebody of another site."""
+
+    entity: Entity
+    purpose: Purpose
+
+
 def may(session: Session, subject: Subject, action: Action, thing: Owned) -> Decision:
     """Whether `subject` may do `action` to `thing`, and why."""
     match subject:
@@ -65,7 +123,11 @@ def may(session: Session, subject: Subject, action: Action, thing: Owned) -> Dec
             return Decision(True, "the platform itself")
         case Stranger():
             return Decision(False, "not logged in", hidden=True)
-        case Agent() | Member() if subject.site_id != thing.site_id:
+        case Guest():
+            return _across(session, subject, action, thing)
+        case Member() if subject.site_id != thing.site_id:
+            return _across(session, subject, action, thing)
+        case Agent() if subject.site_id != thing.site_id:
             return Decision(False, "belongs to another site", hidden=True)
         case Agent():
             allowed = action in actions_of(subject)
@@ -73,10 +135,89 @@ def may(session: Session, subject: Subject, action: Action, thing: Owned) -> Dec
                 allowed, "scanner of the site" if allowed else "a scanner may only push slides", not allowed
             )
         case Member():
-            allowed = action in actions_of(subject)
-            return Decision(
-                allowed, f"{subject.role} of the site" if allowed else f"not open to the role {subject.role}"
-            )
+            return _at_home(subject, action, thing)
+
+
+def basis(session: Session, subject: Subject, slide: Scan) -> Basis | None:
+    """The consultation or the link that opens the slide to the subject, the newest first; None if nothing does."""
+    match subject:
+        case Member(role=Role.PATHOLOGIST) if subject.site_id != slide.site_id:
+            consultation = session.execute(
+                select(ConsultationRow.id, ConsultationRow.purpose)
+                .join(ConsultationSlideRow, ConsultationSlideRow.consultation_id == ConsultationRow.id)
+                .where(
+                    ConsultationSlideRow.slide_id == slide.id,
+                    ConsultationRow.case_id == slide.case_id,
+                    ConsultationRow.state.in_(SHOWING),
+                    asked(subject),
+                )
+                .order_by(ConsultationRow.created_us.desc(), ConsultationRow.id)
+                .limit(1)
+            ).one_or_none()
+            return consultation and Basis(Entity("consultation", consultation.id), Purpose(consultation.purpose))
+        case Guest():
+            link = session.scalars(
+                select(LinkRow)
+                .join(LinkSlideRow, LinkSlideRow.link_id == LinkRow.id)
+                .where(
+                    LinkRow.id == subject.link_id, LinkSlideRow.slide_id == slide.id, LinkRow.case_id == slide.case_id
+                )
+            ).one_or_none()
+            if link is None or link_state(session, link) not in (LinkState.LIVE, LinkState.USED_UP):
+                return None
+            return Basis(Entity("link", link.id), Purpose(link.purpose))
+        case _:
+            return None
+
+
+def link_state(session: Session, link: LinkRow) -> LinkState:
+    """Whether the link admits guests now. It dies with its maker's right to the case it shows."""
+    if link.revoked_us is not None:
+        return LinkState.REVOKED
+    if link.expires_us <= session.now_us:
+        return LinkState.EXPIRED
+    maker = session.execute(
+        select(MemberRow, SiteRow.name)
+        .join(SiteRow, SiteRow.id == MemberRow.site_id)
+        .where(MemberRow.id == link.maker_id, MemberRow.disabled_us.is_(None))
+    ).one_or_none()
+    case = session.get(CaseRow, link.case_id)
+    if maker is None or case is None:
+        return LinkState.MAKER_GONE
+    row, site_name = maker
+    member = Member(row.id, row.site_id, site_name, Role(row.role), row.name, row.login)
+    if not may(session, member, Action.SHARE_BY_LINK, case).allowed:
+        return LinkState.MAKER_GONE
+    return LinkState.LIVE if link.uses < link.max_uses else LinkState.USED_UP
+
+
+def asked(subject: Member) -> ColumnElement[bool]:
+    """The consultations in which the member is asked: by name, or as any pathologist of the site."""
+    if subject.role is not Role.PATHOLOGIST:
+        return false()
+    return and_(
+        ConsultationRow.to_site_id == subject.site_id,
+        or_(ConsultationRow.to_member_id == subject.id, ConsultationRow.to_member_id.is_(None)),
+    )
+
+
+def visible_consultations(subject: Subject) -> Select[ConsultationRow]:
+    """The consultations whose words the subject may read: those of the own site, and those in which it is asked, but
+    for requests that were undone before anybody had opened them.
+    """
+    statement = select(ConsultationRow)
+    if not isinstance(subject, Member) or Action.VIEW_CONSULTATION not in actions_of(subject):
+        return statement.where(false())
+    return statement.where(or_(ConsultationRow.site_id == subject.site_id, and_(asked(subject), ~undone())))
+
+
+def undone() -> ColumnElement[bool]:
+    """Requests that were taken back in the first seconds, unread: for the other site they never were."""
+    return and_(
+        ConsultationRow.state == ConsultationState.CANCELLED,
+        ConsultationRow.opened_us.is_(None),
+        ConsultationRow.ended_us <= ConsultationRow.created_us + UNDO_US,
+    )
 
 
 def actions_of(subject: Subject) -> frozenset[Action]:
@@ -131,3 +272,30 @@ def _at_own_site(subject: Subject, action: Action, owner: InstrumentedAttribute[
             return owner == subject.site_id
         case _:
             return false()
+
+
+def _at_home(subject: Member, action: Action, thing: Owned) -> Decision:
+    if action is Action.ANSWER_CONSULTATION:
+        return Decision(False, "asked of another site")
+    if action not in actions_of(subject):
+        return Decision(False, f"not open to the role {subject.role}")
+    if isinstance(thing, LinkRow) and subject.role is Role.PATHOLOGIST and thing.maker_id != subject.id:
+        return Decision(False, "a link that somebody else made")
+    return Decision(True, f"{subject.role} of the site")
+
+
+def _across(session: Session, subject: Member | Guest, action: Action, thing: Owned) -> Decision:
+    match thing:
+        case ConsultationRow() if isinstance(subject, Member):
+            known = session.scalar(visible_consultations(subject).where(ConsultationRow.id == thing.id).limit(1))
+            if known is not None and action in (Action.VIEW_CONSULTATION, Action.ANSWER_CONSULTATION):
+                return Decision(True, "asked in this consultation")
+            if known is not None:
+                return Decision(False, "for the side that asked")
+        case Scan() if action is Action.VIEW_SLIDE:
+            found = basis(session, subject, thing)
+            if found is not None:
+                return Decision(True, f"shown by a {found.entity.kind}")
+    if isinstance(subject, Guest):
+        return Decision(False, "not shown by the guest's link", hidden=True)
+    return Decision(False, "belongs to another site", hidden=True)

@@ -3,12 +3,12 @@
 from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sharing import audit
+from sharing import audit, policy
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.db.tables import ReadingRow
 from sharing.slides import Slide
-from sharing.subjects import Subject, subject_id
+from sharing.subjects import Member, Subject, subject_id
 from sharing.vocabulary import Act, Entity
 
 IDLE_US = 30 * MINUTE_US
@@ -16,7 +16,8 @@ IDLE_US = 30 * MINUTE_US
 
 def open_reading(session: Session, subject: Subject, slide: Slide) -> bool:
     """Note that the subject, who has been allowed to, reads the slide. True if it is a new reading: the first, or the
-    first after 30 idle minutes. It is then on record as *Instances Accessed* in the same transaction.
+    first after 30 idle minutes. It is then on record as *Instances Accessed* in the same transaction: in the chain of
+    the site that owns the slide and, when a member of another site reads, in that site's chain too.
 
     Of any number of simultaneous calls exactly one is told True.
     """
@@ -38,6 +39,21 @@ def open_reading(session: Session, subject: Subject, slide: Slide) -> bool:
     if opened is None:
         session.execute(update(ReadingRow).filter_by(**key).values(seen_us=session.now_us))
         return False
-    entities = [Entity("slide", slide.id), *([Entity("case", slide.case_id)] if slide.case_id else [])]
-    audit.record(session, site_id=slide.site_id, act=Act.SLIDE_OPENED, subject=subject, entities=entities)
+    basis = policy.basis(session, subject, slide)
+    shown = [basis.entity] if basis else []
+    purpose = basis.purpose if basis else None
+    entities = [Entity("slide", slide.id), *([Entity("case", slide.case_id)] if slide.case_id else []), *shown]
+    audit.record(
+        session, site_id=slide.site_id, act=Act.SLIDE_OPENED, subject=subject, entities=entities, purpose=purpose
+    )
+    if isinstance(subject, Member) and subject.site_id != slide.site_id:
+        audit.record(
+            session,
+            site_id=subject.site_id,
+            act=Act.SLIDE_OPENED,
+            subject=subject,
+            entities=[Entity("slide", slide.id), *shown],
+            detail={"owner": slide.site_id},
+            purpose=purpose,
+        )
     return True

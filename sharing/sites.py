@@ -56,6 +56,7 @@ def add_member(
     role: Role,
     password_hash: str,
     language: str = "fr",
+    email: str | None = None,
     by: Subject | None = None,
 ) -> MemberId:
     """Raises ConflictError if the login is taken, at whatever site, or if there is no such site."""
@@ -70,6 +71,7 @@ def add_member(
         "password_hash": password_hash,
         "language": language,
         "created_us": session.now_us,
+        "email": _email(email),
     }
     insert_new(session, MemberRow, row, f"The login {login} is taken, or there is no site {site_id}.")
     audit.record(
@@ -88,6 +90,11 @@ def member_by_login(session: Session, login: str) -> Account | None:
     """The account behind a login, in whatever letter case it was typed; None also for a disabled one."""
     row = session.execute(members().where(MemberRow.login == login.strip().lower())).one_or_none()
     return Account(member_of(row[0], row[1]), row[0].password_hash) if row else None
+
+
+def set_email(session: Session, member_id: MemberId, email: str | None) -> None:
+    """Where mail to the member goes; None for nowhere. Raises InvalidError for what is no address."""
+    session.execute(update(MemberRow).where(MemberRow.id == member_id).values(email=_email(email)))
 
 
 def disable_member(session: Session, member_id: MemberId, *, by: Subject | None = None) -> None:
@@ -203,6 +210,13 @@ def member_of(row: MemberRow, site_name: str) -> Member:
         login=row.login,
         language=row.language,
     )
+
+
+def _email(value: str | None) -> str | None:
+    address = text.line_or_none(value, "The mail address", limit=254)
+    if address is not None and not re.fullmatch(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+", address):
+        raise InvalidError(f"{address!r} is no mail address. It looks like name@hospital.example.")
+    return address
 
 
 def _digest(secret: str) -> str:

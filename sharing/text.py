@@ -1,5 +1,6 @@
 """Text from outside, made fit to store, to show on one line and to search."""
 
+import re
 import unicodedata
 
 from sharing.errors import InvalidError
@@ -22,6 +23,22 @@ def line(value: str, what: str, *, limit: int = 200) -> str:
 def line_or_none(value: str | None, what: str, *, limit: int = 200) -> str | None:
     """As `line`, and None for what is missing or blank."""
     return line(value, what, limit=limit) if value and value.strip() else None
+
+
+def prose(value: str, what: str, *, limit: int = 4000) -> str:
+    """As `line`, of what may have several lines: their breaks stay, and at most one blank line between them."""
+    lines = [line_or_none(part, what, limit=limit) or "" for part in value.splitlines()]
+    plain = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    line(plain, what, limit=limit)
+    return plain
+
+
+def fragment(value: str) -> str:
+    """A view of the viewer as it stands in an address, without the hash sign. Raises InvalidError for anything else."""
+    plain = value.strip().removeprefix("#")
+    if not re.fullmatch(r"[A-Za-z0-9=&.,:;_+~-]{0,200}", plain):
+        raise InvalidError("This is no view of a slide. Open the slide again and pin the view anew.")
+    return plain
 
 
 def accession(value: str) -> str:
