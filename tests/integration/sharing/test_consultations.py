@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sharing import audit, cases, chain, consultations, epoch, exchange, readings, sites, slides
@@ -446,8 +446,6 @@ def test_many_consultations_are_read_in_few_queries(database, centres, shared, a
     for _ in range(3):
         ask()
     counted = []
-    from sqlalchemy import event
-
     event.listen(database.engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
     assert len(look(exchange.inbox, centres.rouen.pathologist).to_do) == 3
     few = len([s for s in counted if s.lstrip().startswith("SELECT")])

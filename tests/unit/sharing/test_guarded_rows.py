@@ -1,4 +1,6 @@
-"""Cases, slides, consultations and links are looked up in few modules, each of which asks the policy: the source is read to hold it so."""
+"""Cases, slides, consultations and links are looked up in few modules, each of which asks the policy: the source is
+read to hold it so.
+"""
 
 import ast
 from pathlib import Path
@@ -13,6 +15,10 @@ MAY_LOOK = {
     "sharing/exchange.py": "starts from visible_consultations, or comes through consultations.visible",
     "sharing/opinions.py": "answers those two alone",
     "sharing/outbox.py": "needs the owner of a consultation, for its chain; a mail tells nothing of it",
+    "sharing/links.py": "asks policy.require, or policy.link_state on behalf of who holds the secret",
+    "sharing/shares.py": "asks policy.require for VIEW_SHARES, and lists the reader's own site",
+    "slideserver/operations/doctor.py": "serves who runs the machine; counts slides and finds their files",
+    "slideserver/operations/snapshots.py": "serves who runs the machine; finds the files of every slide",
     "sharing/audit.py": "asks policy.require; names the cases and slides of the reader's own site beside their events",
 }
 LOOKING = {"select", "get", "get_one", "scalars", "scalar", "query", "aliased", "join", "outerjoin", "exists"}
