@@ -24,6 +24,7 @@ from slideserver.auth.passwords import MAX_LENGTH, Passwords
 from slideserver.operations import backup as backups
 from slideserver.operations import doctor as doctors
 from slideserver.operations import restore as restores
+from slideserver.operations import work as workers
 from slideserver.operations.manifest import BackupError
 from slideserver.settings import Settings
 
@@ -96,6 +97,15 @@ def migrate(var: Var = None, database_url: DatabaseUrl = None) -> None:
     with _database(settings) as database:
         upgrade(database)
     out.print("The database is up to date.")
+
+
+@app.command()
+def work(var: Var = None, database_url: DatabaseUrl = None) -> None:
+    """Register slides beside the server, IAIN_WORKERS at a time. Ctrl-C ends it."""
+    settings = _settings(var=var, database_url=database_url)
+    serving.configure_log()
+    with _database(settings) as database:
+        workers.work(settings, database)
 
 
 @app.command()

@@ -12,6 +12,7 @@ need "chromium" chromium
 need "nginx /usr/sbin/nginx" nginx-light
 need "bwrap" bubblewrap
 need "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1 || true)" postgresql
+need "systemd-analyze" systemd
 need "cc" "gcc libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
