@@ -29,7 +29,10 @@ def prose(value: str, what: str, *, limit: int = 4000) -> str:
     """As `line`, of what may have several lines: their breaks stay, and at most one blank line between them."""
     lines = [line_or_none(part, what, limit=limit) or "" for part in value.splitlines()]
     plain = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
-    line(plain, what, limit=limit)
+    if not plain:
+        raise InvalidError(f"{what} is empty. Give at least one character.")
+    if len(plain) > limit:
+        raise InvalidError(f"{what} has {len(plain)} characters; at most {limit} are kept. Shorten it.")
     return plain
 
 

@@ -77,9 +77,8 @@ def naming(prose: str, case: Case) -> Iterator[str]:
     """What in the text identifies the patient: the accession number however it is spaced, the family name as a name is
     written, or all parts of the name.
     """
-    letters = re.sub(r"[^a-z0-9]", "", text.folded(prose))
-    number = re.sub(r"[^a-z0-9]", "", text.folded(case.accession))
-    if len(number) >= 4 and number in letters:
+    number = _letters(case.accession)
+    if len(number) >= 4 and number in _letters(prose):
         yield case.accession
     words = set(re.findall(r"\w+", prose))
     folded = {text.folded(word) for word in words}
@@ -115,12 +114,19 @@ def _unless_named(value: str | None, case: Case, slide: Slide | None = None) -> 
     """A short field, unless somebody wrote a name or a number of the case, of the patient or of the file into it."""
     if value is None:
         return None
-    folded = text.folded(value)
-    plain = re.sub(r"[^a-z0-9]", "", folded)
-    sources = [case.accession, *((slide.accession, slide.file_name, slide.scanner_name) if slide else ())]
-    numbers = (re.sub(r"[^a-z0-9]", "", text.folded(source)) for source in sources if source)
-    if any(len(number) >= 4 and number in plain for number in numbers):
+    folded, plain = text.folded(value), _letters(value)
+    numbers = [case.accession, *((slide.accession,) if slide else ())]
+    if any(number and len(_letters(number)) >= 4 and _letters(number) in plain for number in numbers):
+        return None
+    # A file may be called "Ki67.svs" and the stain Ki67: only what is longer than such a word gives a file away.
+    others = [slide.file_name.rpartition(".")[0], slide.scanner_name] if slide else []
+    if any(other and len(_letters(other)) >= 6 and _letters(other) in plain for other in others):
         return None
     names = {text.folded(part) for part in re.findall(r"\w{3,}", case.patient_name)}
     # Six digits in a row are no block: they are a number or a date of somebody's.
     return None if names & set(re.findall(r"\w+", folded)) or re.search(r"\d{6}", plain) else value
+
+
+def _letters(value: str) -> str:
+    """Letters and digits alone, so that no blank or hyphen hides a number."""
+    return re.sub(r"[^a-z0-9]", "", text.folded(value))

@@ -8,12 +8,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from sharing import epoch
+from sharing import chain, consultations, drafts, epoch, exchange, links, sites, slides
 from sharing.db import engine as engine_module
 from sharing.db.engine import open_database
 from sharing.db.migrations import downgrade, upgrade
 from sharing.db.tables import Base
-from sharing.errors import BusyError
+from sharing.errors import BusyError, NotFoundError
+from sharing.vocabulary import Agreement, Purpose
 
 
 def shape(database):
@@ -173,3 +174,47 @@ def test_a_thread_that_waits_too_long_for_its_turn_is_told_so(sqlite_database, m
         sqlite_database.writing(),
     ):
         pass
+
+
+def test_the_second_migration_goes_down_and_up_with_data_in_it(database, centres, shared):
+    """Down loses what the older schema has no room for, and nothing else; up finds a whole database."""
+    with database.writing() as session:
+        sites.set_email(session, centres.caen.pathologist.id, "caen@hopital.example")
+        asked = consultations.request(
+            session,
+            centres.caen.pathologist,
+            centres.caen.cases["26H01234"],
+            question="?",
+            slide_id=shared.first,
+            to_member=centres.rouen.pathologist.id,
+        )
+        first = consultations.answer(session, centres.rouen.pathologist, asked, agreement=Agreement.AGREE, text="Oui.")
+        consultations.amend(session, centres.rouen.pathologist, asked, agreement=Agreement.MINOR, text="Enfin, oui.")
+        drafts.save(session, centres.caen.pathologist, "key", "body")
+        link = links.create(
+            session,
+            centres.caen.pathologist,
+            centres.caen.cases["26H01234"],
+            purpose=Purpose.CARE,
+            reason="Avis",
+            expires_us=session.now_us + 1_000_000,
+            slide_id=shared.first,
+        )
+    links.redeem(database, link.id, link.secret)
+    assert first
+    chain.seal(database)
+    before = shape(database)
+    downgrade(database, "0001")
+    assert "consultation" not in shape(database)
+    assert "email" not in {name for name, *_ in shape(database)["member"]["columns"]}
+    with database.connect_for_schema() as connection:
+        assert connection.execute(text("SELECT count(*) FROM member")).scalar() == 9
+        assert connection.execute(text("SELECT count(*) FROM slide")).scalar() == 4
+    upgrade(database)
+    assert shape(database) == before
+    with database.writing() as session:
+        assert chain.verify(session).whole
+        assert slides.get_slide(session, centres.caen.pathologist, shared.first)
+        with pytest.raises(NotFoundError):
+            slides.get_slide(session, centres.rouen.pathologist, shared.first)
+        assert exchange.unread(session, centres.rouen.pathologist) == 0

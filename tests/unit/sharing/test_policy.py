@@ -5,8 +5,8 @@ import pytest
 from sharing import policy
 from sharing.errors import NotFoundError, RefusedError
 from sharing.policy import AtSite
-from sharing.subjects import Agent, Member, Stranger, System
-from sharing.vocabulary import Action, Entity, MemberId, Role, ScannerId, SiteId
+from sharing.subjects import Agent, Guest, Member, Stranger, System
+from sharing.vocabulary import Action, Entity, GuestId, LinkId, MemberId, Role, ScannerId, SiteId
 
 CAEN, ROUEN = AtSite(SiteId("caen")), AtSite(SiteId("rouen"))
 RIGHTS = {
@@ -54,6 +54,14 @@ def test_a_role_has_its_rights_at_the_own_site_and_none_elsewhere(action, column
 def test_an_agent_may_push_for_its_site_and_nothing_else(action):
     assert policy.may(None, AGENT, action, CAEN).allowed is (action is Action.PUSH_SLIDE)
     assert not policy.may(None, AGENT, action, ROUEN).allowed
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_guest_may_nothing_but_by_the_link_and_learns_of_nothing_else(action):
+    for site in (CAEN, ROUEN):
+        decision = policy.may(None, Guest(GuestId("g"), LinkId("l"), CAEN.site_id), action, site)
+        assert not decision.allowed
+        assert decision.hidden
 
 
 @pytest.mark.parametrize("action", Action)
