@@ -30,8 +30,20 @@ class Settings(BaseSettings):
     tile_cache_bytes: int = Field(default=256 * MIB, ge=0)
     open_slides: int = Field(default=500, ge=1)
     timezone: str = "Europe/Paris"
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_username: str = ""
+    smtp_password_file: Path | None = None
+    smtp_starttls: bool = True
+    mail_from: str = "IAIN <iain@localhost>"
 
     @property
     def database(self) -> str:
         """The SQLAlchemy address of the database: the one given, or a SQLite file in the data directory."""
         return self.database_url or f"sqlite:///{(self.var / 'iain.db').absolute()}"
+
+    @property
+    def address(self) -> str:
+        """Where people find the server: what was said, or else where it listens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.base_url or f"http://{host}:{self.port}").rstrip("/")
