@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Scope
 
 from slideserver import health, login, pages
-from slideserver.api import audit, cases, session, slides, uploads
+from slideserver.api import audit, cases, consultations, links, session, slides, uploads
 from slideserver.assets import StaticFiles
 from slideserver.errors import CROSS_ORIGIN, Answers
 from slideserver.middleware import BodyLimit, Csrf, SecurityHeaders
@@ -37,15 +37,15 @@ def assemble(state: State) -> ASGIApp:
     settings = state.settings
     answers = Answers(state)
 
-    def refuse(scope: Scope, status: int) -> ASGIApp:
+    def refuse(scope: Scope, status: int, sentence: str | None = None) -> ASGIApp:
         headers = {"Allow": "GET, HEAD"} if status == 405 else {"Retry-After": "1"} if status == 503 else None
-        return answers.answer(HTTPConnection(scope), status, headers=headers)
+        return answers.answer(HTTPConnection(scope), status, sentence=sentence, headers=headers)
 
-    def refuse_foreign(scope: Scope, status: int) -> ASGIApp:
-        return answers.answer(HTTPConnection(scope), status, sentence=CROSS_ORIGIN)
+    def refuse_foreign(scope: Scope, status: int, sentence: str | None = None) -> ASGIApp:
+        return answers.answer(HTTPConnection(scope), status, sentence=sentence or CROSS_ORIGIN)
 
     framework = create_framework(state, answers)
-    tiles = TileRoute(framework, state.access, state.sources, state.cookie, refuse)
+    tiles = TileRoute(framework, state.access, state.sources, state.shown, refuse)
     csrf = Csrf(tiles, base_url=settings.base_url, refuse=refuse_foreign)
     limited = BodyLimit(csrf, max_bytes=MAX_BODY_BYTES, refuse=refuse)
     return SecurityHeaders(limited, secure=settings.secure_cookies)
@@ -77,7 +77,7 @@ def create_framework(state: State, answers: Answers) -> FastAPI:
     app.state.iain = state
     answers.install(app)
     app.router.routes.extend(uploads.routes(state.uploads))
-    for part in (health, login, session, cases, slides, audit, pages):
+    for part in (health, login, session, cases, slides, consultations, links, audit, pages):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")
     return app

@@ -4,6 +4,7 @@ The order of things in a request is pinned here: the session is committed *befor
 (`scope="function"`), so that nobody ever holds a confirmation of something that was not stored.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 from typing import Annotated, Any, Protocol
@@ -12,10 +13,12 @@ from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.responses import HTMLResponse
 
-from sharing import sessions
+from sharing import exchange, links, sessions
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
-from sharing.subjects import Member
+from sharing.errors import GoneError
+from sharing.links import GuestSession
+from sharing.subjects import Guest, Member
 from sharing.vocabulary import Action
 from slideserver.errors import SignInRequired
 from slideserver.i18n import Language
@@ -26,7 +29,11 @@ from slideserver.state import State
 # Addresses that anybody may ask for. Every other route declares with `requires` what it is for; a test holds it.
 PUBLIC = frozenset(
     {"/", "/login", "/logout", "/language", "/theme", "/healthz", "/readyz", "/api/openapi.json", "/static"}
+    | {"/l/{link_id}", "/api/guest"}
 )
+
+# What an open page asks by itself, again and again: it shows nobody's presence, so it keeps no session alive.
+POLLED = re.compile(r"/api/(bell|guest|consultations/[a-z2-7]{26})")
 
 
 def get_state(request: Request) -> State:
@@ -42,16 +49,25 @@ async def get_visitor(request: Request, state: StateDep) -> Member | None:
     token = state.cookie.find(request.scope["headers"])
     member = None
     if token is not None:
-        member, fresh = await run_in_threadpool(_resolve, state.database.reading(), token)
-        if not fresh:
+        member, fresh, unread = await run_in_threadpool(_resolve, state.database.reading(), token)
+        if not fresh and not (request.method in SAFE_METHODS and POLLED.fullmatch(request.url.path)):
             # Being active keeps a session alive; that is written down once a minute at most.
             async with state.writers:
-                member, _ = await run_in_threadpool(_resolve, state.database.writing(), token)
+                member, _, unread = await run_in_threadpool(_resolve, state.database.writing(), token)
+        request.state.unread = unread
     request.state.visitor = member
     return member
 
 
 VisitorDep = Annotated[Member | None, Depends(get_visitor)]
+
+
+def get_unread(request: Request, _visitor: VisitorDep) -> int:
+    """How many consultations have news for the signed-in member."""
+    return getattr(request.state, "unread", 0)
+
+
+UnreadDep = Annotated[int, Depends(get_unread)]
 
 
 async def get_session(request: Request, state: StateDep, visitor: VisitorDep) -> AsyncIterator[Session]:
@@ -88,6 +104,38 @@ def get_member(visitor: VisitorDep) -> Member:
 MemberDep = Annotated[Member, Depends(get_member)]
 
 
+async def get_guest_session(request: Request, state: StateDep) -> GuestSession | None:
+    """The guest whose cookie the browser holds, also when the link is over; None when there is none."""
+    token = state.guest_cookie.find(request.scope["headers"])
+    return await run_in_threadpool(_guest, state, token) if token is not None else None
+
+
+GuestSessionDep = Annotated[GuestSession | None, Depends(get_guest_session)]
+
+
+def get_guest(found: GuestSessionDep) -> Guest | None:
+    """The guest, as long as the link stands."""
+    return found.guest if found is not None and found.state in links.ADMITTED else None
+
+
+GuestDep = Annotated[Guest | None, Depends(get_guest)]
+
+
+def get_readers(visitor: VisitorDep, found: GuestSessionDep) -> list[Member | Guest]:
+    """Everybody the browser proves to be, the member first. SignInRequired if that is nobody; GoneError if it is only
+    a guest whose link is over."""
+    guest = get_guest(found)
+    readers: list[Member | Guest] = [reader for reader in (visitor, guest) if reader is not None]
+    if not readers:
+        if found is not None:
+            raise GoneError(links.ENDED[found.state], found.state)
+        raise SignInRequired
+    return readers
+
+
+ReadersDep = Annotated[list[Member | Guest], Depends(get_readers)]
+
+
 def get_language(request: Request) -> Language:
     return language_of(request)
 
@@ -101,11 +149,11 @@ class Page(Protocol):
     def __call__(self, template: str, *, status: int = 200, **context: object) -> HTMLResponse: ...
 
 
-def get_page(request: Request, state: StateDep, visitor: VisitorDep) -> Page:
+def get_page(request: Request, state: StateDep, visitor: VisitorDep, unread: UnreadDep) -> Page:
     reader = reader_of(request, visitor)
 
     def page(template: str, *, status: int = 200, **context: object) -> HTMLResponse:
-        return state.renderer.page(reader, template, status=status, **context)
+        return state.renderer.page(reader, template, status=status, **{"unread": unread, **context})
 
     return page
 
@@ -131,14 +179,30 @@ def requires(action: Action) -> Any:
     return Depends(Requires(action))
 
 
+class RequiresReader(Requires):
+    """Asks for a signed-in member or for a guest."""
+
+    def __call__(self, readers: ReadersDep) -> None:  # type: ignore[override]
+        return None
+
+
+# For what a guest may see as well as a member: the slides that a link shows.
+by_link = Depends(RequiresReader(Action.VIEW_SLIDE))
+
 # For what every member may ask, such as who they are.
 signed_in = Depends(Requires(None))
 
 
-def _resolve(transaction: AbstractContextManager[Session], token: str) -> tuple[Member | None, bool]:
-    """Who it is, and whether the session was used within the last minute (or is none)."""
+def _guest(state: State, token: str) -> GuestSession | None:
+    with state.database.reading() as session:
+        return links.guest(session, token)
+
+
+def _resolve(transaction: AbstractContextManager[Session], token: str) -> tuple[Member | None, bool, int]:
+    """Who it is; whether the session was used within the last minute (or is none); how much waits for them."""
     with transaction as session:
         login = sessions.resolve(session, token)
         if login is None:
-            return None, True
-        return login.member, login.expires_us - session.now_us > sessions.IDLE_US - MINUTE_US
+            return None, True, 0
+        fresh = login.expires_us - session.now_us > sessions.IDLE_US - MINUTE_US
+        return login.member, fresh, exchange.unread(session, login.member)

@@ -20,10 +20,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from sharing import audit, sessions
-from sharing.errors import BusyError, ConflictError, InvalidError, NotFoundError, RefusedError, SharingError
+from sharing.errors import BusyError, ConflictError, GoneError, InvalidError, NotFoundError, RefusedError, SharingError
 from sharing.subjects import Member
 from slideserver.auth.throttle import source_of
+from slideserver.guests import ENDS
 from slideserver.rendering import language_of, reader_of
+from slideserver.sentences import said
 from slideserver.state import State
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ WORDS: Mapping[int, tuple[str, str]] = {
     404: ("Nothing here for you", "This does not exist, or it is not open to you. Check the address."),
     405: ("This cannot be done here", "The address exists, but not for this kind of request."),
     409: ("Somebody was faster", "What you wanted to change has changed meanwhile. Reload the page and look again."),
+    410: ("This link is over", "Ask the person who sent it to you for a new one."),
     413: ("This is too much at once", "What was sent is larger than this page accepts."),
     422: ("Something in the form is not right", "Check what was filled in and send it again."),
     429: ("Too many tries", "Wait a little, then try again."),
@@ -56,6 +59,7 @@ CROSS_ORIGIN = (
 # Exception → status. Anything not named here is a 500.
 STATUS: Mapping[type[Exception], int] = {
     NotFoundError: 404,
+    GoneError: 410,
     RefusedError: 403,
     ConflictError: 409,
     InvalidError: 422,
@@ -82,7 +86,7 @@ class Answers:
         """`sentence` (English) replaces the usual one; `reference` finds it in the log; `extra`: for the API."""
         translate = self._state.catalogues[language_of(connection)].gettext
         title, usual = WORDS.get(status, WORDS[500 if status >= 500 else 400])
-        title, sentence = translate(title), translate(sentence or usual)
+        title, sentence = translate(title), said(sentence or usual, translate)
         if connection.url.path.startswith(("/api/", "/tiles/")):
             problem = {"type": "about:blank", "title": title, "status": status, "detail": sentence}
             if reference:
@@ -118,7 +122,10 @@ class Answers:
                 await run_in_threadpool(audit.record_refusal, self._state.database, error.refusal, personal=personal)
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
         retry = {"Retry-After": "1"} if status == 503 else None
-        return self.answer(request, status, sentence=str(error) if status in (409, 422) else None, headers=retry)
+        sentence = str(error) if status in (409, 422) else None
+        if isinstance(error, GoneError):
+            sentence = ENDS[error.why]
+        return self.answer(request, status, sentence=sentence, headers=retry)
 
     def _sign_in(self, request: Request, _: Exception) -> Response:
         if request.url.path.startswith("/api/"):

@@ -6,7 +6,7 @@ bytes; a test sends both the same requests and compares. Everything else, and ev
 way on the same connection. Nothing depends on it: without it the answers are the same, at a third of the speed.
 
 Why it is fast: no task, no scope, no header list. A browser repeats its headers word for word from tile to tile, so
-they are parsed, by the same parser, once, and recognised afterwards (`Hits._tokens`).
+they are parsed, by the same parser, once, and recognised afterwards (`Hits._credentials`).
 """
 
 import re
@@ -16,7 +16,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from slideserver.access import Access, Look
-from slideserver.auth.cookies import SessionCookie
+from slideserver.auth.cookies import Credentials
 from slideserver.csp import PICTURE_POLICY, security_headers
 from slideserver.sources import Sources
 from slideserver.tiles import picture_headers
@@ -32,11 +32,11 @@ MAX_HEADS = 4096
 Headers = list[tuple[bytes, bytes]]
 
 
-def tile_protocol(access: Access, sources: Sources, cookie: SessionCookie, *, secure: bool) -> type[HttpToolsProtocol]:
+def tile_protocol(access: Access, sources: Sources, shown: Credentials, *, secure: bool) -> type[HttpToolsProtocol]:
     """The protocol class to give to uvicorn for an application whose tiles come from these objects."""
 
     class BoundTileProtocol(TileProtocol):
-        hits = Hits(access, sources, cookie, secure=secure)
+        hits = Hits(access, sources, shown, secure=secure)
 
     return BoundTileProtocol
 
@@ -44,15 +44,16 @@ def tile_protocol(access: Access, sources: Sources, cookie: SessionCookie, *, se
 class Hits:
     """Whole answers to plain tile requests, as long as nothing has to be waited for."""
 
-    def __init__(self, access: Access, sources: Sources, cookie: SessionCookie, *, secure: bool) -> None:
+    def __init__(self, access: Access, sources: Sources, shown: Credentials, *, secure: bool) -> None:
         self._access = access
         self._sources = sources
-        self._cookie = cookie
+        self._shown = shown
         self._security = security_headers(secure=secure, policy=PICTURE_POLICY)
-        # Header block → session token, "" for a block that must go the ordinary way.
-        self._tokens: dict[bytes, str] = {}
-        # ETag → what stands before and after the length, under uvicorn's headers of this second.
-        self._frames: dict[bytes, tuple[bytes, bytes]] = {}
+        # Header block → credential, "" for a block that must go the ordinary way.
+        self._credentials: dict[bytes, str] = {}
+        # ETag, and whether the slide is the reader's own site's → what stands before and after the length, under
+        # uvicorn's headers of this second.
+        self._frames: dict[tuple[bytes, bool], tuple[bytes, bytes]] = {}
         self._default_headers: Headers = []
 
     def answer(self, data: bytes, default_headers: Headers) -> bytes | None:
@@ -61,13 +62,13 @@ class Hits:
         if match is None:
             return None
         head = data[match.end() :]
-        token = self._tokens.get(head)
-        if token is None:
-            token = self._recognise(head)
-        if not token:
+        credential = self._credentials.get(head)
+        if credential is None:
+            credential = self._recognise(head)
+        if not credential:
             return None
         slide_id, version, level, col, row = match.groups()
-        decision = self._access.decide(token, slide_id.decode(), Look.TILE)
+        decision = self._access.decide(credential, slide_id.decode(), Look.TILE)
         if decision is None or decision.slide is None or decision.slide.version != version.decode():
             return None
         opened = self._sources.find(decision.slide)
@@ -79,30 +80,30 @@ class Hits:
             return None
         if tile is None:
             return None
-        before, after = self._frame(opened.etag, default_headers)
+        before, after = self._frame(opened.etag, decision.own, default_headers)
         return b"%b%d%b%b" % (before, len(tile), after, tile)
 
     def _recognise(self, head: bytes) -> str:
-        """The token of a header block seen for the first time, "" if there is none or the block is not plain."""
+        """The credential of a header block seen for the first time, "" if there is none or the block is not plain."""
         if len(head) > MAX_HEAD_BYTES:
             return ""
-        if len(self._tokens) >= MAX_HEADS:
-            self._tokens.clear()
+        if len(self._credentials) >= MAX_HEADS:
+            self._credentials.clear()
         headers = _plain_headers(head)
-        token = self._cookie.find(headers) if headers is not None else None
-        return self._tokens.setdefault(head, token or "")
+        credential = self._shown.find(headers) if headers is not None else None
+        return self._credentials.setdefault(head, credential or "")
 
-    def _frame(self, etag: bytes, default_headers: Headers) -> tuple[bytes, bytes]:
+    def _frame(self, etag: bytes, own: bool, default_headers: Headers) -> tuple[bytes, bytes]:
         # uvicorn makes a new list every second, with the new date.
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
             self._frames.clear()
-        frame = self._frames.get(etag)
+        frame = self._frames.get((etag, own))
         if frame is None:
-            headers = [*default_headers, *picture_headers(etag, 0), *self._security]
+            headers = [*default_headers, *picture_headers(etag, 0, own=own), *self._security]
             lines = b"".join(b"%b: %b\r\n" % header for header in headers)
             before, name, after = lines.partition(b"content-length: ")
-            frame = self._frames[etag] = (STATUS_LINE[200] + before + name, after.removeprefix(b"0") + b"\r\n")
+            frame = self._frames[etag, own] = (STATUS_LINE[200] + before + name, after.removeprefix(b"0") + b"\r\n")
         return frame
 
 

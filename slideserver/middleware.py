@@ -4,7 +4,7 @@ Plain ASGI, a few microseconds each. They stand outside the framework, so that i
 """
 
 import logging
-from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -18,8 +18,12 @@ TILES = "/tiles/"
 STATIC = "/static/"
 UPLOADS = "/api/uploads"
 
-# The answer in words for a status.
-Refuse = Callable[[Scope, int], ASGIApp]
+
+class Refuse(Protocol):
+    """The answer in words for a status; `sentence` (English) replaces the usual one."""
+
+    def __call__(self, scope: Scope, status: int, sentence: str | None = None) -> ASGIApp: ...
+
 
 log = logging.getLogger(__name__)
 

@@ -53,7 +53,7 @@ def create_server(settings: Settings, clock: Clock | None = None) -> uvicorn.Ser
     state = open_state(settings, words.install, clock)
     config = uvicorn.Config(
         assemble(state),
-        http=tile_protocol(state.access, state.sources, state.cookie, secure=settings.secure_cookies),
+        http=tile_protocol(state.access, state.sources, state.shown, secure=settings.secure_cookies),
         loop="uvloop",
         ws="none",
         lifespan="on",

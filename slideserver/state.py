@@ -21,10 +21,11 @@ from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.access import Access
 from slideserver.assets import Assets
-from slideserver.auth.cookies import SessionCookie
+from slideserver.auth.cookies import Credentials, GuestCookie, SessionCookie
 from slideserver.auth.passwords import Passwords
 from slideserver.auth.throttle import Throttle
 from slideserver.i18n import Catalogue, Language, load_catalogues
+from slideserver.mail import Mailer
 from slideserver.rendering import Install, Renderer
 from slideserver.settings import Settings
 from slideserver.sources import Sources
@@ -61,6 +62,9 @@ class State:
     access: Access
     sources: Sources
     cookie: SessionCookie
+    guest_cookie: GuestCookie
+    shown: Credentials
+    """Reads both cookies."""
     passwords: Passwords
     throttle: Throttle
     logins: CapacityLimiter
@@ -85,6 +89,8 @@ def open_state(settings: Settings, install: Install, clock: Clock | None = None)
     cutters = CutterPool(sandbox, settings.workers)
     cache = TileCache(settings.tile_cache_bytes)
     queue = SqlJobQueue(database)
+    cookie = SessionCookie(secure=settings.secure_cookies)
+    guest_cookie = GuestCookie(secure=settings.secure_cookies)
     catalogues = load_catalogues()
     assets = Assets()
     return State(
@@ -98,7 +104,9 @@ def open_state(settings: Settings, install: Install, clock: Clock | None = None)
         queue=queue,
         access=Access(database),
         sources=Sources(database, store, cutters, cache, settings.var / "slides", max_open=settings.open_slides),
-        cookie=SessionCookie(secure=settings.secure_cookies),
+        cookie=cookie,
+        guest_cookie=guest_cookie,
+        shown=Credentials(cookie, guest_cookie),
         passwords=Passwords(),
         throttle=Throttle(database.clock),
         logins=CapacityLimiter(LOGIN_THREADS),
@@ -111,13 +119,15 @@ def open_state(settings: Settings, install: Install, clock: Clock | None = None)
 
 @contextmanager
 def running(state: State) -> Iterator[None]:
-    """The threads of the server, from start to end: job workers, the sealer, the watcher of the access epoch."""
+    """The threads of the server, from start to end: job workers, the sealer, the watcher of the access epoch, mail."""
     stop = threading.Event()
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
     work: dict[str, Callable[[threading.Event], None]] = {
         "access-epoch": state.access.watch,
         "sealer": lambda stop: _seal(state.database, stop),
     }
+    if state.settings.smtp_host:
+        work["mail"] = Mailer(state.database, state.settings).run
     for number in range(state.settings.workers):
         name = f"worker-{number}"
         work[name] = Worker(state.database, state.queue, handlers, name).run

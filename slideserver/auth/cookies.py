@@ -1,4 +1,4 @@
-"""The session cookie: its name, how it is written, and how it is found in raw request headers."""
+"""The session cookies: their names, how they are written, and how they are found in raw request headers."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,12 @@ from starlette.responses import Response
 class SessionCookie:
     """`secure`: the site is served over TLS; then the name binds the cookie to this very host (RFC 6265bis §4.1.3)."""
 
+    plain_name = "iain_session"
+    secure_name = "__Host-iain"
+
     def __init__(self, *, secure: bool) -> None:
         self.secure = secure
-        self.name = "__Host-iain" if secure else "iain_session"
+        self.name = self.secure_name if secure else self.plain_name
         self._prefix = f"{self.name}=".encode()
 
     def find(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -29,3 +32,24 @@ class SessionCookie:
 
     def clear(self, response: Response) -> None:
         response.delete_cookie(self.name, path="/", secure=self.secure, httponly=True, samesite="lax")
+
+
+class GuestCookie(SessionCookie):
+    """Of somebody whom a link admitted. It stands beside a member's: a member may follow a link too."""
+
+    plain_name = "iain_guest"
+    secure_name = "__Host-iain-guest"
+
+
+class Credentials:
+    """What of both cookies a browser shows, in one string: what a decision about a tile is remembered under."""
+
+    def __init__(self, member: SessionCookie, guest: SessionCookie) -> None:
+        self._member = member
+        self._guest = guest
+
+    def find(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """`member;guest`, either of which may be empty (no cookie's value holds a semicolon); None without both."""
+        headers = list(headers)
+        member, guest = self._member.find(headers), self._guest.find(headers)
+        return f"{member or ''};{guest or ''}" if member or guest else None

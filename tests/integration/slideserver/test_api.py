@@ -19,7 +19,7 @@ def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
             "id": world.centres.caen.cases["26H01234"],
             "accession": "26H01234",
             "site": "Caen",
-            "patient": {"name": "EXEMPLE Camille", "sex": "F", "birth_year": 1957},
+            "patient": {"name": "EXEMPLE Camille", "sex": "F", "birth_year": 1957, "age": None},
             "organ": "Sein",
         },
         "stain": "HES",
@@ -36,6 +36,16 @@ def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
         "slides_of_case": [
             {"id": slide.id, "stain": "HES", "block": "A1", "thumbnail_url": f"{address}/thumbnail", "state": "ready"}
         ],
+        "context": {
+            "kind": "own",
+            "role": None,
+            "consultation_id": None,
+            "reference": None,
+            "may_ask": True,
+            "may_link": True,
+            "may_answer": False,
+            "expires_us": None,
+        },
     }
     assert levels[0] == {"width": 2220, "height": 2967, "tile_width": 240, "tile_height": 240}
     assert levels[-1]["width"] <= levels[-1]["tile_width"]
@@ -66,7 +76,7 @@ def test_cases_are_listed_searched_and_opened(world: World) -> None:
     assert {case["accession"] for case in browser.get("/api/cases").json()} == {"26H01234", "26H01235", "26H01236"}
     assert [case["accession"] for case in browser.get("/api/cases?search=colon").json()] == ["26H01235"]
     case = browser.get(f"/api/cases/{world.centres.caen.cases['26H01234']}").json()
-    assert case["patient"] == {"name": "EXEMPLE Camille", "sex": "F", "birth_year": 1957}
+    assert case["patient"] == {"name": "EXEMPLE Camille", "sex": "F", "birth_year": 1957, "age": None}
 
 
 @pytest.mark.parametrize(("role", "status"), [("pathologiste", 403), ("technicien", 403), ("responsable", 200)])

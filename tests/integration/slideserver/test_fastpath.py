@@ -19,13 +19,23 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from sharing import sessions
+from sharing import consultations, exchange, links, sessions
+from sharing.clock import MINUTE_US
+from sharing.vocabulary import Move, Purpose
 from slideserver.app import assemble
 from slideserver.fastpath import MAX_HEADS, Hits, tile_protocol
 from slideserver.pages import words
 from slideserver.state import State, open_state
 
 KEEP_ALIVE_S = 75
+# Two of the own site, whose browsers may keep tiles; one who is asked elsewhere, and one whom a link admitted.
+ALLOWED = {
+    "reader": b"private, no-cache",
+    "neighbour": b"private, no-cache",
+    "consultant": b"no-store",
+    "guest": b"no-store",
+}
+DAY_US = 24 * 60 * MINUTE_US
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -110,7 +120,7 @@ class Wire:
             self.calls.append(scope["path"])
             await application(scope, receive, send)
 
-        short = tile_protocol(self.state.access, self.state.sources, self.state.cookie, secure=False)
+        short = tile_protocol(self.state.access, self.state.sources, self.state.shown, secure=False)
         self._configs = {
             kind: uvicorn.Config(
                 counted, http=kind, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S
@@ -133,7 +143,7 @@ class Wire:
 
     def warm(self) -> None:
         """After this, what may be answered from memory is in memory."""
-        for cookie in ("reader", "neighbour"):
+        for cookie in ALLOWED:
             for address in ("0/0_0", "0/3_2"):
                 connection = self.open(self.ordinary)
                 connection.feed(self.get(address, cookie=cookie))
@@ -151,11 +161,30 @@ def wire(settings, database, centres, indexed) -> Iterator[Wire]:
     people = {
         "reader": centres.caen.pathologist,
         "neighbour": centres.caen.lab_manager,
-        "foreigner": centres.rouen.pathologist,
+        "consultant": centres.rouen.pathologist,
+        "foreigner": centres.lille.pathologist,
     }
+    asker, case_id = centres.caen.pathologist, centres.caen.cases["26H01234"]
     with database.writing() as session:
         tokens = {name: sessions.create(session, member) for name, member in people.items()}
+        consultations.request(
+            session, asker, case_id, to_site=centres.rouen.id, question="Invasion ?", slide_id=slide.id
+        )
+        link = links.create(
+            session,
+            asker,
+            case_id,
+            None,
+            purpose=Purpose.CARE,
+            reason="Avis",
+            expires_us=session.now_us + DAY_US,
+            max_uses=2,
+            slide_id=slide.id,
+        )
     cookies = {name: f"{state.cookie.name}={token}" for name, token in tokens.items()}
+    guests = [links.redeem(database, link.id, link.secret).token for _ in range(2)]
+    cookies |= {"guest": f"{state.guest_cookie.name}={guests[0]}"}
+    cookies |= {"both": f"{cookies['foreigner']}; {state.guest_cookie.name}={guests[1]}"}
     wire = Wire(state, loop, f"/tiles/{slide.id}/{slide.version}", f'"{slide.version}"', cookies)
     wire.warm()
     yield wire
@@ -168,7 +197,7 @@ def wire(settings, database, centres, indexed) -> Iterator[Wire]:
 def test_a_plain_request_for_a_tile_never_reaches_the_application(wire):
     short, ordinary = wire.open(wire.short), wire.open(wire.ordinary)
     for address in ("0/0_0", "0/3_2", "0/0_0"):
-        for cookie in ("reader", "neighbour"):
+        for cookie, cache in ALLOWED.items():
             short.feed(wire.get(address, cookie=cookie))
             assert wire.calls == []
             ordinary.feed(wire.get(address, cookie=cookie))
@@ -176,6 +205,7 @@ def test_a_plain_request_for_a_tile_never_reaches_the_application(wire):
             answer = short.taken()
             assert answer.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
             assert answer == ordinary.taken()
+            assert re.findall(rb"cache-control: (.*?)\r\n", answer) == [cache], "own site may keep it, others not"
 
 
 # A plain request is as a browser sends it; an odd one differs in one or two of its parts, or has more headers.
@@ -207,6 +237,12 @@ ADDRESSES = st.sampled_from(
 HEADERS = st.sampled_from(
     [
         "Cookie: {neighbour}",
+        "Cookie: {consultant}",
+        "Cookie: {guest}",
+        "Cookie: {both}",
+        "Cookie: {guest}; {reader}",
+        "Cookie: iain_guest=nobody",
+        "Cookie: {reader}; iain_guest=nobody",
         "Cookie: {foreigner}",
         "cookie: theme=dark; {reader}",
         "Cookie: {reader}; {foreigner}",
@@ -255,7 +291,7 @@ def requests(draw, wire: Wire) -> bytes:
         draw(ADDRESSES if "address" in odd else PLAIN_ADDRESSES),
         draw(VERSIONS) if "version" in odd else "HTTP/1.1",
     ]
-    usual = [] if "usual" in odd else ["Host: iain", draw(st.sampled_from(["Cookie: {reader}", "Cookie: {neighbour}"]))]
+    usual = [] if "usual" in odd else ["Host: iain", draw(st.sampled_from([f"Cookie: {{{name}}}" for name in ALLOWED]))]
     more = draw(st.lists(HEADERS, min_size=1, max_size=3)) if "headers" in odd else []
     text = "\r\n".join([" ".join(line), *usual, *more]) + "\r\n" + (draw(ENDS) if "end" in odd else "\r\n")
     names = {"slide": wire.slide, "etag": wire.etag, **wire.cookies}
@@ -355,6 +391,25 @@ def test_a_right_taken_away_is_gone_on_the_short_way_too(wire):
     assert connection.taken().startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.parametrize(("cookie", "status"), [("guest", 410), ("consultant", 404)])
+def test_a_right_across_the_border_is_gone_on_the_short_way_too(wire, centres, cookie, status):
+    connection = wire.open(wire.short)
+    connection.feed(wire.get(cookie=cookie))
+    assert connection.taken().startswith(b"HTTP/1.1 200 OK\r\n")
+    assert wire.calls == []
+    asker = centres.caen.pathologist
+    with wire.state.database.writing() as session:
+        if cookie == "guest":
+            [link] = links.made(session, asker)
+            links.revoke(session, asker, link.id)
+        else:
+            [asked] = exchange.inbox(session, asker).waiting
+            consultations.move(session, asker, asked.id, Move.CANCEL)
+    wire.state.access.read_epoch()
+    connection.feed(wire.get(cookie=cookie))
+    assert connection.taken().startswith(b"HTTP/1.1 %d " % status)
+
+
 def test_nothing_is_served_from_memory_when_the_epoch_is_unknown(wire):
     wire.state.access._read_at = -math.inf
     connection = wire.open(wire.short)
@@ -399,8 +454,8 @@ def test_a_server_that_stops_closes_a_connection_that_had_only_hits(wire):
 
 
 def test_the_memory_for_header_blocks_is_bounded(wire):
-    hits = Hits(wire.state.access, wire.state.sources, wire.state.cookie, secure=False)
+    hits = Hits(wire.state.access, wire.state.sources, wire.state.shown, secure=False)
     for number in range(MAX_HEADS + 10):
         assert hits.answer(wire.get(more=f"X: {number}\r\n"), [])
-    assert len(hits._tokens) <= MAX_HEADS
+    assert len(hits._credentials) <= MAX_HEADS
     assert hits.answer(wire.get(more=f"X: {'x' * 3000}\r\n"), []) is None

@@ -1,7 +1,7 @@
 import pytest
 from starlette.responses import Response
 
-from slideserver.auth.cookies import SessionCookie
+from slideserver.auth.cookies import Credentials, GuestCookie, SessionCookie
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,24 @@ def test_without_tls_scripts_still_cannot_read_it() -> None:
     response = Response()
     SessionCookie(secure=False).write(response, "abc")
     assert set(response.headers["set-cookie"].split("; ")) == {"iain_session=abc", "HttpOnly", "Path=/", "SameSite=lax"}
+
+
+@pytest.mark.parametrize(
+    ("cookies", "credential"),
+    [
+        (b"", None),
+        (b"iain_session=abc", "abc;"),
+        (b"iain_guest=xyz", ";xyz"),
+        (b"iain_guest=xyz; iain_session=abc", "abc;xyz"),
+        (b"iain_session=abc; iain_guest=", "abc;"),
+        (b"iain_session=; iain_guest=", None),
+        (b"iain_session=;xyz", None),
+    ],
+)
+def test_what_a_browser_shows_is_told_apart_whatever_it_holds(cookies, credential) -> None:
+    both = Credentials(SessionCookie(secure=False), GuestCookie(secure=False))
+    assert both.find([(b"cookie", cookies)]) == credential
+
+
+def test_a_guests_cookie_is_bound_to_the_host_as_well() -> None:
+    assert GuestCookie(secure=True).name == "__Host-iain-guest"

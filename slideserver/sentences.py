@@ -1,0 +1,68 @@
+"""What `sharing` says when something cannot be done, in the language of whoever did it.
+
+Its errors are English sentences. Those that are always the same are message ids; those that carry a value are taken
+apart by a pattern, so that the sentence can be translated around it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+
+def N_(message: str) -> str:
+    """Marks a message for the catalogues; it is translated where it is shown."""
+    return message
+
+
+FIXED: tuple[str, ...] = (
+    N_("This is no place in the audit log. Start again from its first page."),
+    N_("A slide can only join a case of its own site."),
+    N_("Choose whom you ask."),
+    N_("Nobody can answer there: the account is closed, or there is no pathologist. Choose another colleague."),
+    N_("Only slides of this case that are ready can be shown, the one of the view among them. Choose again."),
+    N_("The ten seconds are over, so this was sent. It can still be cancelled from its page."),
+    N_("This consultation has not got that far. Reload the page to see where it stands."),
+    N_("This consultation has been taken on already. Reload the page to see where it stands."),
+    N_("More information was asked for, and the other side has the ball. Reload the page."),
+    N_("This consultation is answered already. Reload the page to read the opinion."),
+    N_("This consultation was declined, so nothing more can be done in it. Ask somebody else."),
+    N_("This consultation is closed, so nothing more can be done in it. Ask anew if need be."),
+    N_("This consultation was cancelled, so nothing more can be done in it."),
+    N_("Somebody was faster: this consultation has just moved. Reload the page to see where it stands."),
+)
+
+FIELDS: Mapping[str, str] = {
+    "The question": N_("The question"),
+    "The message": N_("The message"),
+    "The opinion": N_("The opinion"),
+    "The reason": N_("The reason"),
+}
+
+PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"(?P<field>[\w' ]+) is empty\. Give at least one character\."),
+        N_("%(field)s is empty. Write at least a word."),
+    ),
+    (
+        re.compile(
+            r"(?P<field>[\w' ]+) has (?P<length>\d+) characters; at most (?P<limit>\d+) are kept\. Shorten it\."
+        ),
+        N_("%(field)s has %(length)s characters; at most %(limit)s are kept. Shorten it."),
+    ),
+    (
+        re.compile(r"(?P<field>[\w' ]+) contains “(?P<word>.+)”, which tells whose case this is\..*", re.DOTALL),
+        N_(
+            "%(field)s contains “%(word)s”, which tells whose case this is. It will be read outside your centre: take "
+            "it out and send it again."
+        ),
+    ),
+)
+
+
+def said(sentence: str, translate: Callable[[str], str]) -> str:
+    """The sentence of an error as `translate` has it; the English one if nobody has translated it."""
+    for pattern, message in PATTERNS:
+        match = pattern.fullmatch(sentence)
+        if match:
+            values = match.groupdict()
+            return translate(message) % {**values, "field": translate(values["field"])}
+    return translate(sentence)
