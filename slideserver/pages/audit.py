@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from sharing.subjects import Member
 from sharing.vocabulary import Act, Action, MemberId, Outcome
 from slideserver.deps import LanguageDep, MemberDep, Page, PageDep, RecordingSessionDep, StateDep, requires
 from slideserver.i18n import Language
-from slideserver.pages import journal
+from slideserver.pages import journal, moments
 from slideserver.state import State
 
 ON_A_PAGE = 100
@@ -75,8 +75,8 @@ def asked(
         act=act if act in set(Act) else "",
         person=person,
         outcome=outcome if outcome in set(Outcome) else "",
-        since=since if _day(since) else "",
-        until=until if _day(until) else "",
+        since=since if moments.day_of(since) else "",
+        until=until if moments.day_of(until) else "",
         cursor=cursor,
     )
 
@@ -129,8 +129,8 @@ def filters(session: Session, member: Member, search: Search, timezone: ZoneInfo
     if search.case and case_id is None:
         return None
     return Filters(
-        since_us=_midnight_us(search.since, timezone),
-        until_us=_midnight_us(search.until, timezone, days_later=1),
+        since_us=moments.midnight_us(search.since, timezone),
+        until_us=moments.midnight_us(search.until, timezone, days_later=1),
         act=Act(search.act) if search.act else None,
         outcome=Outcome(search.outcome) if search.outcome else None,
         agent_id=MemberId(search.person) if search.person else None,
@@ -177,19 +177,3 @@ def _all(session: Session, member: Member, narrowed: Filters | None) -> Iterator
         cursor = found.next
         if cursor is None:
             return
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _midnight_us(text: str, timezone: ZoneInfo, *, days_later: int = 0) -> int | None:
-    """The start of the day, in µs since 1970; None without a day."""
-    day = _day(text)
-    if day is None:
-        return None
-    start = datetime.combine(day + timedelta(days=days_later), time.min, timezone)
-    return round(start.timestamp() * 1_000_000)

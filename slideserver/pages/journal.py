@@ -114,10 +114,7 @@ def days(lines: Iterable[Line], rows: Sequence[AuditRow], timezone: ZoneInfo, la
 
 
 def csv_text(lines: Iterable[Line], language: Language, translate: Translate) -> Iterator[str]:
-    """The lines as CSV, a chunk a line, the head first. French spreadsheets expect semicolons; a byte order mark tells
-    them that it is UTF-8."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter=";" if language is Language.FR else ",", lineterminator="\r\n")
+    """The lines as CSV, the head first."""
     heads = (
         N_("Time"),
         N_("Who"),
@@ -130,11 +127,8 @@ def csv_text(lines: Iterable[Line], language: Language, translate: Translate) ->
         N_("Entry"),
         N_("Event"),
     )
-    buffer.write("\ufeff")
-    writer.writerow([translate(head) for head in heads])
-    for entry in lines:
-        yield _taken(buffer)
-        cells = (
+    rows = (
+        (
             entry.iso,
             entry.who,
             translate(entry.role) if entry.role else "",
@@ -146,7 +140,21 @@ def csv_text(lines: Iterable[Line], language: Language, translate: Translate) ->
             "" if entry.seq is None else str(entry.seq),
             entry.id,
         )
-        writer.writerow([plain_cell(cell) for cell in cells])
+        for entry in lines
+    )
+    return csv_of([translate(head) for head in heads], rows, language)
+
+
+def csv_of(heads: Sequence[str], rows: Iterable[Sequence[str]], language: Language) -> Iterator[str]:
+    """A table as CSV, a chunk a row. French spreadsheets expect semicolons; a byte order mark tells them that it is
+    UTF-8; no cell can be taken for a formula."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=";" if language is Language.FR else ",", lineterminator="\r\n")
+    buffer.write("\ufeff")
+    writer.writerow(heads)
+    for row in rows:
+        yield _taken(buffer)
+        writer.writerow([plain_cell(cell) for cell in row])
     yield _taken(buffer)
 
 

@@ -1,10 +1,10 @@
 """Moments, sizes and other figures as a reader of either language writes them. Pure: no request, no database."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
 from slideserver.i18n import Language
@@ -86,3 +86,44 @@ def bytes_in_words(length: int, language: Language) -> str:
 def exactly(when_us: int, timezone: ZoneInfo, language: Language) -> str:
     """The moment to the second, with its weekday and date."""
     return format_datetime(at(when_us, timezone), EXACT[language], locale=language.value)
+
+
+def ahead(when_us: int, now_us: int, timezone: ZoneInfo, language: Language) -> str:
+    """A moment to come (or gone by), as a day and an hour; the year where it is another one."""
+    when, now = at(when_us, timezone), at(now_us, timezone)
+    pattern = THIS_YEAR if when.year == now.year else OTHER_YEAR
+    return format_datetime(when, pattern[language], locale=language.value)
+
+
+def short_day(day: date, language: Language) -> str:
+    """ "16 nov." """
+    return format_date(day, "d MMM", locale=language.value)
+
+
+def duration(length_us: int, language: Language) -> str:
+    """A length of time with its two largest units at most: "35 min", "1 h 10", "2 j 4 h"."""
+    minutes = max(1, round(length_us / 60_000_000))
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02}"
+    hours = round(minutes / 60)
+    days = "j" if language is Language.FR else "d"
+    return f"{hours // 24} {days} {hours % 24} h" if hours % 24 else f"{hours // 24} {days}"
+
+
+def day_of(text: str) -> date | None:
+    """The day of a form's field, `2026-11-16`; None for anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def midnight_us(text: str, timezone: ZoneInfo, *, days_later: int = 0) -> int | None:
+    """The start of the day, in µs since 1970; None without a day."""
+    day = day_of(text)
+    if day is None:
+        return None
+    start = datetime.combine(day + timedelta(days=days_later), time.min, timezone)
+    return round(start.timestamp() * 1_000_000)

@@ -35,6 +35,9 @@ def N_(message: str) -> str:
 
 PLACES = (
     Place(N_("Cases"), "/cases", "c", Action.LIST_CASES),
+    Place(N_("Opinions"), "/consultations", "a", Action.VIEW_CONSULTATION),
+    Place(N_("Links"), "/links", "l", Action.SHARE_BY_LINK),
     Place(N_("Reception"), "/intake", "r", Action.VIEW_INTAKE),
+    Place(N_("Shares"), "/shares", "p", Action.VIEW_SHARES),
     Place(N_("Journal"), "/audit", "j", Action.READ_AUDIT),
 )

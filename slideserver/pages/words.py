@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 
-from sharing.vocabulary import Act, Outcome, Role, SlideState
+from sharing.vocabulary import Act, Outcome, Purpose, Role, SlideState
+from slideserver import guests
 from slideserver.i18n import Language
 from slideserver.pages import moments, navigation
 
@@ -78,6 +79,44 @@ ACTS: Mapping[Act, str] = {
     Act.BACKUP_RESTORED: N_("Backup restored"),
 }
 
+PURPOSES: Mapping[Purpose, str] = {
+    Purpose.CARE: N_("care"),
+    Purpose.TUMOUR_BOARD: N_("tumour board"),
+    Purpose.TEACHING: N_("teaching"),
+    Purpose.RESEARCH: N_("research"),
+    Purpose.AI: N_("analysis by a program"),
+}
+
+# How a link or a request stands as something that is open to others: its word, and its shape.
+SHARES: Mapping[str, tuple[str, str]] = {
+    "live": (N_("in force"), "standing"),
+    "used_up": (N_("in force, uses spent"), "standing"),
+    "expired": (N_("expired"), "success"),
+    "revoked": (N_("revoked"), "ended"),
+    "maker_gone": (N_("ended with its maker’s right"), "ended"),
+    "requested": (N_("asked"), "standing"),
+    "opened": (N_("opened"), "standing"),
+    "accepted": (N_("taken on"), "standing"),
+    "more_information": (N_("more asked for"), "standing"),
+    "answered": (N_("answered"), "answered"),
+    "declined": (N_("declined"), "ended"),
+    "closed": (N_("closed"), "success"),
+    "cancelled": (N_("cancelled"), "ended"),
+}
+
+# Why a link opens nothing: a title and a sentence.
+LINK_PROBLEMS: Mapping[str, tuple[str, str]] = {
+    "wrong": (
+        N_("This link opens nothing"),
+        N_("Its address is not the one that was sent to you. Copy the whole address again, up to its last letter."),
+    ),
+    **{
+        name: (N_("This link is over"), guests.ENDS[state])
+        for state, name in guests.PROBLEMS.items()
+        if state in guests.ENDS
+    },
+}
+
 REFUSALS: Mapping[str, str] = {
     "not-a-slide": N_(
         "This file is not a slide that IAIN can read. Export the scan as SVS or tiled TIFF, then send it."
@@ -106,12 +145,6 @@ FLAWS: tuple[str, ...] = (
     N_("the personal part of the event is not the one that was sealed"),
     N_("the entry holds bytes that are no text"),
     N_("the event has no seal and does not wait for one"),
-)
-
-# What `sharing` says of a request that its pages never make by themselves, but an address typed by hand can.
-PROBLEMS: tuple[str, ...] = (
-    N_("This is no place in the audit log. Start again from its first page."),
-    N_("A slide can only join a case of its own site."),
 )
 
 ORGANS: tuple[str, ...] = (
@@ -150,13 +183,19 @@ def install(environment: Environment, language: Language) -> None:
         outcome_words=OUTCOMES,
         act_words=ACTS,
         organ_words=ORGANS,
+        purpose_words=PURPOSES,
+        share_words=SHARES,
+        link_problems=LINK_PROBLEMS,
         refusal=refusal,
         pages_of=navigation.pages_of,
         tell=lambda when_us: moments.tell(when_us, now_us(), timezone, language),
+        ahead=lambda when_us: moments.ahead(when_us, now_us(), timezone, language),
     )
     environment.filters.update(
         number=lambda value: moments.number(value, language),
         mm=lambda pixels, mpp: moments.size_mm(pixels, mpp, language),
         bytes=lambda length: moments.bytes_in_words(length, language),
         day=lambda when_us: moments.name_of_day(when_us, timezone, language),
+        short_day=lambda day: moments.short_day(day, language),
+        duration=lambda length_us: moments.duration(length_us, language),
     )

@@ -4,19 +4,28 @@ import "./style/tokens.css";
 import "./style/pages.css";
 import { Age } from "./pages/age";
 import { Await } from "./pages/await";
+import { Bell, offerArrivals } from "./pages/bell";
+import { keepDrafts } from "./pages/draft";
 import { submitFiltersOnChange } from "./pages/filters";
+import { followConsultation } from "./pages/follow";
 import { keepFragment } from "./pages/fragment";
 import { installKeys } from "./pages/keys";
+import { carryLinkKey } from "./pages/linkkey";
 import { closeMenusOutside } from "./pages/menu";
 import { followPendingRows } from "./pages/pending";
 import { applyThemeAtOnce } from "./pages/theme";
 
 customElements.define("iain-age", Age);
 customElements.define("iain-await", Await);
+customElements.define("iain-bell", Bell);
 
 keepFragment(document, location);
+carryLinkKey(document, window);
 installKeys(document);
 closeMenusOutside(document);
 applyThemeAtOnce(document);
 submitFiltersOnChange(document);
 followPendingRows(document);
+followConsultation(document);
+offerArrivals(document);
+keepDrafts(document);
