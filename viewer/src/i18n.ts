@@ -1,6 +1,9 @@
 /** The words of the viewer. French is written first, English after it; both say the same. */
 
-export interface Words {
+import { type SharingWords, sharingEn, sharingFr } from "./i18n-sharing";
+import { dayOf } from "./model/moment";
+
+export interface Words extends SharingWords {
   stage: string;
   /* tool bar */
   fit: string;
@@ -86,9 +89,12 @@ export interface Words {
   doubleClick: string;
   arrows: string;
   shift: string;
+  yesterday: string;
+  tomorrow: string;
 }
 
 const fr: Words = {
+  ...sharingFr,
   stage:
     "Lame : flèches pour se déplacer, plus et moins pour zoomer, F6 pour les outils, point d’interrogation pour toutes les touches",
   fit: "Lame entière",
@@ -171,9 +177,12 @@ const fr: Words = {
   doubleClick: "double clic",
   arrows: "flèches",
   shift: "Maj",
+  yesterday: "hier",
+  tomorrow: "demain",
 };
 
 const en: Words = {
+  ...sharingEn,
   stage: "Slide: arrows to move, plus and minus to zoom, F6 for the tools, question mark for all keys",
   fit: "Whole slide",
   zoomIn: "Zoom in",
@@ -254,6 +263,8 @@ const en: Words = {
   doubleClick: "double click",
   arrows: "arrows",
   shift: "Shift",
+  yesterday: "yesterday",
+  tomorrow: "tomorrow",
 };
 
 export type Language = "fr" | "en";
@@ -280,6 +291,34 @@ export class Speech {
   /** As many figures as one reads at a glance: "0,83", "2,5", "19,8", "40". */
   fine(value: number): string {
     return (value < 9.95 ? this.#coarse : this.#fine).format(value);
+  }
+
+  /** "16 h 40" */
+  hour(ms: number): string {
+    const date = new Date(ms);
+    const [hours, minutes] = [date.getHours(), `${date.getMinutes()}`.padStart(2, "0")];
+    return this.language === "fr" ? `${hours}\u00a0h\u00a0${minutes}` : `${`${hours}`.padStart(2, "0")}:${minutes}`;
+  }
+
+  /** "16 h 40", "hier 16 h 40", "28 nov. 16 h 40": when, by the clock of the place. */
+  moment(us: number, now = Date.now()): string {
+    const ms = us / 1000;
+    const day = dayOf(ms, now);
+    if (day === "today") return this.hour(ms);
+    const word = day === "other" ? this.day(us) : this.words[day];
+    return `${word} ${this.hour(ms)}`;
+  }
+
+  /** "16 h 40", "hier", "28 nov.": no more than is needed to know when. */
+  near(us: number, now = Date.now()): string {
+    const day = dayOf(us / 1000, now);
+    if (day === "today") return this.hour(us / 1000);
+    return day === "other" ? this.day(us) : this.words[day];
+  }
+
+  /** "28 nov." */
+  day(us: number): string {
+    return new Intl.DateTimeFormat(this.language, { day: "numeric", month: "short" }).format(new Date(us / 1000));
   }
 
   times(magnification: number): string {

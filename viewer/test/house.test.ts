@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { DICTIONARIES } from "../src/i18n";
 
 const VIEWER = join(import.meta.dirname, "..");
-const BUDGET_KB = 120;
+const BUDGET_KB = 130;
 
 function sources(folder: string, ending: string): { readonly name: string; readonly text: string }[] {
   return readdirSync(join(VIEWER, folder), { recursive: true, encoding: "utf8" })
@@ -17,7 +17,7 @@ function sources(folder: string, ending: string): { readonly name: string; reado
     .map((name) => ({ name, text: readFileSync(join(VIEWER, folder, name), "utf8") }));
 }
 
-it("weighs at most 120 kB, scripts and styles of the viewer page together, compressed", () => {
+it("weighs at most 130 kB, scripts and styles of the viewer page together, compressed", () => {
   const out = mkdtempSync(join(tmpdir(), "viewer-"));
   try {
     execFileSync(
@@ -92,11 +92,16 @@ describe("under a strict content security policy", () => {
 });
 
 it("says the same things in French and English", () => {
-  expect(Object.keys(DICTIONARIES.en)).toEqual(Object.keys(DICTIONARIES.fr));
+  expect(sayings(DICTIONARIES.en).map(([key]) => key)).toEqual(sayings(DICTIONARIES.fr).map(([key]) => key));
   for (const words of Object.values(DICTIONARIES)) {
-    for (const [key, word] of Object.entries(words)) {
-      const text = typeof word === "function" ? (word as (value: never) => string)(2 as never) : word;
-      expect(text.trim(), key).not.toBe("");
-    }
+    for (const [key, word] of sayings(words)) expect(word.trim(), key).not.toBe("");
   }
 });
+
+/** Every saying of a dictionary with its name, also those that stand in a table of their own. */
+function sayings(words: object, within = ""): [string, string][] {
+  return Object.entries(words).flatMap(([key, word]): [string, string][] => {
+    if (typeof word === "object") return sayings(word as object, `${key}.`);
+    return [[within + key, typeof word === "function" ? (word as (value: never) => string)(2 as never) : word]];
+  });
+}

@@ -15,11 +15,35 @@ export interface SlideOfCase {
   readonly state: string;
 }
 
+/** On what ground the reader sees the slide, and what he may do with it. */
+export interface SlideContext {
+  readonly kind: "own" | "consultation" | "guest";
+  readonly role: "requester" | "consultant" | "guest" | null;
+  /** The newest consultation about this slide in which the reader takes part. */
+  readonly consultation_id: string | null;
+  readonly may_ask: boolean;
+  readonly may_link: boolean;
+  readonly may_answer: boolean;
+  /** µs since the epoch. */
+  readonly expires_us: number | null;
+}
+
+const OWN: SlideContext = {
+  kind: "own",
+  role: null,
+  consultation_id: null,
+  may_ask: false,
+  may_link: false,
+  may_answer: false,
+  expires_us: null,
+};
+
 export interface SlideDescription {
   readonly id: string;
   readonly version: string;
   readonly case: {
-    readonly id: string;
+    /** `null` for who sees the slide from elsewhere; `accession` is then the number of the request. */
+    readonly id: string | null;
     readonly accession: string;
     readonly site: string;
     readonly patient: { readonly name: string; readonly sex: string | null; readonly birth_year: number | null };
@@ -40,10 +64,18 @@ export interface SlideDescription {
   readonly label_url: string | null;
   readonly macro_url: string | null;
   readonly slides_of_case: readonly SlideOfCase[];
+  readonly context?: SlideContext;
 }
 
-/** Why a slide cannot be shown: no session any more, no right to it (or no such slide), or nobody answers. */
-export type Refusal = "ended" | "revoked" | "away";
+export function contextOf(slide: Pick<SlideDescription, "context">): SlideContext {
+  return slide.context ?? OWN;
+}
+
+/**
+ * Why a slide cannot be shown: no session any more, no right to it (or no such slide), the time of a guest is over, or
+ * nobody answers.
+ */
+export type Refusal = "ended" | "revoked" | "expired" | "away";
 
 export class SlideRefusedError extends Error {
   constructor(readonly refusal: Refusal) {
