@@ -1,15 +1,18 @@
 /** The frame: all that stands around and over the slide. It floats, so that hiding it moves nothing. */
 
 import { html, nothing, type TemplateResult } from "lit";
-import type { SlideDescription } from "../api/slides";
+import { contextOf, type SlideDescription } from "../api/slides";
 import type { Speech } from "../i18n";
+import type { Consultation } from "../model/consultation";
 import type { CommandId } from "../model/keys";
 import type { Insets, Optics } from "../model/space";
+import type { Pin } from "./going";
 import "./label";
 import "./overview";
 import "./readings";
 import "./sheet";
 import type { SheetPage } from "./sheet";
+import { standingChip } from "./standing";
 import "./toolbar";
 import "./tray";
 
@@ -24,6 +27,13 @@ export interface Frame {
   readonly overviewShown: boolean;
   readonly sheetPage: SheetPage | null;
   readonly copied: boolean;
+  readonly able: readonly CommandId[];
+  /** Whether the panel of opinions is open; "quietly" when it opened by itself. */
+  readonly asking: boolean | "quietly";
+  readonly consultation: Consultation | null;
+  readonly told: (consultation: Consultation | null) => void;
+  readonly pinNow: () => Pin;
+  readonly goToPin: (slideId: string, view: string) => void;
   readonly run: (command: CommandId) => void;
   readonly hrefOf: (id: string) => string;
   readonly open: (id: string) => void;
@@ -52,10 +62,20 @@ export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateR
     .macro=${slide.macro_url}
     .close=${() => run("label")}
   ></iain-label>`;
+  const sharing = html`<iain-sharing
+    .speech=${speech}
+    .slide=${slide}
+    .open=${rest.asking !== false}
+    .takesFocus=${rest.asking !== "quietly"}
+    .pinNow=${rest.pinNow}
+    .goTo=${rest.goToPin}
+    .close=${() => run("ask")}
+    .told=${rest.told}
+  ></iain-sharing>`;
   return html`
-    <div class="iv-frame" ?hidden=${rest.hidden}>
+    <div class="iv-frame ${rest.asking ? "iv-asking" : ""}" ?hidden=${rest.hidden}>
       <div class="iv-side">${tray}</div>
-      <div class="iv-corner">${rest.overviewShown ? overview : nothing} ${rest.labelShown ? label : nothing}</div>
+      <div class="iv-corner">${rest.overviewShown ? overview : nothing} ${rest.labelShown ? label : nothing} ${sharing}</div>
       <iain-toolbar
         .speech=${speech}
         .run=${run}
@@ -63,8 +83,15 @@ export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateR
         .labelShown=${rest.labelShown}
         .overviewShown=${rest.overviewShown}
         .copied=${rest.copied}
+        .able=${rest.able}
+        .asking=${rest.asking !== false}
       ></iain-toolbar>
-      <iain-readings .speech=${speech} .run=${run} .optics=${optics}></iain-readings>
+      <iain-readings
+        .speech=${speech}
+        .run=${run}
+        .optics=${optics}
+        .standing=${standingChip(rest.consultation, contextOf(slide), speech, () => run("ask"))}
+      ></iain-readings>
       <iain-sheet
         .speech=${speech}
         .run=${run}
@@ -72,6 +99,8 @@ export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateR
         .page=${rest.sheetPage}
         .tray=${tray}
         .copied=${rest.copied}
+        .able=${rest.able}
+        .asking=${rest.asking !== false}
       ></iain-sheet>
     </div>
   `;
@@ -80,11 +109,22 @@ export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateR
 /** The part of the stage that the frame covers: the whole slide is shown beside it, not under it. */
 export function insetsOf(
   slide: SlideDescription,
-  shown: { readonly frame: boolean; readonly overview: boolean },
+  shown: { readonly frame: boolean; readonly overview: boolean; readonly asking: boolean },
 ): Insets {
   if (window.matchMedia(PHONE).matches) return { left: 8, top: 8, right: 8, bottom: 112 };
   if (!shown.frame) return { left: 16, top: 16, right: 16, bottom: 16 };
-  return { left: hasTray(slide) ? 116 : 16, top: 16, right: shown.overview ? 232 : 16, bottom: 92 };
+  const right = shown.asking ? 376 : shown.overview ? 232 : 16;
+  return { left: hasTray(slide) ? 116 : 16, top: 16, right, bottom: 92 };
+}
+
+/** The commands that not everybody has, and this reader of this slide has. */
+export function ableTo(slide: SlideDescription, consultation: Consultation | null): readonly CommandId[] {
+  const { kind, may_ask, may_link } = contextOf(slide);
+  const able: CommandId[] = [];
+  if (kind === "own") able.push("label");
+  if (kind !== "guest") able.push("link");
+  if (may_ask || may_link || consultation) able.push("ask");
+  return able;
 }
 
 function hasTray(slide: SlideDescription): boolean {

@@ -3,6 +3,7 @@
 import { html, type TemplateResult } from "lit";
 import { property, query } from "lit/decorators.js";
 import type { Speech } from "../i18n";
+import type { CommandId } from "../model/keys";
 import { icons } from "./icons";
 import { LightElement } from "./light";
 
@@ -10,6 +11,7 @@ type Row = readonly [caps: readonly string[], what: string];
 
 export class KeysDialog extends LightElement {
   @property({ attribute: false }) speech!: Speech;
+  @property({ attribute: false }) able: readonly CommandId[] = [];
   @query("dialog") private readonly dialog!: HTMLDialogElement;
 
   toggle(): void {
@@ -44,10 +46,11 @@ export class KeysDialog extends LightElement {
               ])}
             </div>
             ${this.#group(words.groupShow, [
-              [["E", "L"], words.keyLabel],
+              ...this.#ifAble("label", [["E", "L"], words.keyLabel]),
               [["V"], words.keyOverview],
               [["Page ↑", "Page ↓"], words.keySlides],
-              [["U"], words.keyLink],
+              ...this.#ifAble("link", [["U"], words.keyLink]),
+              ...this.#ifAble("ask", [["C"], words.keyAsk], [["Ctrl", "↵"], words.keySend]),
               [["Tab"], words.keyFrame],
               [["F6"], words.keyTools],
               [["?"], words.keyKeys],
@@ -65,6 +68,10 @@ export class KeysDialog extends LightElement {
         ${rows.map(([caps, what]) => html`<div><dt>${caps.map((cap) => html`<kbd>${cap}</kbd>`)}</dt><dd>${what}</dd></div>`)}
       </dl>
     </section>`;
+  }
+
+  #ifAble(command: CommandId, ...rows: Row[]): readonly Row[] {
+    return this.able.includes(command) ? rows : [];
   }
 
   #outside(event: MouseEvent): void {

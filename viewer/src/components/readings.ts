@@ -8,7 +8,9 @@ import { scaleBar } from "../model/scale";
 import { magnificationOf, type Optics, type Point, type View } from "../model/space";
 import { LightElement } from "./light";
 
+const PHONE = window.matchMedia("(max-width: 640px)");
 const LONGEST_BAR = 160;
+const LONGEST_BAR_ON_PHONE = 100;
 
 export class Readings extends LightElement {
   @property({ attribute: false }) speech!: Speech;
@@ -17,6 +19,8 @@ export class Readings extends LightElement {
   @property({ attribute: false }) optics: Optics = { native: null, mpp: null };
   @property({ attribute: false }) pointer: Point | null = null;
   @property({ attribute: false }) note = "";
+  /** How the consultation about the slide stands, or by what right it is seen. */
+  @property({ attribute: false }) standing: TemplateResult | typeof nothing = nothing;
 
   protected override render(): TemplateResult {
     const { words } = this.speech;
@@ -36,13 +40,15 @@ export class Readings extends LightElement {
               </button>`
         }
         <span class="iv-note" role="status">${this.note}</span>
+        ${this.standing}
       </div>
     `;
   }
 
   #scale(): TemplateResult {
     const { words } = this.speech;
-    const bar = scaleBar(this.optics.mpp, this.view.zoom, LONGEST_BAR);
+    const longest = PHONE.matches ? LONGEST_BAR_ON_PHONE : LONGEST_BAR;
+    const bar = scaleBar(this.optics.mpp, this.view.zoom, longest);
     if (!bar) return html`<span class="iv-uncalibrated" data-tip=${words.uncalibratedWhy}>${words.uncalibrated}</span>`;
     const end = Math.round(bar.pixels) + 0.5;
     const length = `${this.speech.fine(bar.value)} ${bar.unit}`;

@@ -17,13 +17,16 @@ export class ActionSheet extends LightElement {
   @property() page: SheetPage | null = null;
   @property({ attribute: false }) tray: TemplateResult | typeof nothing = nothing;
   @property({ type: Boolean }) copied = false;
+  @property({ attribute: false }) able: readonly CommandId[] = [];
+  @property({ type: Boolean }) asking = false;
 
   protected override render(): TemplateResult {
     const { words } = this.speech;
     return html`
       <div class="iv-sheet-bar">
         ${this.tray === nothing ? nothing : this.#tab("slides", words.slides, icons.slides, this.page === "slides")}
-        ${this.#tab("fit", words.fit, icons.fit)} ${this.#tab("label", words.label, icons.label)}
+        ${this.#tab("fit", words.fit, icons.fit)} ${this.able.includes("label") ? this.#tab("label", words.label, icons.label) : nothing}
+        ${this.able.includes("ask") ? this.#tab("ask", words.opinion, icons.opinion, this.asking) : nothing}
         ${this.#tab("more", words.more, icons.more, this.page === "more")}
       </div>
       ${
@@ -51,7 +54,7 @@ export class ActionSheet extends LightElement {
             </div>`
       }
       ${this.#row("rotate-right", words.rotate, icons.rotate)} ${this.#row("overview", words.overview, icons.overview)}
-      ${this.#row("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link)}
+      ${this.able.includes("link") ? this.#row("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link) : nothing}
     `;
   }
 

@@ -17,7 +17,9 @@ export class Toolbar extends LightElement {
   @property({ type: Boolean }) labelShown = false;
   @property({ type: Boolean }) overviewShown = true;
   @property({ type: Boolean }) copied = false;
-  @property({ type: Boolean }) severalSlides = false;
+  /** Of the commands that not every reader has: those that this one has. */
+  @property({ attribute: false }) able: readonly CommandId[] = [];
+  @property({ type: Boolean }) asking = false;
 
   protected override render(): TemplateResult {
     const { words } = this.speech;
@@ -29,14 +31,34 @@ export class Toolbar extends LightElement {
           ${this.#button("fit", words.fit, icons.fit)} ${this.#button("rotate-right", words.rotate, icons.rotate)}
         </div>
         <div class="iv-group">
-          ${this.#button("label", words.label, icons.label, this.labelShown)}
+          ${this.able.includes("label") ? this.#button("label", words.label, icons.label, this.labelShown) : nothing}
           ${this.#button("overview", words.overview, icons.overview, this.overviewShown)}
-          ${this.#button("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link)}
+          ${this.able.includes("link") ? this.#button("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link) : nothing}
           ${this.#button("keys", words.keys, html`<span class="iv-glyph" aria-hidden="true">?</span>`)}
         </div>
+        ${this.able.includes("ask") ? this.#ask() : nothing}
       </div>
       <span class="iv-spoken" role="status">${this.copied ? words.linkCopied : nothing}</span>
     `;
+  }
+
+  /** The one with its word: what the slide is shared by. */
+  #ask(): TemplateResult {
+    const { words } = this.speech;
+    return html`<div class="iv-group">
+      <button
+        type="button"
+        class="iv-worded"
+        data-command="ask"
+        data-tip=${words.opinionTip}
+        data-cap=${CAPS.ask ?? nothing}
+        aria-keyshortcuts=${CAPS.ask ?? nothing}
+        aria-expanded=${this.asking}
+        @click=${() => this.run("ask")}
+      >
+        ${icons.opinion}<span>${words.opinion}</span>
+      </button>
+    </div>`;
   }
 
   #presets(): TemplateResult | typeof nothing {

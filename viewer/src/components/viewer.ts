@@ -2,7 +2,7 @@
  * `<iain-viewer>`: the stage and its frame. It knows which slide is shown, what hinders it and what each key does; how
  * the slide moves is the stage's affair, how things look that of the elements around it.
  *
- * Shown to the outside: `data-state` (loading, ready, away, ended, revoked, broken), `data-ready` once the first view
+ * Shown to the outside: `data-state` (loading, ready, away, ended, revoked, expired, broken), `data-ready` once the first view
  * is drawn, `data-sharp` while nothing of the view is missing, `data-slide`, `data-center`, `data-magnification`,
  * `data-zoom`, `data-rotation`; the event `slide-shown` with the description when another slide of the case has taken
  * the stage.
@@ -10,10 +10,11 @@
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
-import { fetchSlide, type Refusal, type SlideDescription, slideOfPage } from "../api/slides";
+import { contextOf, fetchSlide, type SlideDescription, slideOfPage } from "../api/slides";
 import { speechOf } from "../i18n";
+import type { Consultation } from "../model/consultation";
 import type { CommandId } from "../model/keys";
-import { parseView } from "../model/link";
+import { formatView, parseView } from "../model/link";
 import {
   fitView,
   type Insets,
@@ -25,15 +26,16 @@ import {
   zoomLimits,
 } from "../model/space";
 import { Stage } from "../stage/stage";
-import { Access } from "./access";
+import { Access, type Refused } from "./access";
 import { Address } from "./address";
-import { frame, insetsOf, PHONE } from "./frame";
+import { ableTo, frame, insetsOf, PHONE } from "./frame";
+import type { Pin } from "./going";
 import { Keyboard } from "./keyboard";
 import "./keys";
 import type { KeysDialog } from "./keys";
 import { LightElement } from "./light";
 import "./notice";
-import type { Trouble } from "./notice";
+import type { Ending, Trouble } from "./notice";
 import type { Overview } from "./overview";
 import type { Readings } from "./readings";
 import type { SheetPage } from "./sheet";
@@ -49,11 +51,14 @@ export class Viewer extends LightElement {
 
   @state() private slide: SlideDescription | null = null;
   @state() private trouble: Trouble | null = null;
+  @state() private ending: Ending | null = null;
   @state() private frameHidden = false;
   @state() private labelShown = false;
   @state() private overviewShown = !window.matchMedia(PHONE).matches;
   @state() private sheetPage: SheetPage | null = null;
   @state() private copied = false;
+  @state() private asking: boolean | "quietly" = false;
+  @state() private consultation: Consultation | null = null;
 
   @query(".iv-stage") private readonly ground!: HTMLElement;
   @query("iain-readings") private readonly readings!: Readings | null;
@@ -62,7 +67,7 @@ export class Viewer extends LightElement {
   @query("iain-keys") private readonly keysDialog!: KeysDialog;
 
   readonly #speech = speechOf(document);
-  readonly #access = new Access((refusal) => this.#answered(refusal));
+  readonly #access = new Access((refused) => this.#answered(refused));
   readonly #lastViews = new Map<string, View>();
   #address = new Address(this.slidesUrl, this.loginUrl);
   #keyboard: Keyboard | null = null;
@@ -97,7 +102,10 @@ export class Viewer extends LightElement {
     this.#stage = this.#newStage();
     this.#keyboard = this.#newKeyboard(this.#stage);
     try {
-      this.#show(slideOfPage(document), location.hash);
+      const slide = slideOfPage(document);
+      this.#show(slide, location.hash);
+      // Who was asked came to answer: the question stands beside the slide, the keyboard stays with the slide.
+      if (contextOf(slide).may_answer && !window.matchMedia(PHONE).matches) this.asking = "quietly";
     } catch {
       this.trouble = "broken";
     }
@@ -141,10 +149,12 @@ export class Viewer extends LightElement {
       <iain-notice
         .speech=${this.#speech}
         .trouble=${this.trouble}
+        .ending=${this.ending}
+        .opinionHref=${this.#opinionHref}
         .loginHref=${this.#address.login}
         .casesHref=${this.casesUrl}
       ></iain-notice>
-      <iain-keys .speech=${this.#speech}></iain-keys>
+      <iain-keys .speech=${this.#speech} .able=${this.#able}></iain-keys>
     `;
   }
 
@@ -158,6 +168,14 @@ export class Viewer extends LightElement {
       overviewShown: this.overviewShown,
       sheetPage: this.sheetPage,
       copied: this.copied,
+      able: this.#able,
+      asking: this.asking,
+      consultation: this.consultation,
+      told: (consultation) => {
+        this.consultation = consultation;
+      },
+      pinNow: () => this.#pinNow(slide),
+      goToPin: (id, view) => void this.#goTo(id, view),
       run: this.#run,
       hrefOf: (id) => this.#address.hrefOf(id),
       open: (id) => void this.openSlide(id),
@@ -166,13 +184,36 @@ export class Viewer extends LightElement {
   }
 
   /** Puts another slide of the case on the stage; the one there stays when that one cannot be had. */
-  async openSlide(id: string): Promise<void> {
+  async openSlide(id: string, fragment = ""): Promise<void> {
     if (id === this.slide?.id) return;
     this.#address.settle();
     const slide = await this.#fetch(id);
     if (!slide) return;
     this.#address.push(id);
-    this.#change(slide, "");
+    this.#change(slide, fragment);
+  }
+
+  get #able(): readonly CommandId[] {
+    return this.slide ? ableTo(this.slide, this.consultation) : [];
+  }
+
+  get #opinionHref(): string {
+    const id = this.slide && contextOf(this.slide).consultation_id;
+    return id ? `/consultations/${encodeURIComponent(id)}` : "/consultations";
+  }
+
+  #pinNow(slide: SlideDescription): Pin {
+    const view = this.#stage!.view;
+    const magnification = magnificationOf(view.zoom, this.#optics);
+    const scale = magnification === null ? null : this.#speech.times(magnification);
+    const words = [slide.block, slide.stain, scale].filter(Boolean).join(" · ");
+    return { slideId: slide.id, view: formatView(view, this.#optics).slice(1), words };
+  }
+
+  async #goTo(id: string, view: string): Promise<void> {
+    if (id !== this.slide?.id) return this.openSlide(id, view);
+    const linked = parseView(view, this.slide, this.#optics);
+    if (linked) this.#stage?.moveTo({ ...this.#stage.view, ...linked });
   }
 
   async #fetch(id: string): Promise<SlideDescription | null> {
@@ -205,7 +246,8 @@ export class Viewer extends LightElement {
   #show(slide: SlideDescription, fragment: string): void {
     this.slide = slide;
     this.trouble = null;
-    this.#access.stop();
+    this.ending = null;
+    this.#access.watch(slide);
     this.#optics = opticsOf(slide);
     this.removeAttribute("data-ready");
     this.dataset.slide = slide.id;
@@ -245,6 +287,7 @@ export class Viewer extends LightElement {
     const sharp = settled && missing === 0;
     this.toggleAttribute("data-sharp", sharp);
     if (settled && !this.hasAttribute("data-ready")) {
+      this.#loadSharing();
       this.toggleAttribute("data-ready", true);
       this.requestUpdate();
     }
@@ -267,27 +310,28 @@ export class Viewer extends LightElement {
 
   /** Tiles fail: is it the server, or the right to see them? */
   #askWhy(): void {
-    if (this.slide && !this.#closed) void this.#access.ask(this.slide.id);
+    if (!this.#closed) void this.#access.ask();
   }
 
-  #answered(refusal: Refusal | null): void {
-    if (refusal === null && this.#closed) return this.#show(this.slide!, location.hash);
-    if (refusal === null && this.trouble === "away") this.#stage?.askAgain();
-    if (refusal === "ended" || refusal === "revoked") {
+  #answered(refused: Refused | null): void {
+    if (refused === null && this.#closed) return this.#show(this.slide!, location.hash);
+    if (refused === null && this.trouble === "away") this.#stage?.askAgain();
+    if (refused && refused.refusal !== "away") {
       this.#address.settle();
       // What may no longer be seen does not stay on the screen either.
       this.#stage?.close();
     }
-    this.trouble = refusal;
+    this.trouble = refused?.refusal ?? null;
+    this.ending = refused?.ending ?? null;
   }
 
   get #closed(): boolean {
-    return this.trouble === "ended" || this.trouble === "revoked";
+    return this.trouble === "ended" || this.trouble === "revoked" || this.trouble === "expired";
   }
 
   /** The reader may have logged in again in another window. */
   readonly #cameBack = (): void => {
-    if (this.slide && this.#closed) void this.#access.ask(this.slide.id);
+    if (this.#closed) void this.#access.ask();
   };
 
   /* What the reader does */
@@ -295,6 +339,7 @@ export class Viewer extends LightElement {
   readonly #run = (command: CommandId): void => {
     const stage = this.#stage;
     if (!stage) return;
+    if (["label", "link", "ask"].includes(command) && !this.#able.includes(command)) return;
     if (command.startsWith("preset-")) return this.#preset(PRESETS[Number(command.slice(7)) - 1]!);
     switch (command) {
       case "fit":
@@ -311,8 +356,11 @@ export class Viewer extends LightElement {
         return stage.turnTo(0);
       case "label":
         this.sheetPage = null;
+        this.asking = false;
         this.labelShown = !this.labelShown;
         return;
+      case "ask":
+        return this.#ask();
       case "overview":
         this.sheetPage = null;
         this.overviewShown = !this.overviewShown;
@@ -332,6 +380,7 @@ export class Viewer extends LightElement {
         return this.#step(1);
       case "slides":
       case "more":
+        this.asking = false;
         this.sheetPage = this.sheetPage === command ? null : command;
         return;
       case "dismiss":
@@ -350,6 +399,21 @@ export class Viewer extends LightElement {
     if (next) void this.openSlide(next.id);
   }
 
+  /** The panel of opinions comes after the first view of the slide, and not at all to whom it offers nothing. */
+  #loadSharing(): void {
+    const { may_ask, may_link, consultation_id } = contextOf(this.slide!);
+    if (!may_ask && !may_link && consultation_id === null) return;
+    // When the server is away it is asked for again with the next slide, or the next key.
+    import("./sharing").catch(() => this.#askWhy());
+  }
+
+  #ask(): void {
+    this.#loadSharing();
+    this.asking = !this.asking;
+    if (!this.asking) return this.#stage?.focus();
+    Object.assign(this, { frameHidden: false, labelShown: false, sheetPage: null });
+  }
+
   #goToTools(): void {
     if (this.toolbar?.contains(document.activeElement)) return this.#stage?.focus();
     this.frameHidden = false;
@@ -358,6 +422,7 @@ export class Viewer extends LightElement {
 
   #dismiss(): void {
     if (this.labelShown) this.labelShown = false;
+    else if (this.asking) this.asking = false;
     else if (this.sheetPage) this.sheetPage = null;
     else if (this.frameHidden) this.frameHidden = false;
     this.#stage?.focus();
@@ -393,7 +458,11 @@ export class Viewer extends LightElement {
   };
 
   #insets(): Insets {
-    return insetsOf(this.slide!, { frame: !this.frameHidden, overview: this.overviewShown });
+    return insetsOf(this.slide!, {
+      frame: !this.frameHidden,
+      overview: this.overviewShown,
+      asking: this.asking !== false,
+    });
   }
 }
 customElements.define("iain-viewer", Viewer);

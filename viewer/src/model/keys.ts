@@ -15,6 +15,7 @@ export type CommandId =
   | "label"
   | "overview"
   | "link"
+  | "ask"
   | "keys"
   | "frame"
   | "tools"
@@ -67,6 +68,7 @@ const BY_NAME = new Map<string, CommandId>(
     l: "label",
     v: "overview",
     u: "link",
+    c: "ask",
   }),
 );
 
@@ -79,6 +81,7 @@ export const CAPS: Readonly<Partial<Record<CommandId, string>>> = {
   label: "E",
   overview: "V",
   link: "U",
+  ask: "C",
   keys: "?",
   previous: "[",
   next: "]",
