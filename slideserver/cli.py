@@ -26,6 +26,7 @@ from slideserver.operations import doctor as doctors
 from slideserver.operations import restore as restores
 from slideserver.operations import work as workers
 from slideserver.operations.manifest import BackupError
+from slideserver.secret_file import write_secret
 from slideserver.settings import Settings
 
 app = typer.Typer(
@@ -259,7 +260,7 @@ def add_scanner(
     with _writing(var, database_url) as session:
         _, key = sites.add_scanner(session, SiteId(site), name, manufacturer=manufacturer, model=model, serial=serial)
         if key_file is not None:
-            demonstration.write_secret(key_file, key)
+            write_secret(key_file, key)
     if key_file is not None:
         out.print(f"Added the scanner {name} of {site}; its key is in {key_file}.", markup=False)
     else:

@@ -1,11 +1,11 @@
 """`iain demo`: the platform with something in it, for a first look.
 
 The first start adds three sites with their people and scanners, then pushes slides to the running server with the very
-agent a scanner would use. What is done is noted in the data directory, so that an interrupted start is carried on by
-the next one, and a finished one is not repeated.
+agent a scanner would use; when they are there, Caen asks Rouen for an opinion and makes a link for a guest. What is
+done is noted in the data directory, so that an interrupted start is carried on by the next one, and a finished one is
+not repeated.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +22,9 @@ from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
 from sharing.subjects import System
 from sharing.vocabulary import Role, SiteId
-from slideserver import serving
+from slideserver import demo_exchange, serving
 from slideserver.auth.passwords import Passwords
+from slideserver.secret_file import write_secret
 from slideserver.settings import Settings
 
 PASSWORD = "demo-iain-2026"  # noqa: S105 - printed for everybody to see
@@ -64,6 +65,9 @@ class DemoSlide:
 CASES = (
     DemoCase("caen", "26H01234", "EXEMPLE Camille", "F", 1961, "Sein"),
     DemoCase("caen", "26H01251", "FICTIVE Dominique", "M", 1954, "Rein"),
+    DemoCase("caen", "26H01263", "INVENTÉE Andrea", "F", 1979, "Peau"),
+    DemoCase("caen", "26H01270", "SUPPOSÉ Morgan", "M", 1966, "Prostate"),
+    DemoCase("caen", "26H01288", "IMAGINAIRE Alix", "F", 1983, "Thyroïde"),
     DemoCase("rouen", "26R00417", "MODÈLE Sacha", "F", 1972, "Côlon"),
     DemoCase("lille", "26L02050", "INVENTÉ Claude", "M", 1948, "Poumon"),
 )
@@ -71,9 +75,13 @@ CASES = (
 SLIDES = (
     DemoSlide("CMU-1-Small-Region.svs", "caen", "26H01234", "HES", "A1"),
     DemoSlide("26H01234-A2.svs", "caen", "26H01234", "PAS", "A2", ("9000", "7000", "11", "svs")),
-    DemoSlide("26H01251-B1.tiff", "caen", "26H01251", "HES", "B1", ("9000", "7000", "12", "tiff")),
-    DemoSlide("26R00417-A1.svs", "rouen", "26R00417", "HES", "A1", ("9000", "7000", "13", "svs")),
-    DemoSlide("26L02050-A1.tiff", "lille", "26L02050", "HES", "A1", ("9000", "7000", "14", "tiff")),
+    DemoSlide("26H01251-B1.tiff", "caen", "26H01251", "HES", "B1", ("7000", "5500", "12", "tiff")),
+    DemoSlide("26H01263-A1.svs", "caen", "26H01263", "HES", "A1", ("4000", "3000", "16", "svs")),
+    DemoSlide("26H01270-A1.tiff", "caen", "26H01270", "HES", "A1", ("4200", "3200", "17", "tiff")),
+    DemoSlide("26H01270-A2.svs", "caen", "26H01270", "PAS", "A2", ("3600", "3000", "18", "svs")),
+    DemoSlide("26H01288-A1.svs", "caen", "26H01288", "HES", "A1", ("4400", "3300", "19", "svs")),
+    DemoSlide("26R00417-A1.svs", "rouen", "26R00417", "HES", "A1", ("6000", "4500", "13", "svs")),
+    DemoSlide("26L02050-A1.tiff", "lille", "26L02050", "HES", "A1", ("6000", "4500", "14", "tiff")),
     # Of a case nobody has registered: it waits at reception for somebody to say whose it is.
     DemoSlide("26H01300-C1.svs", "caen", "26H01300", "HES", "C1", ("6000", "4500", "15", "svs")),
 )
@@ -87,18 +95,15 @@ def run(settings: Settings, out: Console) -> None:
     """Serves until Ctrl-C. Raises PortTakenError, or DemoError when a part of the demonstration is missing."""
     listener = serving.bind(settings.host, settings.port)
     settings.var.mkdir(parents=True, exist_ok=True)
-    demo = settings.var / "demo"
     database = open_database(settings.database)
     try:
         upgrade(database)
-        seed(database, demo)
+        seed(database, settings.var / "demo")
     finally:
         database.close()
     server = serving.create_server(settings)
     stop = threading.Event()
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = settings.base_url or f"http://{host}:{settings.port}"
-    guide = threading.Thread(target=_guide, args=(server, address, demo, out, stop), name="demo", daemon=True)
+    guide = threading.Thread(target=_guide, args=(server, settings, out, stop), name="demo", daemon=True)
     guide.start()
     with listener:
         serving.serve(server, listener)
@@ -139,16 +144,10 @@ def seed(database: Database, demo: Path) -> None:
             )
 
 
-def write_secret(path: Path, secret: str) -> None:
-    """A file that its owner alone can read, from its first byte on."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{secret}\n")
-
-
-def _guide(server: uvicorn.Server, address: str, demo: Path, out: Console, stop: threading.Event) -> None:
-    """Once the server answers: prints where it is and who may sign in, then pushes what has not been pushed."""
+def _guide(server: uvicorn.Server, settings: Settings, out: Console, stop: threading.Event) -> None:
+    """Once the server answers: prints where it is and who may sign in, then pushes what has not been pushed, and shows
+    where the sites talk to one another."""
+    address, demo = settings.address, settings.var / "demo"
     while not server.started:
         if stop.wait(0.05):
             return
@@ -167,8 +166,21 @@ def _guide(server: uvicorn.Server, address: str, demo: Path, out: Console, stop:
             continue
         _mark(demo, slide).parent.mkdir(parents=True, exist_ok=True)
         _mark(demo, slide).touch()
+    _show_doors(settings, demo, out)
     if missing:
         out.print(f"[bold green]Ready.[/] {address}   (Ctrl-C stops it)")
+
+
+def _show_doors(settings: Settings, demo: Path, out: Console) -> None:
+    """Prints a consultation that waits for its answer, and a guest's link. A database of its own: this is a thread."""
+    database = open_database(settings.database)
+    try:
+        doors = demo_exchange.begin(database, demo, settings.address)
+    finally:
+        database.close()
+    if doors is not None:
+        out.print(f"Waits for pathologiste.rouen: {doors.consultation}", markup=False, highlight=False)
+        out.print(f"For a guest without account:  {doors.guest}", markup=False, highlight=False)
 
 
 def _push(slide: DemoSlide, address: str, demo: Path, out: Console, stop: threading.Event) -> bool:
