@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest clean
+.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench-tiles: dev-setup ## tile latency and throughput against nginx and Deep Zoo
 
 torture-ingest: dev-setup ## kill the server at random moments of an upload, and count what is lost
 	$(BIN)/python -m benchmarks.torture_ingest
+
+torture-sharing: dev-setup ## revoke while 32 read, forge links, race for them, restore a backup taken during writes
+	@sh tests/packages.sh
+	$(BIN)/python -m benchmarks.torture_sharing
 
 setup: $(VENV)/.run static ## everything that `make run` needs
 dev-setup: $(VENV)/.dev static ## everything that `make test` needs besides system packages

@@ -39,7 +39,7 @@ export class Tray extends LightElement {
     const name = [slide.block, slide.stain ?? words.noStain].filter(Boolean).join(" · ");
     const picture = html`<span class="iv-picture">
       ${slide.thumbnail_url && slide.state === "ready" ? html`<img src=${slide.thumbnail_url} alt="" loading="lazy" draggable="false" />` : nothing}
-      <span class="iv-number">${index + 1}</span>
+      <span class="iv-number" data-number=${index + 1}></span>
     </span>`;
     if (slide.state !== "ready") {
       const state = slide.state === "refused" ? words.refused : words.preparing;
