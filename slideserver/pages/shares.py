@@ -157,6 +157,7 @@ def _csv(found: Sequence[Share], timezone: ZoneInfo, language: Language, transla
         N_("Answered"),
         N_("Ended"),
         N_("State"),
+        N_("Why"),
     )
 
     def moment(when_us: int | None) -> str:
@@ -177,6 +178,7 @@ def _csv(found: Sequence[Share], timezone: ZoneInfo, language: Language, transla
             moment(share.answered_us),
             moment(share.ended_us),
             translate(SHARES[share.state][0]),
+            share.reason,
         )
         for share in found
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from fixtures.html import Element, parse
+from fixtures.pages import check, read, rows
 from fixtures.server import World
 
 from sharing import chain, slides
@@ -58,18 +59,6 @@ def stored(world: World, slide_id: SlideId) -> Slide:
         return slides.get_slide(session, System(), slide_id)
 
 
-def read(client: httpx.Client, address: str, status: int = 200) -> Element:
-    answer = client.get(address)
-    assert answer.status_code == status, answer.text[:2000]
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-store"
-    return parse(answer.text)
-
-
-def rows(page: Element) -> list[Element]:
-    return page.all("tr", class_="row")
-
-
 def wanted_next(page: Element) -> str:
     """Where signing in will lead."""
     return page.one("form", action="/login").one("input", name="next").get("value")
@@ -94,7 +83,12 @@ def test_the_start_is_where_each_role_works(world):
         assert client.get("/").headers["location"] == home
         assert client.get("/login?next=/intake").headers["location"] == "/intake"
         assert read(client, home).one("a", aria_current="page").get("href") == home
-    assert [link.text for link in read(client, "/cases").one("nav").all("a")] == ["Cas", "Réception", "Journal"]
+    assert [link.text for link in read(client, "/cases").one("nav").all("a")] == [
+        "Cas",
+        "Réception",
+        "Partages",
+        "Journal",
+    ]
 
 
 def test_a_wrong_password_leaves_the_login_and_says_what_to_do(world):
@@ -473,30 +467,3 @@ def test_every_page_is_well_formed_in_both_languages(world, shelf):
         for path in paths:
             check(parse(client.get(path).text), language)
         check(parse(world.client().get("/login", headers={"Accept-Language": language}).text), language)
-
-
-def check(page: Element, language: str) -> None:
-    assert page.one("html").get("lang") == language
-    assert len(page.all("h1")) == 1
-    assert page.one("title").text.endswith("· IAIN")
-    ids = [each.get("id") for each in page if each.get("id")]
-    assert len(ids) == len(set(ids)), "an id names one element"
-    labelled = {label.get("for") for label in page.all("label")}
-    for each in page:
-        assert each.tag != "style"
-        assert not any(name == "style" or name.startswith("on") for name in each.attributes), each.attributes
-        if each.tag == "script":
-            assert each.get("src").startswith("/static/") or each.get("type") == "application/json"
-        if each.tag == "link":
-            assert each.get("href").startswith(("/static/", "data:image/svg+xml,"))
-        if each.tag in ("input", "select") and each.get("type") not in ("hidden", "checkbox"):
-            assert each.get("id") in labelled, each.attributes
-        if each.tag in ("a", "button"):
-            assert each.text or each.get("title") or any(img.get("alt") for img in each.all("img")), each.attributes
-        if each.tag == "img":
-            assert {"alt", "src"} <= each.attributes.keys()
-        for name in ("aria-labelledby", "aria-describedby", "list"):
-            assert each.get(name) in ("", *ids)
-        if each.get("class") == "state" or " state " in f" {each.get('class')} ":
-            assert each.all("svg"), "a state is a shape"
-            assert each.text, "and a word"

@@ -1,3 +1,5 @@
+import { titleWith } from "./title";
+
 /** How many requests have moved since the reader last saw them, kept true while the page stays open: beside the word in
  * the head, and in the title of the tab.
  *
@@ -68,10 +70,6 @@ export class Bell extends HTMLElement {
     if (words) words.textContent = unread === 0 ? "" : ` ${(this.dataset.one ?? "{n}").replace("{n}", String(unread))}`;
     document.title = titleWith(unread, this.#title);
   }
-}
-
-export function titleWith(unread: number, title: string): string {
-  return unread === 0 ? title : `(${unread}) ${title}`;
 }
 
 /** On the inbox: offers to show what has arrived, rather than push the rows about under the reader's eyes. */

@@ -1,0 +1,65 @@
+"""Every state of a request has its words on both sides, and every move that can be made has its form."""
+
+import pytest
+
+from sharing.consultations import ALLOWED, CANNOT, FASTER
+from sharing.vocabulary import Agreement, ConsultationState, Move, Purpose, Side
+from slideserver.i18n import Language, load_catalogues
+from slideserver.pages import consulting, words
+from slideserver.sentences import FIXED, said
+
+FRENCH = load_catalogues()[Language.FR].gettext
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("state", ConsultationState)
+def test_both_sides_are_told_how_it_stands(side, state):
+    short, sentence = consulting.TURNS[side][state]
+    assert short != sentence
+    for message in (short, sentence):
+        assert FRENCH(message)
+
+
+def test_every_move_that_a_person_makes_by_hand_has_a_form():
+    moves = {move for steps in ALLOWED.values() for move in steps}
+    by_themselves = {Move.OPEN, Move.ANSWER, Move.AMEND}
+    assert {step.move for step in consulting.STEPS} == moves - by_themselves
+    for step in consulting.STEPS:
+        assert bool(step.asks) == (step.move in {Move.DECLINE, Move.ASK, Move.REPLY})
+
+
+def test_everything_has_a_name():
+    assert set(consulting.MOVES) == set(Move)
+    assert set(consulting.AGREEMENTS) == set(consulting.CHOICES) == set(Agreement)
+    assert set(words.PURPOSES) == set(Purpose)
+    assert {state.value for state in ConsultationState} <= words.SHARES.keys()
+
+
+def test_what_cannot_be_done_is_said_in_french():
+    for sentence in (*CANNOT.values(), FASTER):
+        assert sentence in FIXED
+        assert said(sentence, FRENCH) != sentence
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        (
+            "The opinion is empty. Give at least one character.",
+            "L’avis\u202f: rien n’est écrit. Écrivez au moins un mot.",
+        ),
+        (
+            "The message has 4001 characters; at most 4000 are kept. Shorten it.",
+            "Le message compte 4001 caractères\u202f; 4000 au plus sont gardés. Raccourcissez.",
+        ),
+        (
+            "The question contains “26H01234”, which tells whose case this is. It will be read outside your centre: "
+            "take it out and send it again.",
+            "La question contient «\u202f26H01234\u202f», qui dit de quel patient il s’agit. Le texte sera lu hors de "
+            "votre centre\u202f: retirez-le et renvoyez.",
+        ),
+        ("A sentence nobody knows.", "A sentence nobody knows."),
+    ],
+)
+def test_a_sentence_with_a_value_is_translated_around_it(english, french):
+    assert said(english, FRENCH) == french
