@@ -8,6 +8,7 @@ import io
 import os
 import resource
 import shutil
+import smtplib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from sharing.db.migrations import head
 from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
 from sharing.vocabulary import SlideState
 from slideserver.assets import Assets
+from slideserver.mail import connect
 from slideserver.operations.snapshots import schema_of
 from slideserver.settings import Settings
 from tiler.cutters import CutterPool
@@ -81,6 +83,7 @@ def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
     yield _front_end()
     yield _address(settings)
     yield _descriptors(settings)
+    yield _mail(settings)
 
 
 def _database(database: Database) -> Finding:
@@ -319,6 +322,29 @@ def _descriptors(settings: Settings) -> Finding:
             f"LimitNOFILE={needed} in the unit, or ulimit -n {needed}.",
         )
     return Finding("files", State.FINE, f"{soft} may be open at once")
+
+
+def _mail(settings: Settings) -> Finding:
+    """Connects and signs in as the outbox does; sends nothing."""
+    part, place = "mail", f"{settings.smtp_host}:{settings.smtp_port}"
+    if not settings.smtp_host:
+        return Finding(
+            part,
+            State.WARNING,
+            "No mail is sent: nobody is told that an opinion waits unless he looks.",
+            "Set IAIN_SMTP_HOST, see docs/reference/settings.md.",
+        )
+    remedy = f"Check IAIN_SMTP_…, and from this machine: openssl s_client -starttls smtp -connect {place}"
+    try:
+        with connect(settings) as post:
+            code, _ = post.noop()
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding(part, State.FAILED, f"{place} takes no mail from us: {error}", remedy)
+    if code != 250:
+        return Finding(part, State.FAILED, f"{place} answers {code}.", remedy)
+    if not settings.smtp_starttls and settings.smtp_host not in ("127.0.0.1", "::1", "localhost"):
+        return Finding(part, State.WARNING, f"Mail goes to {place} unencrypted.", "Set IAIN_SMTP_STARTTLS=true.")
+    return Finding(part, State.FINE, f"{place} takes our mail")
 
 
 def _date(at_us: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.server import World
+from fixtures.smtp import mail_server
 from typer.testing import CliRunner
 
 from sharing import audit
@@ -107,6 +108,26 @@ def test_an_address_that_is_not_safe(examine, changes, state: State, word: str) 
     found = examine(**changes)
     assert found["address"].state is state
     assert word in found["address"].remedy
+
+
+def test_mail_that_cannot_be_sent(world: World) -> None:
+    def look(**changes: object) -> Finding | None:
+        return findings(world.settings.model_copy(update=changes)).get("mail")
+
+    unset = look()
+    assert unset is not None
+    assert "IAIN_SMTP_HOST" in unset.remedy
+    with mail_server() as server:
+        place = {"smtp_host": "127.0.0.1", "smtp_port": server.port, "smtp_starttls": False}
+        assert look(**place) is None
+        unencrypted = look(**{**place, "smtp_starttls": True})
+        assert unencrypted is not None
+        assert unencrypted.state is State.FAILED
+        assert not server.mails
+    gone = look(**place)
+    assert gone is not None
+    assert gone.state is State.FAILED
+    assert "openssl s_client" in gone.remedy
 
 
 def test_a_machine_without_a_sandbox(examine, monkeypatch) -> None:
