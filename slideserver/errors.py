@@ -23,7 +23,7 @@ from sharing import audit, sessions
 from sharing.errors import BusyError, ConflictError, GoneError, InvalidError, NotFoundError, RefusedError, SharingError
 from sharing.subjects import Member
 from slideserver.auth.throttle import source_of
-from slideserver.guests import ENDS
+from slideserver.guests import ENDS, LOST
 from slideserver.rendering import language_of, reader_of
 from slideserver.sentences import said
 from slideserver.state import State
@@ -130,6 +130,8 @@ class Answers:
     def _sign_in(self, request: Request, _: Exception) -> Response:
         if request.url.path.startswith("/api/"):
             return self.answer(request, 401)
+        if request.url.path.startswith("/g/"):
+            return self.answer(request, 401, sentence=LOST)
         back = reader_of(request).path if request.method == "GET" else "/"
         return RedirectResponse(f"/login?next={quote(back, safe='/')}", 303)
 

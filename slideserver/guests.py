@@ -25,3 +25,6 @@ PROBLEMS: Mapping[LinkState, str] = {
     LinkState.MAKER_GONE: "maker",
     LinkState.USED_UP: "used_up",
 }
+
+LOST = N_("This browser does not know by which link you came. Open the link that was sent to you once more.")
+"""To somebody on a guest's page without a guest's cookie, who has no password to sign in with."""

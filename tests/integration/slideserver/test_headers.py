@@ -32,6 +32,7 @@ def test_on_everything_that_answers(world) -> None:
     browser, stranger = world.signed_in("pathologiste.caen"), world.client()
     script = next(path for path in (world_static() / "assets").iterdir() if path.suffix == ".js")
     etag = browser.get(tile).headers["etag"]
+    guest, link = world.client(), world.link(slide)
     requests = [
         (200, browser.get("/api/cases")),
         (200, browser.get("/cases")),
@@ -60,6 +61,14 @@ def test_on_everything_that_answers(world) -> None:
         (413, browser.post("/language", content=(b"language=" + b"x" * 65536 for _ in range(40)), headers=FORM)),
         (422, browser.get("/api/cases?limit=none")),
         (422, browser.post("/language", data={"language": "xx"})),
+        (200, stranger.get("/l/x")),
+        (404, stranger.post("/l/x", data={"secret": "x"})),
+        (200, stranger.get("/api/guest")),
+        (401, stranger.get("/g/x")),
+        (303, guest.post(f"/l/{link['id']}", data={"secret": link["url"].partition("#")[2]})),
+        (200, guest.get(tile)),
+        (404, guest.get(tile.replace("0/0_0", "label"))),
+        (200, guest.get(f"/g/{slide.id}")),
         (303, browser.post("/logout")),
     ]
     for status, answer in requests:
