@@ -30,7 +30,7 @@ export interface SharingWords {
   pinned: string;
   pinAgain: string;
   backToPin: string;
-  veiled: (who: string) => string;
+  veiled: string;
   sendTo: (slides: number, site: string) => string;
   sendNowhere: string;
   missingTo: string;
@@ -97,7 +97,6 @@ export interface SharingWords {
   notSent: string;
   sessionOver: string;
   /* guests */
-  theGuest: string;
   guest: string;
   guestUntil: (when: string, dated: boolean) => string;
   guestRevoked: string;
@@ -119,7 +118,7 @@ export const sharingFr: SharingWords = {
   opinion: "Avis",
   opinionTip: "Demander un avis, faire un lien d’invité",
   askTitle: "Demander un avis",
-  tabConsultation: "En cours",
+  tabConsultation: "Avis",
   tabAsk: "Demander un avis",
   tabLink: "Lien d’invité",
   panelTitle: "Demande d’avis",
@@ -141,7 +140,7 @@ export const sharingFr: SharingWords = {
   pinned: "Vue épinglée",
   pinAgain: "Épingler celle-ci",
   backToPin: "Y revenir",
-  veiled: (who) => `${who} ne verra ni étiquette, ni nom, ni numéro.`,
+  veiled: "Part sans étiquette, ni nom, ni numéro de cas.",
   sendTo: (slides, site) => `Envoyer ${slides === 1 ? "1 lame" : `${slides} lames`} à ${site}`,
   sendNowhere: "Envoyer",
   missingTo: "Choisissez à qui vous demandez cet avis.",
@@ -239,7 +238,6 @@ export const sharingFr: SharingWords = {
   notSent: "Le serveur ne répond pas. Rien n’est parti, votre texte reste ici : réessayez.",
   sessionOver:
     "Votre session est terminée. Reconnectez-vous dans un autre onglet, puis réessayez : votre texte reste ici.",
-  theGuest: "L’invité",
   guest: "invité",
   guestUntil: (when, dated) => `jusqu’${dated ? "au" : "à"} ${when}`,
   guestRevoked: "Ce lien a été révoqué.",
@@ -261,7 +259,7 @@ export const sharingEn: SharingWords = {
   opinion: "Opinion",
   opinionTip: "Ask for an opinion, make a guest link",
   askTitle: "Ask for an opinion",
-  tabConsultation: "This one",
+  tabConsultation: "Opinion",
   tabAsk: "Ask for an opinion",
   tabLink: "Guest link",
   panelTitle: "Request for an opinion",
@@ -283,7 +281,7 @@ export const sharingEn: SharingWords = {
   pinned: "Pinned view",
   pinAgain: "Pin this one",
   backToPin: "Go back to it",
-  veiled: (who) => `${who} will see no label, name or case number.`,
+  veiled: "Goes without label, name or case number.",
   sendTo: (slides, site) => `Send ${slides === 1 ? "1 slide" : `${slides} slides`} to ${site}`,
   sendNowhere: "Send",
   missingTo: "Choose whom you ask.",
@@ -380,7 +378,6 @@ export const sharingEn: SharingWords = {
   toOpinion: "Back to the opinion",
   notSent: "The server does not answer. Nothing was sent, your text stays here: try again.",
   sessionOver: "Your session has ended. Log in in another tab, then try again: your text stays here.",
-  theGuest: "The guest",
   guest: "guest",
   guestUntil: (when) => `until ${when}`,
   guestRevoked: "This link was revoked.",

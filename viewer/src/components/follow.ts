@@ -5,6 +5,7 @@ import { fetchConsultation } from "../api/sharing";
 import { type Consultation, isOver } from "../model/consultation";
 
 const EVERY_MS = 2000;
+const AFTER_FAILURE_MS = 10_000;
 
 export class Follow {
   #id: string | null = null;
@@ -20,7 +21,7 @@ export class Follow {
     this.#id = id;
     if (known) {
       this.tell(known);
-      this.#wait(known);
+      if (!isOver(known)) this.#wait(EVERY_MS);
     } else if (id === null) this.tell(null);
     else void this.#ask(id);
   }
@@ -46,14 +47,14 @@ export class Follow {
       if (!(error instanceof RequestError || error instanceof TypeError)) throw error;
       // Gone for this reader: the slide will say so by itself.
       if (error instanceof RequestError && error.status === 404) return this.tell(null);
+      return this.#wait(AFTER_FAILURE_MS);
     }
-    this.#wait();
+    this.#wait(EVERY_MS);
   }
 
-  #wait(known?: Consultation): void {
-    if (known && isOver(known)) return;
+  #wait(ms: number): void {
     window.clearTimeout(this.#timer);
-    this.#timer = window.setTimeout(this.#again, EVERY_MS);
+    this.#timer = window.setTimeout(this.#again, ms);
   }
 
   readonly #again = (): void => {

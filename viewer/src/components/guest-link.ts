@@ -104,7 +104,7 @@ export class GuestLinkForm extends FormElement {
         ${scopeChoice(going, draft.scope, this.speech, (scope) => change({ scope }))} ${pinned(going, this.speech)}
       </div>
       <div class="iv-foot">
-        ${problemLine(this.problem, words.veiled(words.theGuest))}
+        ${problemLine(this.problem, words.veiled)}
         <button
           type="button"
           class="iv-do"

@@ -6,7 +6,7 @@
 import { fetchDraft, saveDraft } from "../api/sharing";
 
 const PAUSE_MS = 600;
-const RETRY_MS = 3000;
+const RETRY_MS = 5000;
 
 export type Kept = "nothing" | "saving" | "saved" | "failed";
 

@@ -47,7 +47,8 @@ export class RequestForm extends FormElement {
     }
     await this.updateComplete;
     const first = this.querySelector<HTMLElement>("input[type=search], [name=to]:checked, [name=to]");
-    if (this.contains(document.activeElement) && document.activeElement?.matches("textarea")) return;
+    // Who has gone on already, to a tab or into a field, is left there.
+    if (this.closest("iain-sharing")?.contains(document.activeElement)) return;
     first?.focus({ preventScroll: true });
   }
 
@@ -95,7 +96,7 @@ export class RequestForm extends FormElement {
           hint: words.questionHint,
           value: draft.question,
           longest: LONGEST_TEXT,
-          rows: 5,
+          rows: 4,
           write: (question) => this.#change({ question }),
         })}
         <div class="iv-pair">
@@ -118,7 +119,7 @@ export class RequestForm extends FormElement {
         ${pinned(going, this.speech)}
       </div>
       <div class="iv-foot">
-        ${problemLine(this.problem, this.kept || words.veiled(to?.site ?? words.someone))}
+        ${problemLine(this.problem, this.kept || words.veiled)}
         <button
           type="button"
           class="iv-do"

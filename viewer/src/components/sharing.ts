@@ -7,7 +7,7 @@ import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
 import { move } from "../api/sharing";
 import { contextOf, type SlideDescription } from "../api/slides";
-import { type Consultation, undoMs } from "../model/consultation";
+import { type Consultation, isOver, undoMs } from "../model/consultation";
 import { EMPTY_REQUEST, formatRequest, parseRequest, type RequestDraft } from "../model/draft";
 import "./consultation";
 import { Follow } from "./follow";
@@ -71,8 +71,14 @@ export class SharingPanel extends FormElement {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    if (!changed.has("open") || !this.open || !this.takesFocus) return;
-    this.querySelector<HTMLElement>("input:checked, input, textarea, [aria-selected=true], .iv-close")?.focus();
+    if (changed.has("open") && this.open && this.takesFocus) this.takeFocus();
+  }
+
+  /** Brings the keyboard to the first thing to do here; the form of a request brings it when its names have come. */
+  takeFocus(): void {
+    if (this.tab !== "ask" || this.querySelector("[name=to]")) {
+      this.querySelector<HTMLElement>(".iv-sharing :is(input:checked, input, textarea), .iv-close")?.focus();
+    }
   }
 
   get #tabs(): readonly Tab[] {
@@ -85,7 +91,8 @@ export class SharingPanel extends FormElement {
 
   #opened(): void {
     this.problem = "";
-    this.tab = this.#tabs[0] ?? "consultation";
+    const over = this.consultation && isOver(this.consultation) && this.#tabs.includes("ask");
+    this.tab = over ? "ask" : (this.#tabs[0] ?? "consultation");
     // The key is pressed over what the question is about: that view goes with it.
     this.pin = this.pinNow();
     const caseId = this.slide.case?.id;
@@ -209,8 +216,9 @@ export class SharingPanel extends FormElement {
   #sentBar(): TemplateResult | typeof nothing {
     const { words } = this.speech;
     if (!this.sent || !this.consultation || this.sent.id !== this.consultation.id) return nothing;
-    const { site } = this.consultation.consultant;
     const left = this.secondsLeft;
+    if (left === 0 && this.consultation.state !== "requested") return nothing;
+    const { site } = this.consultation.consultant;
     return html`<div class="iv-sent" data-sent>
       ${icons.check}<strong role="status">${left > 0 ? words.sentTo(site) : words.leftFor(site)}</strong>
       ${

@@ -12,7 +12,7 @@ import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
 import { contextOf, fetchSlide, type SlideDescription, slideOfPage } from "../api/slides";
 import { speechOf } from "../i18n";
-import type { Consultation } from "../model/consultation";
+import { type Consultation, isOver } from "../model/consultation";
 import type { CommandId } from "../model/keys";
 import { formatView, parseView } from "../model/link";
 import {
@@ -38,6 +38,7 @@ import "./notice";
 import type { Ending, Trouble } from "./notice";
 import type { Overview } from "./overview";
 import type { Readings } from "./readings";
+import type { SharingPanel } from "./sharing";
 import type { SheetPage } from "./sheet";
 import type { Toolbar } from "./toolbar";
 
@@ -64,6 +65,7 @@ export class Viewer extends LightElement {
   @query("iain-readings") private readonly readings!: Readings | null;
   @query("iain-overview") private readonly overview!: Overview | null;
   @query("iain-toolbar") private readonly toolbar!: Toolbar | null;
+  @query("iain-sharing") private readonly sharing!: SharingPanel | null;
   @query("iain-keys") private readonly keysDialog!: KeysDialog;
 
   readonly #speech = speechOf(document);
@@ -171,9 +173,7 @@ export class Viewer extends LightElement {
       able: this.#able,
       asking: this.asking,
       consultation: this.consultation,
-      told: (consultation) => {
-        this.consultation = consultation;
-      },
+      told: (consultation) => this.#told(consultation),
       pinNow: () => this.#pinNow(slide),
       goToPin: (id, view) => void this.#goTo(id, view),
       run: this.#run,
@@ -191,6 +191,12 @@ export class Viewer extends LightElement {
     if (!slide) return;
     this.#address.push(id);
     this.#change(slide, fragment);
+  }
+
+  #told(consultation: Consultation | null): void {
+    this.consultation = consultation;
+    // The end of a consultation is the end of the right to these slides: said now, not at the next tile.
+    if (consultation && isOver(consultation) && contextOf(this.slide!).kind === "consultation") this.#askWhy();
   }
 
   get #able(): readonly CommandId[] {
@@ -409,6 +415,8 @@ export class Viewer extends LightElement {
 
   #ask(): void {
     this.#loadSharing();
+    // From the slide, the key leads into a panel that is open already; from the panel or its button it closes it.
+    if (this.asking && this.ground.contains(document.activeElement)) return this.sharing?.takeFocus();
     this.asking = !this.asking;
     if (!this.asking) return this.#stage?.focus();
     Object.assign(this, { frameHidden: false, labelShown: false, sheetPage: null });
