@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 import sharing.cases
-from sharing import policy
+from sharing import exchange, policy
 from sharing.policy import AtSite, actions_of
 from sharing.vocabulary import Action, CaseId, Entity
 from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
+from slideserver.pages import consulting
 from slideserver.pages.worklist import Search, arrange, listed
 
 MOST = 200
@@ -48,4 +49,13 @@ def worklist(
 @router.get("/cases/{case_id}", dependencies=[requires(Action.VIEW_CASE)])
 def case(session: SessionDep, member: MemberDep, page: PageDep, case_id: str) -> HTMLResponse:
     found = sharing.cases.get_case(session, member, CaseId(case_id))
-    return page("case.html", case=found, first_ready=listed(found).first_ready, allowed=actions_of(member))
+    allowed = actions_of(member)
+    asked = exchange.of_case(session, member, found.id) if Action.VIEW_CONSULTATION in allowed else []
+    return page(
+        "case.html",
+        case=found,
+        first_ready=listed(found).first_ready,
+        allowed=allowed,
+        asked=asked,
+        consulting=consulting,
+    )

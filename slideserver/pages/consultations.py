@@ -145,6 +145,7 @@ def _page(
         form=typed,
         problem=problem,
         consulting=consulting,
+        unread=exchange.unread(session, member),  # this one no longer is
     )
 
 
