@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from fixtures.centres import Centres, found_centres
+from fixtures.centres import Centres
 from fixtures.desk import DESK, Desk, Desks
-from fixtures.platform import SCAN, Platform, push, running_platform
+from fixtures.platform import Platform, new_world
 from playwright.sync_api import Browser, sync_playwright
-
-from sharing.db.engine import open_database
-from sharing.db.migrations import upgrade
-from tiler.synthetic import Spec, make_slide
 
 
 @pytest.fixture(scope="session")
@@ -27,23 +23,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, Centres]]:
     """A running platform; the agent of Caen has pushed the real scan and a made one to the case 26H01234."""
-    home = tmp_path_factory.mktemp("browser")
-    url = f"sqlite:///{home}/iain.db"
-    database = open_database(url)
-    upgrade(database)
-    with database.writing() as session:
-        centres = found_centres(session)
-    database.close()
-    key = home / "caen.key"
-    key.touch(mode=0o600)
-    key.write_text(centres.caen.scanner_key)
-    made = home / "26H01234-A2.svs"
-    make_slide(made, Spec(width=3000, height=2400, seed=5, texture=SCAN))
-    with running_platform(home / "var", database_url=url) as platform:
-        for file, stain, block in ((SCAN, "HES", "A1"), (made, "PAS", "A2")):
-            sent = push(file, platform, key, "--accession", "26H01234", "--stain", stain, "--block", block)
-            assert sent.returncode == 0, sent.stdout + sent.stderr
-        yield platform, centres
+    with new_world(tmp_path_factory.mktemp("browser")) as world:
+        yield world
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"""Every page under axe-core and under the production security policy, in both languages and both appearances.
+
+axe is handed to the page by the debugger's protocol, past the security policy, which so stays in force for the page.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fixtures.centres import Centres
+from fixtures.desk import Desk, Desks
+from fixtures.figures import Figure
+from fixtures.platform import Platform
+from fixtures.shares import Shared, share
+from playwright.sync_api import Page
+
+from sharing.db.engine import open_database
+from slideserver import pages
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SERIOUS = {"serious", "critical"}
+ANNE, PAUL, CLAIRE, JULIEN = "pathologiste.caen", "pathologiste.rouen", "responsable.caen", "technicien.caen"
+STRANGER, GUEST = "", "by link"
+# Answers that are no page of their own.
+NO_PAGES = {"/", "/audit.csv", "/shares.csv"}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """`route`: as the server declares it, with what follows behind a space when the same route has several states."""
+
+    route: str
+    login: str
+    path: str
+    then: Callable[[Page], None] = lambda page: None
+
+
+@pytest.fixture(scope="module")
+def shared(world: tuple[Platform, Centres]) -> Iterator[Shared]:
+    """Something in every list: consultations in several states, links standing and revoked."""
+    platform, centres = world
+    database = open_database(platform.database_url or "")
+    yield share(database, centres)
+    database.close()
+
+
+def visits(shared: Shared) -> list[Visit]:
+    sharp = lambda page: page.wait_for_selector("iain-viewer[data-ready]")  # noqa: E731
+    return [
+        Visit("/login", STRANGER, "/login"),
+        Visit("/l/{link_id}", STRANGER, f"/l/{shared.link.id}#{shared.link.secret}"),
+        Visit("/cases", ANNE, "/cases"),
+        Visit("/cases nothing found", ANNE, "/cases?q=nobody"),
+        Visit("/cases keys", ANNE, "/cases", lambda page: page.keyboard.press("?")),
+        Visit("/cases/{case_id}", ANNE, f"/cases/{shared.case_id}"),
+        Visit("/slides/{slide_id}", ANNE, f"/slides/{shared.slide_id}", sharp),
+        Visit("/slides/{slide_id} label", ANNE, f"/slides/{shared.slide_id}", press("e")),
+        Visit("/slides/{slide_id} asking", ANNE, f"/slides/{shared.slide_id}", press("c")),
+        Visit("/slides/{slide_id} consultant", PAUL, f"/slides/{shared.slide_id}", sharp),
+        Visit("/consultations", ANNE, "/consultations"),
+        Visit("/consultations consultant", PAUL, "/consultations"),
+        Visit("/consultations/{consultation_id}", ANNE, f"/consultations/{shared.answered}"),
+        Visit("/consultations/{consultation_id} consultant", PAUL, f"/consultations/{shared.asked}"),
+        Visit("/links", ANNE, "/links"),
+        Visit("/shares", CLAIRE, "/shares"),
+        Visit("/intake", JULIEN, "/intake"),
+        Visit("/intake/{slide_id}", JULIEN, f"/intake/{shared.slide_id}"),
+        Visit("/audit", CLAIRE, "/audit"),
+        Visit("/error 404", ANNE, "/cases/nothing"),
+        Visit("/error 403", ANNE, "/audit"),
+    ]
+
+
+def press(key: str) -> Callable[[Page], None]:
+    def then(page: Page) -> None:
+        page.wait_for_selector("iain-viewer[data-ready]")
+        page.keyboard.press(key)
+
+    return then
+
+
+def test_the_walk_knows_every_page(shared: Shared) -> None:
+    routes = {route.path for route in pages.router.routes if "GET" in getattr(route, "methods", ())} - NO_PAGES
+    assert {visit.route.split(" ")[0] for visit in visits(shared)} | {"/g/{slide_id}"} >= routes
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_pages_are_for_everybody(
+    desk: Desks, shared: Shared, figure: Figure, platform: Platform, language: str, theme: str
+) -> None:
+    axe = AXE.read_text()
+    serious: list[str] = []
+    others: list[str] = []
+    people: dict[str, Desk] = {}
+    seen: Counter[str] = Counter()
+
+    def person(login: str) -> Desk:
+        if login not in people:
+            each = desk(color_scheme=theme, locale={"fr": "fr-FR", "en": "en-GB"}[language])
+            each.context.add_cookies([{"name": "iain_language", "value": language, "url": platform.url}])
+            each.expected += ["status of 404", "status of 403"]
+            if login not in (STRANGER, GUEST):
+                each.sign_in(login).close()
+            people[login] = each
+        return people[login]
+
+    def examine(page: Page, name: str) -> None:
+        assert page.evaluate("document.documentElement.lang") == language, name
+        page.evaluate(f"() => {{ {axe}\n; }}")
+        found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", RULES)["violations"]
+        for violation in found:
+            where = "; ".join(str(node["target"]) for node in violation["nodes"][:3])
+            line = f"{name}: {violation['impact']} {violation['id']}: {violation['help']} ({where})"
+            (serious if violation["impact"] in SERIOUS else others).append(line)
+        seen[name] += 1
+
+    for visit in visits(shared):
+        each = person(visit.login)
+        page = each.open(visit.path)
+        page.wait_for_load_state("networkidle")
+        visit.then(page)
+        rest(page)
+        each.picture(page, f"a11y-{language}-{theme}-{slug(visit.route)}")
+        examine(page, visit.route)
+        page.close()
+    guest = person(GUEST)
+    page = guest.open(f"/l/{shared.link.id}#{shared.link.secret}")
+    page.locator("form[data-link-key] button").click()
+    page.wait_for_url("**/g/**")
+    page.wait_for_selector("iain-viewer[data-ready]")
+    rest(page)
+    guest.picture(page, f"a11y-{language}-{theme}-guest")
+    examine(page, "/g/{slide_id}")
+
+    complaints = [line for each in people.values() for line in each.complaints]
+    policy = [line for line in complaints if "CSP:" in line or "Content Security Policy" in line]
+    figure("a11y.pages", len({name.split(" ")[0] for name in seen}))
+    figure("a11y.pages_and_states_examined", sum(seen.values()), add=True)
+    figure("a11y.serious_violations", len(serious), add=True)
+    figure("csp.violations", len(policy), add=True)
+    assert not serious, "\n".join(serious)
+    assert not policy, "\n".join(policy)
+    assert not others, "\n".join(others)
+
+
+def test_axe_sees_what_is_wrong(desk: Desks) -> None:
+    """The control: a page spoilt on purpose."""
+    page = desk().open("/login")
+    page.evaluate("document.querySelectorAll('label').forEach((label) => label.remove())")
+    page.evaluate("document.documentElement.removeAttribute('lang')")
+    page.evaluate(f"() => {{ {AXE.read_text()}\n; }}")
+    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", RULES)["violations"]
+    assert {"label", "html-has-lang"} <= {violation["id"] for violation in found}
+
+
+def rest(page: Page) -> None:
+    """Until nothing on the page moves any more: a colour half-way through its change would be judged."""
+    page.evaluate(
+        "() => Promise.all(document.getAnimations()"
+        ".filter((one) => one.effect.getComputedTiming().iterations !== Infinity)"
+        ".map((one) => one.finished.catch(() => null)))"
+    )
+
+
+def slug(route: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in route).strip("-")
