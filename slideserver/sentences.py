@@ -27,6 +27,10 @@ FIXED: tuple[str, ...] = (
     N_("This consultation was declined, so nothing more can be done in it. Ask somebody else."),
     N_("This consultation is closed, so nothing more can be done in it. Ask anew if need be."),
     N_("This consultation was cancelled, so nothing more can be done in it."),
+    N_("A link lasts until a moment between now and 90 days from now. Choose its end again."),
+    N_("This link was revoked already; nobody gets in by it."),
+    N_("This is more than ten years. Choose a shorter period."),
+    N_("This is no view of a slide. Open the slide again and pin the view anew."),
     N_("Somebody was faster: this consultation has just moved. Reload the page to see where it stands."),
 )
 
@@ -38,6 +42,14 @@ FIELDS: Mapping[str, str] = {
 }
 
 PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"A link can be used from once to (?P<most>\d+) times\. Choose the number again\."),
+        N_("A link can be used from once to %(most)s times. Choose the number again."),
+    ),
+    (
+        re.compile(r"The draft has (?P<length>\d+) characters; at most (?P<limit>\d+) are kept\. Shorten it\."),
+        N_("The draft has %(length)s characters; at most %(limit)s are kept. Shorten it."),
+    ),
     (
         re.compile(r"(?P<field>[\w' ]+) is empty\. Give at least one character\."),
         N_("%(field)s is empty. Write at least a word."),
@@ -64,5 +76,7 @@ def said(sentence: str, translate: Callable[[str], str]) -> str:
         match = pattern.fullmatch(sentence)
         if match:
             values = match.groupdict()
-            return translate(message) % {**values, "field": translate(values["field"])}
+            if "field" in values:
+                values["field"] = translate(values["field"])
+            return translate(message) % values
     return translate(sentence)

@@ -1,7 +1,11 @@
 """Every state of a request has its words on both sides, and every move that can be made has its form."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from sharing import consultations
 from sharing.consultations import ALLOWED, CANNOT, FASTER
 from sharing.vocabulary import Agreement, ConsultationState, Move, Purpose, Side
 from slideserver.i18n import Language, load_catalogues
@@ -39,6 +43,29 @@ def test_what_cannot_be_done_is_said_in_french():
     for sentence in (*CANNOT.values(), FASTER):
         assert sentence in FIXED
         assert said(sentence, FRENCH) != sentence
+
+
+def errors_of_sharing() -> set[str]:
+    """The sentences of its errors that a request for an opinion, a link or a share can meet, as they stand in it."""
+    found = set()
+    for module in ("consultations", "exchange", "links", "shares", "drafts", "veil", "text"):
+        tree = ast.parse((Path(consultations.__file__).parent / f"{module}.py").read_text())
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("InvalidError", "ConflictError"):
+                if isinstance(call.args[0], ast.Constant):
+                    found.add(call.args[0].value)
+                elif isinstance(call.args[0], ast.JoinedStr):
+                    parts = call.args[0].values
+                    found.add("".join(str(p.value) if isinstance(p, ast.Constant) else "7" for p in parts))
+    return found
+
+
+def test_whatever_sharing_refuses_is_said_in_french():
+    sentences = errors_of_sharing()
+    assert len(sentences) > 8
+    by_programs_alone = {"A request and an opinion are written by functions of their own."}
+    english = [sentence for sentence in sentences - by_programs_alone if said(sentence, FRENCH) == sentence]
+    assert english == []
 
 
 @pytest.mark.parametrize(
