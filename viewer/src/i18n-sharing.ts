@@ -235,7 +235,7 @@ export const sharingFr: SharingWords = {
   wholeConsultation: "Page de l’avis",
   somebodyAnswered: (site) => `${site} a répondu`,
   toOpinion: "Revenir à l’avis",
-  notSent: "Le serveur ne répond pas. Rien n’est parti, votre texte reste ici : réessayez.",
+  notSent: "Le serveur ne répond pas. Votre texte reste ici : réessayez.",
   sessionOver:
     "Votre session est terminée. Reconnectez-vous dans un autre onglet, puis réessayez : votre texte reste ici.",
   guest: "invité",
@@ -376,7 +376,7 @@ export const sharingEn: SharingWords = {
   wholeConsultation: "Page of this opinion",
   somebodyAnswered: (site) => `${site} has answered`,
   toOpinion: "Back to the opinion",
-  notSent: "The server does not answer. Nothing was sent, your text stays here: try again.",
+  notSent: "The server does not answer. Your text stays here: try again.",
   sessionOver: "Your session has ended. Log in in another tab, then try again: your text stays here.",
   guest: "guest",
   guestUntil: (when) => `until ${when}`,

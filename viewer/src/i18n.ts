@@ -7,6 +7,7 @@ export interface Words extends SharingWords {
   stage: string;
   /* tool bar */
   fit: string;
+  fitShort: string;
   zoomIn: string;
   zoomOut: string;
   rotate: string;
@@ -98,6 +99,7 @@ const fr: Words = {
   stage:
     "Lame : flèches pour se déplacer, plus et moins pour zoomer, F6 pour les outils, point d’interrogation pour toutes les touches",
   fit: "Lame entière",
+  fitShort: "Entière",
   zoomIn: "Agrandir",
   zoomOut: "Réduire",
   rotate: "Tourner d’un quart de tour",
@@ -185,6 +187,7 @@ const en: Words = {
   ...sharingEn,
   stage: "Slide: arrows to move, plus and minus to zoom, F6 for the tools, question mark for all keys",
   fit: "Whole slide",
+  fitShort: "Whole",
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
   rotate: "Turn by a quarter",

@@ -111,7 +111,8 @@ export function insetsOf(
   slide: SlideDescription,
   shown: { readonly frame: boolean; readonly overview: boolean; readonly asking: boolean },
 ): Insets {
-  if (window.matchMedia(PHONE).matches) return { left: 8, top: 8, right: 8, bottom: 112 };
+  // On a phone the stage itself gives way to the panel.
+  if (window.matchMedia(PHONE).matches) return { left: 8, top: 8, right: 8, bottom: shown.asking ? 8 : 112 };
   if (!shown.frame) return { left: 16, top: 16, right: 16, bottom: 16 };
   const right = shown.asking ? 376 : shown.overview ? 232 : 16;
   return { left: hasTray(slide) ? 116 : 16, top: 16, right, bottom: 92 };

@@ -25,7 +25,7 @@ export class ActionSheet extends LightElement {
     return html`
       <div class="iv-sheet-bar">
         ${this.tray === nothing ? nothing : this.#tab("slides", words.slides, icons.slides, this.page === "slides")}
-        ${this.#tab("fit", words.fit, icons.fit)} ${this.able.includes("label") ? this.#tab("label", words.label, icons.label) : nothing}
+        ${this.#tab("fit", words.fitShort, icons.fit)} ${this.able.includes("label") ? this.#tab("label", words.label, icons.label) : nothing}
         ${this.able.includes("ask") ? this.#tab("ask", words.opinion, icons.opinion, this.asking) : nothing}
         ${this.#tab("more", words.more, icons.more, this.page === "more")}
       </div>
