@@ -157,7 +157,7 @@ def test_closing_takes_the_slides_back_and_leaves_the_words(world, asked):
     assert close.one("button").text == "Fermer la demande : Rouen ne verra plus les lames"
     assert caen.post(f"{asked.path}/moves", data={"move": "close"}).status_code == 303
     page = read(rouen, asked.path)
-    assert turn(page) == "Close"
+    assert turn(page) == "Fermée"
     assert "ne vous sont plus ouvertes" in page.one(class_="closed-view").text
     assert "Plutôt une adénose." in page.text
     assert page.all("image") == []
