@@ -1,6 +1,8 @@
 """Mail, from the act to a mail server: what it says, that it waits for ten seconds, and that it survives outages."""
 
 import smtplib
+import ssl
+from pathlib import Path
 
 import pytest
 from fixtures.centres import Centres
@@ -118,3 +120,22 @@ def test_the_server_sends_by_itself(mailing, database, centres, indexed, mail) -
 def test_a_mail_server_without_encryption_is_not_spoken_to_by_mistake(mailing, mail) -> None:
     with pytest.raises(smtplib.SMTPException, match="STARTTLS"):
         connect(mailing.model_copy(update={"smtp_starttls": True}))
+
+
+TLS = Path(__file__).parents[2] / "data" / "tls"
+
+
+def test_over_tls_the_certificate_is_proved_before_the_password_is_shown(mailing, tmp_path, monkeypatch) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+    password = tmp_path / "password"
+    password.write_text("secret word\n")
+    with mail_server(context) as server:
+        more = {"smtp_username": "iain", "smtp_password_file": password, "smtp_port": server.port}
+        settings = mailing.model_copy(update={"smtp_starttls": True, **more})
+        with pytest.raises(ssl.SSLCertVerificationError):
+            connect(settings)
+        assert server.signed_in == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "certificate.pem"))
+        connect(settings).quit()
+        assert server.signed_in == ["\0iain\0secret word"]
