@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, Response
 
 import sharing.audit
-from sharing import chain
+from sharing import chain, sites
 from sharing.audit import AuditRow, Filters
 from sharing.cases import case_by_accession
 from sharing.chain import SiteReport
@@ -113,7 +113,8 @@ def export(
     """What the page shows under the same filters, all of it, as a file for a spreadsheet."""
     timezone, translate = ZoneInfo(state.settings.timezone), state.catalogues[language].gettext
     rows = _all(session, member, filters(session, member, search, timezone))
-    lines = (journal.line(row, timezone, language, translate) for row in rows)
+    elsewhere = _elsewhere(session, member)
+    lines = (journal.line(row, timezone, language, translate, elsewhere) for row in rows)
     text = "".join(journal.csv_text(lines, language, translate))
     day = datetime.fromtimestamp(session.now_us / 1_000_000, timezone).date()
     headers = {
@@ -154,7 +155,8 @@ def _page(
     if narrowed is not None:
         found = sharing.audit.query(session, member, narrowed, search.cursor or None, limit=ON_A_PAGE)
         rows, following = list(found.rows), found.next
-    lines = [journal.line(row, timezone, language, translate) for row in rows]
+    elsewhere = _elsewhere(session, member)
+    lines = [journal.line(row, timezone, language, translate, elsewhere) for row in rows]
     return page(
         "audit.html",
         search=replace(search, unknown_case=narrowed is None),
@@ -164,6 +166,11 @@ def _page(
         chain=chain.standing(session, member),
         verified=verified,
     )
+
+
+def _elsewhere(session: Session, member: Member) -> dict[str, str]:
+    """The names of the other centres, whose members stand in the journal when they look at what is shown to them."""
+    return {site.id: site.name for site in sites.list_sites(session) if site.id != member.site_id}
 
 
 def _all(session: Session, member: Member, narrowed: Filters | None) -> Iterator[AuditRow]:

@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sharing.audit import AuditRow
-from sharing.vocabulary import Outcome, Role
+from sharing.vocabulary import Outcome, Purpose, Role
 from slideserver.i18n import Language
 from slideserver.pages import moments
-from slideserver.pages.words import ACTS, N_, OUTCOMES, ROLES
+from slideserver.pages.words import ACTS, N_, OUTCOMES, PURPOSES, ROLES
 
 Translate = Callable[[str], str]
 
@@ -24,6 +25,8 @@ DETAILS = {
     "source": N_("from"),
     "login": N_("login:"),
     "count": N_("count:"),
+    "reference": N_("number:"),
+    "purpose": N_("purpose:"),
 }
 
 # The reasons that our own code puts on record, in a reader's words.
@@ -43,7 +46,27 @@ REASONS = {
     "decoder-timeout": N_("reading took too long"),
     "digest-mismatch": N_("not the bytes that were sent"),
     "bad-index": N_("the file describes itself wrongly"),
+    "wrong secret of a link": N_("wrong key of a link"),
+    "unknown session": N_("unknown session"),
+    "asked of another site": N_("asked of another centre"),
+    "for the side that asked": N_("for the side that asked"),
+    "a link that somebody else made": N_("a link that somebody else made"),
+    "not shown by the guest's link": N_("not shown by the guest’s link"),
+    "not a ready slide of the case": N_("not a ready slide of the case"),
+    "nobody there could answer": N_("nobody there could answer"),
+    "undone too late": N_("undone too late"),
+    "revoked before": N_("revoked before"),
+    "used_up": N_("uses spent"),
+    "expired": N_("expired"),
+    "revoked": N_("revoked"),
+    "maker_gone": N_("ended with its maker’s right"),
 }
+
+# Those that name a move and a state of a request.
+MOVED_ON = (
+    (re.compile(r"\w+ of what is \w+"), N_("no longer possible in this request")),
+    (re.compile(r"\w+ when it had moved on"), N_("somebody was faster")),
+)
 
 # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -51,13 +74,14 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event. `role` and `what` are message ids."""
+    """One event. `role` and `what` are message ids; `site` is the name of the centre of somebody of another one."""
 
     hour: str
     exact: str
     iso: str
     who: str
     role: str
+    site: str
     what: str
     case_id: str | None
     accession: str | None
@@ -74,8 +98,10 @@ class Day:
     lines: Sequence[Line]
 
 
-def line(row: AuditRow, timezone: ZoneInfo, language: Language, translate: Translate) -> Line:
-    """The row in words. Erased names and particulars are said to be erased."""
+def line(
+    row: AuditRow, timezone: ZoneInfo, language: Language, translate: Translate, elsewhere: Mapping[str, str]
+) -> Line:
+    """The row in words; `elsewhere` names the other centres. Erased names and particulars are said to be erased."""
     when = moments.at(row.recorded_us, timezone)
     if row.agent_name:
         who = row.agent_name
@@ -85,6 +111,8 @@ def line(row: AuditRow, timezone: ZoneInfo, language: Language, translate: Trans
         who = translate(AGENTS.get(row.agent_kind, row.agent_kind))
     role = ROLES[Role(row.agent_role)] if row.agent_role else AGENTS["agent"] if row.agent_kind == "agent" else ""
     known = {**row.detail, **(row.personal or {})}
+    if row.purpose:
+        known["purpose"] = translate(PURPOSES[Purpose(row.purpose)])
     if row.agent_kind == "member":
         known.pop("login", None)  # whose it is stands in `who` already
     told = ((word, known[key]) for key, word in DETAILS.items() if known.get(key))
@@ -94,15 +122,24 @@ def line(row: AuditRow, timezone: ZoneInfo, language: Language, translate: Trans
         iso=when.isoformat(timespec="milliseconds"),
         who=who,
         role=role,
+        site=elsewhere.get(row.agent_site_id or "", ""),
         what=ACTS[row.act],
         case_id=row.case_id,
         accession=row.accession,
         slide_name=" ".join(filter(None, (row.slide_stain, row.slide_block))) or row.slide_name,
-        details=" · ".join(f"{translate(word)} {translate(REASONS.get(value, value))}" for word, value in told),
+        details=" · ".join(f"{translate(word)} {reason(value, translate)}" for word, value in told),
         outcome=row.outcome,
         seq=row.seq,
         id=row.id,
     )
+
+
+def reason(code: str, translate: Translate) -> str:
+    """Why something was refused, in a reader's words; what is no such code, as it is."""
+    for pattern, message in MOVED_ON:
+        if pattern.fullmatch(code):
+            return translate(message)
+    return translate(REASONS.get(code, code))
 
 
 def days(lines: Iterable[Line], rows: Sequence[AuditRow], timezone: ZoneInfo, language: Language) -> list[Day]:
@@ -130,7 +167,7 @@ def csv_text(lines: Iterable[Line], language: Language, translate: Translate) ->
     rows = (
         (
             entry.iso,
-            entry.who,
+            f"{entry.who}, {entry.site}" if entry.site else entry.who,
             translate(entry.role) if entry.role else "",
             translate(entry.what),
             entry.accession or "",

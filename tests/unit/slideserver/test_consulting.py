@@ -73,7 +73,7 @@ def test_whatever_sharing_refuses_is_said_in_french():
     [
         (
             "The opinion is empty. Give at least one character.",
-            "L’avis\u202f: rien n’est écrit. Écrivez au moins un mot.",
+            "L’avis\u00a0: rien n’est écrit. Écrivez au moins un mot.",
         ),
         (
             "The message has 4001 characters; at most 4000 are kept. Shorten it.",
@@ -83,7 +83,7 @@ def test_whatever_sharing_refuses_is_said_in_french():
             "The question contains “26H01234”, which tells whose case this is. It will be read outside your centre: "
             "take it out and send it again.",
             "La question contient «\u202f26H01234\u202f», qui dit de quel patient il s’agit. Le texte sera lu hors de "
-            "votre centre\u202f: retirez-le et renvoyez.",
+            "votre centre\u00a0: retirez-le et renvoyez.",
         ),
         ("A sentence nobody knows.", "A sentence nobody knows."),
     ],

@@ -43,7 +43,7 @@ def row(**changes):
 
 
 def line(language=FR, **changes):
-    return journal.line(row(**changes), PARIS, language, CATALOGUES[language].gettext)
+    return journal.line(row(**changes), PARIS, language, CATALOGUES[language].gettext, {"rouen": "Rouen"})
 
 
 def read(*rows, language=FR):
@@ -84,6 +84,29 @@ def test_particulars_are_told_in_words():
     assert line(EN, personal={"agent_name": "x", "source": "192.0.2.1", "login": "x"}).details == "from 192.0.2.1"
 
 
+def test_who_comes_from_another_centre_is_told_with_it():
+    assert (line().site, line(agent_site_id="rouen").site, line(agent_site_id=None).site) == ("", "Rouen", "")
+    assert read({"agent_site_id": "rouen"})[1][1] == "Dr Anne Lambert, Rouen"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("answer of what is cancelled", "plus possible dans cette demande"),
+        ("answer when it had moved on", "quelqu’un a été plus rapide"),
+        ("expired", "expiré"),
+        ("nobody has said this yet", "nobody has said this yet"),
+    ],
+)
+def test_why_something_was_refused_is_told_in_words(reason, told):
+    assert line(detail={"reason": reason}).details == f"motif\u00a0: {told}"
+
+
+def test_what_was_shared_is_told_with_its_number_and_purpose():
+    shared = line(detail={"reference": "A-7K2MP", "state": "requested"}, purpose="tumour_board")
+    assert shared.details == "numéro\u00a0: A-7K2MP · finalité\u00a0: RCP"
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula(start):
     formula = f"{start}HYPERLINK(1)"
@@ -108,5 +131,5 @@ def test_csv_of_nothing_has_its_heads():
 
 def test_lines_stand_under_their_days():
     rows = [row(), row(recorded_us=1_795_275_612_000_000 - 86_400_000_000)]
-    lines = [journal.line(each, PARIS, FR, CATALOGUES[FR].gettext) for each in rows]
+    lines = [journal.line(each, PARIS, FR, CATALOGUES[FR].gettext, {}) for each in rows]
     assert [day.name for day in journal.days(lines, rows, PARIS, FR)] == ["samedi 21 novembre", "vendredi 20 novembre"]
