@@ -6,7 +6,7 @@ import { titleWith } from "./title";
  * The server renders the number; this asks again. When it changes, `iain-unread` is told on the document.
  */
 export class Bell extends HTMLElement {
-  static readonly everyMs = 1_500;
+  static readonly everyMs = 1_000;
   static readonly hiddenEveryMs = 10_000;
   #timer: number | undefined;
   #tag = "";
