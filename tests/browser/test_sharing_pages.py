@@ -137,7 +137,7 @@ def test_an_opinion_is_asked_for_and_given_without_scripts(desk: Desks, database
     about = ask(database, centres)
     page = desk(java_script_enabled=False).sign_in(ROUEN, "/consultations")
     page.locator(f"#row-{about} a.row-link").click()
-    assert page.locator(".field-of-view image").count() > 2
+    expect(page.locator(".field-of-view image").nth(2)).to_be_attached()
     page.get_by_text("Demander des précisions").click()
     page.get_by_label("Que vous faut-il savoir ?").fill("Quelle taille ?")
     page.get_by_role("button", name="Envoyer la question à Caen").click()
