@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from alembic.util import CommandError
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from sharing import cases, chain, sites
 from sharing.db.engine import Database, Session, open_database
-from sharing.db.migrations import upgrade
+from sharing.db.migrations import downgrade, upgrade
 from sharing.errors import SharingError
 from sharing.subjects import System
 from sharing.vocabulary import Role, SiteId
@@ -91,13 +92,29 @@ def demo(var: Var = None, port: Port = None) -> None:
 
 
 @app.command()
-def migrate(var: Var = None, database_url: DatabaseUrl = None) -> None:
-    """Bring the database up to date. May be called at any time, also while servers run."""
+def migrate(
+    back_to: Annotated[
+        str | None,
+        typer.Option(
+            help="An older schema, such as 0001, to go back to. What it has no room for is lost: back up first."
+        ),
+    ] = None,
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Bring the database up to date. May be called at any time, also while servers run; going back may not."""
     settings = _settings(var=var, database_url=database_url)
     settings.var.mkdir(parents=True, exist_ok=True)
     with _database(settings) as database:
-        upgrade(database)
-    out.print("The database is up to date.")
+        if back_to is None:
+            upgrade(database)
+            out.print("The database is up to date.")
+            return
+        try:
+            downgrade(database, back_to)
+        except CommandError as error:
+            _fail(f"There is no way back to {back_to}: {error}")
+    out.print(f"The database has the schema {back_to}. Start the version that belongs to it, not this one.")
 
 
 @app.command()

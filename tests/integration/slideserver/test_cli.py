@@ -138,3 +138,18 @@ def wait_until_ready(url: str, process: subprocess.Popen) -> None:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
+
+
+def test_the_schema_goes_back_and_forth_and_nowhere_else(iain, var: Path) -> None:
+    assert iain("site", "add", "brest", "Brest").exit_code == 0
+    back = iain("migrate", "--back-to", "0001")
+    assert back.exit_code == 0, back.output
+    assert "schema 0001" in back.output
+    nowhere = iain("migrate", "--back-to", "0815")
+    assert nowhere.exit_code == 1
+    assert "no way back to 0815" in nowhere.output
+    assert iain("migrate").exit_code == 0
+    with sqlite3.connect(var / "iain.db") as connection:
+        assert connection.execute("SELECT name FROM site").fetchall() == [("Brest",)]
+    connection.close()
+    assert iain("audit", "verify").exit_code == 0
