@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from fixtures.server import World
 from sqlalchemy import text
+from typer.testing import CliRunner, Result
 
 from sharing import cases, chain, sessions, slides
 from sharing.db.engine import Database
 from sharing.db.migrations import downgrade, head
 from sharing.slides import StoredFile
 from sharing.subjects import System
+from slideserver.cli import app
 from slideserver.operations import backup, manifest, restore, snapshots
 from slideserver.operations.manifest import BackupError
 from slideserver.operations.restore import DamagedBackupError
@@ -206,6 +208,29 @@ def test_an_older_backup_is_brought_up_to_date(
     restore.put_back(tmp_path / "backup", tmp_path / "var2", empty_url)
     with restored.engine.connect() as connection:
         assert snapshots.schema_of(connection) == head()
+
+
+def test_the_commands_say_what_was_done_and_what_to_do(world: World, empty_url: str, tmp_path: Path) -> None:
+    def iain(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    here = ("--var", world.settings.var, "--database-url", world.settings.database)
+    there = ("--var", tmp_path / "var2", "--database-url", empty_url)
+    taken = iain("backup", tmp_path / "one", *here)
+    assert taken.exit_code == 0, taken.output
+    assert manifest.digest(tmp_path / "one" / "manifest.json") in taken.output
+    restored = iain("restore", tmp_path / "one", *there)
+    assert restored.exit_code == 0, restored.output
+    for words in ("every digest equal", "Everybody signs in again", "close them before you start", "iain doctor"):
+        assert words in restored.output
+    again = iain("restore", tmp_path / "one", *there)
+    assert again.exit_code == 1
+    assert "is not empty" in again.output
+
+    next(world.settings.var.glob("blobs/caen/*/*")).unlink()
+    flawed = iain("backup", tmp_path / "two", *here)
+    assert flawed.exit_code == 1
+    assert "NOT BACKED UP: blobs/caen/" in flawed.output
 
 
 @pytest.mark.parametrize("password", ["a secret", None])
