@@ -71,14 +71,15 @@ export class SharingPanel extends FormElement {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    if (changed.has("open") && this.open && this.takesFocus) this.takeFocus();
+    // The forms within have drawn themselves by the next frame.
+    if (changed.has("open") && this.open && this.takesFocus) requestAnimationFrame(() => this.takeFocus());
   }
 
   /** Brings the keyboard to the first thing to do here; the form of a request brings it when its names have come. */
   takeFocus(): void {
-    if (this.tab !== "ask" || this.querySelector("[name=to]")) {
-      this.querySelector<HTMLElement>(".iv-sharing :is(input:checked, input, textarea), .iv-close")?.focus();
-    }
+    if (this.tab === "ask" && !this.querySelector("[name=to]")) return;
+    const field = this.querySelector<HTMLElement>(".iv-body :is(input, textarea)");
+    (field ?? this.querySelector<HTMLElement>("[aria-selected=true], .iv-close"))?.focus();
   }
 
   get #tabs(): readonly Tab[] {

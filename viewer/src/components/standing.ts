@@ -9,7 +9,7 @@ import { dayOf } from "../model/moment";
 import { icons } from "./icons";
 import type { Kept } from "./keeper";
 
-/** "ouvert · chez Rouen", "répondu · à vous", "clos". */
+/** "ouvert · chez Rouen", "répondu · à vous", "fermé". */
 export function standingInWords(consultation: Consultation, speech: Speech): string {
   const state = speech.words.state[consultation.state];
   const turn = turnInWords(consultation, speech);

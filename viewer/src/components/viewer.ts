@@ -195,8 +195,22 @@ export class Viewer extends LightElement {
 
   #told(consultation: Consultation | null): void {
     this.consultation = consultation;
-    // The end of a consultation is the end of the right to these slides: said now, not at the next tile.
-    if (consultation && isOver(consultation) && contextOf(this.slide!).kind === "consultation") this.#askWhy();
+    if (consultation && isOver(consultation)) void this.#askAnew(consultation.id);
+  }
+
+  /**
+   * The end of a consultation is the end of the right to these slides, said now and not at the next tile; unless there
+   * is another one about them, which then takes its place.
+   */
+  async #askAnew(ended: string): Promise<void> {
+    const { slide } = this;
+    if (!slide || contextOf(slide).kind !== "consultation" || contextOf(slide).consultation_id !== ended) return;
+    try {
+      const now = await fetchSlide(slide.id);
+      if (this.slide === slide) this.slide = now;
+    } catch {
+      this.#askWhy();
+    }
   }
 
   get #able(): readonly CommandId[] {
