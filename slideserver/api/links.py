@@ -11,10 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from sharing import links
 from sharing.clock import SECOND_US
 from sharing.errors import GoneError, NotFoundError
+from sharing.links import Shown
+from sharing.subjects import Guest
 from sharing.vocabulary import Action, CaseId, LinkId, LinkState, Purpose, SlideId
 from slideserver.auth.throttle import source_of
 from slideserver.deps import GuestSessionDep, LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.guests import ENDS, PROBLEMS
+from slideserver.state import State
 
 router = APIRouter()
 
@@ -115,10 +118,19 @@ def _over(why: LinkState, translate: Callable[[str], str]) -> GuestOut:
 
 @router.post("/l/{link_id}", include_in_schema=False)
 async def redeem(
-    request: Request, state: StateDep, page: PageDep, link_id: str, secret: Annotated[str, Form(max_length=200)] = ""
+    request: Request,
+    state: StateDep,
+    page: PageDep,
+    inside: GuestSessionDep,
+    link_id: str,
+    secret: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """The button of the link's page: a guest's session, and on to the slide. What is wrong with a link is told only to
-    whoever has its secret; to everybody else it does not exist."""
+    """The button of the link's page: a guest's session, and on to the slide. Who came in by this link before, and goes
+    back, goes on without spending another use. What is wrong with a link is told only to whoever has its secret; to
+    everybody else it does not exist."""
+    if inside is not None and inside.guest.link_id == link_id and inside.state in links.ADMITTED:
+        shown = await run_in_threadpool(_shown, state, inside.guest)
+        return RedirectResponse(_address(shown.slide_id, shown.view), 303)
     personal = {"source": source_of(request.client.host if request.client else None)}
     try:
         async with state.writers:
@@ -127,7 +139,15 @@ async def redeem(
         return page("link.html", status=410, link_id=link_id, problem=PROBLEMS[error.why])
     except NotFoundError:
         return page("link.html", status=404, link_id=link_id, problem="wrong")
-    view = f"#{admitted.view}" if admitted.view else ""
-    response = RedirectResponse(f"/g/{admitted.slide_id}{view}", 303)
+    response = RedirectResponse(_address(admitted.slide_id, admitted.view), 303)
     state.guest_cookie.write(response, admitted.token)
     return response
+
+
+def _shown(state: State, guest: Guest) -> Shown:
+    with state.database.reading() as session:
+        return links.showing(session, guest)
+
+
+def _address(slide_id: SlideId, view: str) -> str:
+    return f"/g/{slide_id}#{view}" if view else f"/g/{slide_id}"

@@ -124,6 +124,17 @@ def test_a_used_up_link_says_so_to_the_holder_of_the_secret_alone(world, slide) 
     assert first.get("/api/guest").json()["state"] == "standing"
 
 
+def test_who_came_in_and_goes_back_goes_on_without_another_use(world, slide) -> None:
+    link = world.link(slide)
+    browser, first = world.redeem(link)
+    _, again = world.redeem(link, browser)
+    assert (again.status_code, again.headers["location"]) == (303, first.headers["location"])
+    assert len(acts(world, Act.LINK_REDEEMED)) == 1
+    other = world.link(slide)
+    assert world.redeem(other, browser)[1].status_code == 303, "another link is another right"
+    assert len(acts(world, Act.LINK_REDEEMED)) == 2
+
+
 def test_of_many_who_press_at_once_one_comes_in(world, slide) -> None:
     link = world.link(slide)
     statuses: Counter[int] = Counter()
