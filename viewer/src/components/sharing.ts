@@ -289,7 +289,7 @@ export class SharingPanel extends FormElement {
     if (this.secondsLeft === 0) window.clearInterval(this.#undoTimer);
   };
 
-  /** Takes back what was just sent: nobody will hear of it, and what was written comes back. */
+  /** Takes back what was just sent, before any mail of it leaves; what was written comes back. */
   override readonly submit = (): void => {
     const { sent } = this;
     if (!sent) return;
