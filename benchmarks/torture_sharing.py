@@ -12,6 +12,7 @@ Each has a control that must be noticed, or the run is void.
 
 import argparse
 import hashlib
+import os
 import random
 import secrets
 import subprocess
@@ -46,6 +47,8 @@ CHANGED_BY_RESTORE = {"session_token", "guest", "link", "audit_event", "audit_pe
 @dataclass
 class Tally:
     revocations_ms: list[float] = field(default_factory=list)
+    after_answer_ms: list[float] = field(default_factory=list)
+    """The same, from the moment the revocation was acknowledged."""
     tiles_read: int = 0
     forgeries: int = 0
     accepted: int = 0
@@ -99,6 +102,7 @@ def revoke_while_read(on: Stage, tally: Tally) -> None:
     time.sleep(WARM_S)
     asked = time.monotonic()
     answer = maker.post(f"/api/links/{link.id}/revoke")
+    answered = time.monotonic()
     if answer.status_code != 204:
         raise RuntimeError(f"The link could not be revoked: {answer.status_code} {answer.text[:200]}")
     for reader in readers:
@@ -106,7 +110,9 @@ def revoke_while_read(on: Stage, tally: Tally) -> None:
         if reader.is_alive():
             tally.revocations_ms.append(GIVE_UP_S * 1000)
     tally.tiles_read += sum(reader.tiles for reader in readers)
-    tally.revocations_ms.append(max(0.0, max(reader.last for reader in readers) - asked) * 1000)
+    last = max(reader.last for reader in readers)
+    tally.revocations_ms.append(max(0.0, last - asked) * 1000)
+    tally.after_answer_ms.append(max(0.0, last - answered) * 1000)
 
 
 def forge(on: Stage, tally: Tally, count: int, seed: int) -> None:
@@ -300,7 +306,9 @@ def main() -> int:
             forge(on, tally, -(-options.forgeries // 16) * 8, options.seed)
             print(f"  {engine}: {tally.forgeries} forgeries so far", flush=True)
     shown = ", ".join(f"{each:.0f}" for each in tally.revocations_ms)
-    print(f"revocations, ms: {shown}; {tally.tiles_read} tiles read meanwhile; no winner in {tally.no_winner} races")
+    answered = ", ".join(f"{each:.0f}" for each in tally.after_answer_ms)
+    print(f"revocations, ms: {shown}; after their answer: {answered}; {tally.tiles_read} tiles read meanwhile")
+    print(f"load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores; no winner in {tally.no_winner} races")
     took = f"≤ {max(tally.backup_s):.1f} s, back ≤ {max(tally.restore_s):.1f} s"
     print(f"{tally.backed_up} files and tables backed up: {took}")
     print(
