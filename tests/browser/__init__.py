@@ -1,0 +1,1 @@
+"""A package, so that what it opens can be closed with it."""
