@@ -12,6 +12,11 @@ VIEWER_SOURCES := $(shell find viewer -path viewer/node_modules -prune -o -type 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# npm notes in its lock file where to send money; ours names no address at all.
+WITHOUT_ADDRESSES := const fs = require("node:fs"), name = "package-lock.json", lock = JSON.parse(fs.readFileSync(name)); \
+  Object.values(lock.packages).forEach((each) => delete each.funding); \
+  fs.writeFileSync(name, JSON.stringify(lock, null, 2) + "\n")
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing clean
 
@@ -86,7 +91,7 @@ lock: ## write the lock files anew from pyproject.toml and viewer/package.json (
 	  --extra node pyproject.toml -o requirements/node.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  benchmarks/requirements.in -o benchmarks/requirements.lock
-	cd viewer && npm install --package-lock-only --ignore-scripts
+	cd viewer && npm install --package-lock-only --ignore-scripts && node -e '$(WITHOUT_ADDRESSES)'
 
 clean: ## remove what the commands above made (the data directory stays)
 	rm -rf $(VENV) .build viewer/node_modules slideserver/static

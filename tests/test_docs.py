@@ -58,3 +58,13 @@ def test_types_of_the_glossary_exist() -> None:
 def test_decisions_are_numbered_once_and_in_order() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+LOCKS = ["requirements/run.lock", "requirements/dev.lock", "requirements/node.lock", "benchmarks/requirements.lock"]
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, "viewer/package-lock.json"])
+def test_lock_files_name_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "sha512-" in text or "--hash=sha256:" in text
+    assert "://" not in text
