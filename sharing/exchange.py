@@ -197,7 +197,10 @@ def of_case(session: Session, subject: Member, case_id: CaseId) -> list[Consulta
 
 
 def showing(session: Session, subject: Member, slide_id: SlideId) -> Consultation:
-    """The newest consultation that shows another site's slide to the subject. Raises NotFoundError if none does."""
+    """The consultation under which the subject reads another site's slide (`policy.basis`).
+
+    Raises NotFoundError if none shows it.
+    """
     slide = slides.get_slide(session, subject, slide_id)
     basis = policy.basis(session, subject, slide)
     if basis is None:

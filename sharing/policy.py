@@ -69,6 +69,8 @@ SHOWING = frozenset(
     }
 )
 """The states in which a consultation shows its slides to who is asked."""
+AWAITING_OPINION = frozenset({ConsultationState.REQUESTED, ConsultationState.OPENED, ConsultationState.ACCEPTED})
+"""The states in which it is the turn of who is asked."""
 
 
 class Owned(Protocol):
@@ -139,7 +141,10 @@ def may(session: Session, subject: Subject, action: Action, thing: Owned) -> Dec
 
 
 def basis(session: Session, subject: Subject, slide: Scan) -> Basis | None:
-    """The consultation or the link that opens the slide to the subject, the newest first; None if nothing does."""
+    """The consultation or the link that opens the slide to the subject; None if nothing does.
+
+    Of several consultations: one that waits for the subject's opinion, then the newest.
+    """
     match subject:
         case Member(role=Role.PATHOLOGIST) if subject.site_id != slide.site_id:
             consultation = session.execute(
@@ -151,7 +156,11 @@ def basis(session: Session, subject: Subject, slide: Scan) -> Basis | None:
                     ConsultationRow.state.in_(SHOWING),
                     asked(subject),
                 )
-                .order_by(ConsultationRow.created_us.desc(), ConsultationRow.id)
+                .order_by(
+                    ConsultationRow.state.in_(AWAITING_OPINION).desc(),
+                    ConsultationRow.created_us.desc(),
+                    ConsultationRow.id,
+                )
                 .limit(1)
             ).one_or_none()
             return consultation and Basis(Entity("consultation", consultation.id), Purpose(consultation.purpose))

@@ -60,8 +60,8 @@ class SiblingDescription(BaseModel):
 class Context(BaseModel):
     """In which right the slide is read, and what else the reader may do from here.
 
-    `consultation_id`: the newest consultation about this slide in which the reader takes part. `expires_us`: when a
-    guest's right ends at the latest.
+    `consultation_id`: the consultation about this slide in which the reader takes part; of several, at home the newest,
+    abroad as `policy.basis` has it. `expires_us`: when a guest's right ends at the latest.
     """
 
     kind: Literal["own", "consultation", "guest"]

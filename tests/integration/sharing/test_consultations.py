@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from sharing import audit, cases, chain, consultations, epoch, exchange, readings, sites, slides
+from sharing import audit, cases, chain, consultations, epoch, exchange, policy, readings, sites, slides
 from sharing.db.tables import AuditEventRow, OpinionRow, OutboxRow
 from sharing.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from sharing.vocabulary import (
@@ -67,6 +67,22 @@ def acts(database, site_id):
         return session.scalars(
             select(AuditEventRow.act).where(AuditEventRow.site_id == site_id).order_by(AuditEventRow.position)
         ).all()
+
+
+def test_a_slide_is_read_under_the_question_that_still_waits(centres, shared, clock, ask, do, look):
+    rouen = centres.rouen.pathologist
+    waiting = ask()
+    clock.advance(minutes=1)
+    answered = ask(question="Et le grade ?")
+    do(exchange.open_, rouen, answered)
+    assert look(exchange.showing, rouen, shared.first).id == answered
+    do(consultations.answer, rouen, answered, agreement=Agreement.AGREE, text="Grade II.")
+    assert look(exchange.showing, rouen, shared.first).id == waiting
+
+
+def test_whose_turn_it_is_is_said_once():
+    waits = {state for state, side in consultations.BALL.items() if side is Side.CONSULTANT}
+    assert waits == policy.AWAITING_OPINION <= policy.SHOWING
 
 
 def test_the_whole_story(database, centres, shared, ask, do, look):
