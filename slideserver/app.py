@@ -3,9 +3,8 @@
 Outermost first: security headers → limit on bodies → CSRF check → tiles → FastAPI (uploads, API, pages, files).
 """
 
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
@@ -24,7 +23,7 @@ from slideserver.tiles import TileRoute
 # Forms and API requests; slides come by another door.
 MAX_BODY_BYTES = 1 << 20
 
-log = logging.getLogger(__name__)
+Beside = Callable[[State], AbstractContextManager[None]]
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -32,8 +31,9 @@ def create_app(settings: Settings) -> ASGIApp:
     return assemble(open_state(settings, words.install))
 
 
-def assemble(state: State) -> ASGIApp:
-    """The application over these parts."""
+def assemble(state: State, beside: Beside = running) -> ASGIApp:
+    """The application over these parts. `beside` is what runs as long as it does: all of the server's threads, where
+    no other process has them."""
     settings = state.settings
     answers = Answers(state)
 
@@ -44,27 +44,21 @@ def assemble(state: State) -> ASGIApp:
     def refuse_foreign(scope: Scope, status: int, sentence: str | None = None) -> ASGIApp:
         return answers.answer(HTTPConnection(scope), status, sentence=sentence or CROSS_ORIGIN)
 
-    framework = create_framework(state, answers)
+    framework = create_framework(state, answers, beside)
     tiles = TileRoute(framework, state.access, state.sources, state.shown, refuse)
     csrf = Csrf(tiles, base_url=settings.base_url, refuse=refuse_foreign)
     limited = BodyLimit(csrf, max_bytes=MAX_BODY_BYTES, refuse=refuse)
     return SecurityHeaders(limited, secure=settings.secure_cookies)
 
 
-def create_framework(state: State, answers: Answers) -> FastAPI:
+def create_framework(state: State, answers: Answers, beside: Beside = running) -> FastAPI:
     """The part of the server that is a FastAPI application: everything but tiles."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if state.sandbox_problem:
-            log.warning("Slides that arrive are kept, and none can be opened: %s", state.sandbox_problem)
-        elif state.settings.sandbox == "weak":
-            log.warning("The sandbox is weak: a crafted slide is held back by limits and a system-call filter only")
-        log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
-        with running(state):
+        with beside(state):
             yield
         state.close()
-        log.info("Stopped")
 
     app = FastAPI(
         title="IAIN",
@@ -76,7 +70,7 @@ def create_framework(state: State, answers: Answers) -> FastAPI:
     )
     app.state.iain = state
     answers.install(app)
-    app.router.routes.extend(uploads.routes(state.uploads))
+    app.router.routes.extend(uploads.routes(state.uploads, languages=state.catalogues))
     for part in (health, login, session, cases, slides, consultations, links, audit, pages):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")

@@ -92,5 +92,12 @@ def _environment(catalogue: Catalogue, templates: Path) -> Environment:
     )
     install: Callable[..., None] = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(catalogue.gettext, catalogue.ngettext, newstyle=True)
-    environment.globals.update(language=catalogue.language, languages=tuple(Language), theme="", member=None, path="/")
+    environment.globals.update(
+        catalogue=catalogue,
+        language=catalogue.language,
+        languages=tuple(Language),
+        theme="",
+        member=None,
+        path="/",
+    )
     return environment

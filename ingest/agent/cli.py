@@ -176,7 +176,7 @@ def _client(words: Words, screen: Screen, server: str, key_file: Path, ca_file: 
         screen.warn(words("clear-text", server=server))
     key = _key(words, screen, key_file)
     try:
-        return Client(server, key, ca_file)
+        return Client(server, key, ca_file, words.language)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(words("bad-ca-file", path=ca_file, detail=error.strerror or error)) from error
 

@@ -76,11 +76,17 @@ class Held:
 class Client:
     """A server's upload routes. Use as a context manager, or call `close`."""
 
-    def __init__(self, server: str, key: str, ca_file: Path | None = None) -> None:
+    def __init__(self, server: str, key: str, ca_file: Path | None = None, language: str = "en") -> None:
+        """`language`: in which the server is to say why it refused a slide, as in Accept-Language."""
         context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
         self._http = httpx.Client(
             base_url=server.rstrip("/"),
-            headers={"Authorization": f"Bearer {key}", "Tus-Resumable": TUS_VERSION, "User-Agent": "iain-agent"},
+            headers={
+                "Authorization": f"Bearer {key}",
+                "Tus-Resumable": TUS_VERSION,
+                "User-Agent": "iain-agent",
+                "Accept-Language": language,
+            },
             timeout=TIMEOUT,
             verify=context,
         )

@@ -36,9 +36,9 @@ class Words:
         return self(key) if key in SENTENCES else self("problem-other", detail=detail)
 
     def refusal(self, code: str | None, reason: str | None) -> str:
-        """Why a slide was refused and what to do about it."""
+        """Why a slide was refused and what to do about it; `reason`: the server's own, in the agent's language."""
         key = f"refusal-{code}"
-        return self(key if key in SENTENCES else "refusal-other", reason=reason or "?")
+        return self(key if key in SENTENCES else "refusal-other", why=f" ({reason})" if reason else "")
 
 
 def _both(fr: str, en: str) -> dict[Language, str]:
@@ -178,9 +178,10 @@ SENTENCES: dict[str, dict[Language, str]] = {
     ),
     # why a slide was refused once it had arrived
     "refusal-other": _both(
-        "Raison : {reason} Numérisez la lame de nouveau ; si cela se répète, prévenez la personne qui gère la "
-        "plateforme.",
-        "Reason: {reason} Scan the glass again; if it happens again, tell the person who manages the platform.",
+        "La plateforme n'a pas pu préparer la lame. Numérisez-la de nouveau ; si cela se répète, prévenez la personne "
+        "qui gère la plateforme.{why}",
+        "The platform could not prepare the slide. Scan the glass again; if it happens again, tell the person who "
+        "manages the platform.{why}",
     ),
     "refusal-not-a-slide": _both(
         "Ce fichier n'est pas une lame d'un format connu. Choisissez le fichier que le scanner a écrit (.svs, .tif).",
@@ -188,17 +189,16 @@ SENTENCES: dict[str, dict[Language, str]] = {
     ),
     "refusal-damaged": _both(
         "Le fichier est incomplet ou abîmé. Vérifiez que la numérisation s'est terminée, puis numérisez la lame de "
-        "nouveau. ({reason})",
-        "The file is incomplete or damaged. Check that the scan came to its end, then scan the glass again. ({reason})",
+        "nouveau.{why}",
+        "The file is incomplete or damaged. Check that the scan came to its end, then scan the glass again.{why}",
     ),
     "refusal-unsupported": _both(
         "La plateforme ne lit pas encore cette sorte de fichier. Prévenez la personne qui la gère, et gardez le "
-        "fichier. ({reason})",
-        "The platform does not read this kind of file yet. Tell the person who manages it, and keep the file. "
-        "({reason})",
+        "fichier.{why}",
+        "The platform does not read this kind of file yet. Tell the person who manages it, and keep the file.{why}",
     ),
     "refusal-unreadable": _both(
-        "Le fichier n'a pas pu être lu malgré plusieurs essais. Numérisez la lame de nouveau. ({reason})",
-        "The file could not be read in several tries. Scan the glass again. ({reason})",
+        "Le fichier n'a pas pu être lu malgré plusieurs essais. Numérisez la lame de nouveau.{why}",
+        "The file could not be read in several tries. Scan the glass again.{why}",
     ),
 }

@@ -5,7 +5,9 @@ a body goes to the disk in pieces of bounded size, from threads of its own. What
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 import anyio
@@ -31,6 +33,7 @@ from ingest.protocol import (
     UPLOADS_PATH,
     Problem,
     ProtocolError,
+    SlideStatus,
     is_id,
     is_sha256,
     parse_checksum,
@@ -40,6 +43,8 @@ from ingest.protocol import (
 from ingest.receive import Uploads
 from sharing.subjects import Agent
 from sharing.vocabulary import SlideId, UploadId
+from slideserver import refusals
+from slideserver.i18n import Catalogue, Language, choose_language
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +74,14 @@ STATUS: dict[Problem, int] = {
 }
 
 
-def routes(uploads: Uploads, *, stall_s: float = STALL_S) -> list[Route]:
-    """The routes under /api/uploads. A body that sends nothing for `stall_s` seconds counts as cut."""
-    door = _Door(uploads, stall_s)
+def routes(
+    uploads: Uploads, *, languages: Mapping[Language, Catalogue] = MappingProxyType({}), stall_s: float = STALL_S
+) -> list[Route]:
+    """The routes under /api/uploads. A body that sends nothing for `stall_s` seconds counts as cut.
+
+    Who names a language of `languages` is told in it why a slide was refused, and others in English.
+    """
+    door = _Door(uploads, languages, stall_s)
     upload = UPLOADS_PATH + "/{upload}"
     return [
         Route(UPLOADS_PATH, _options, methods=["OPTIONS"]),
@@ -95,8 +105,8 @@ async def _options(_: Request) -> Response:
 
 
 class _Door:
-    def __init__(self, uploads: Uploads, stall_s: float) -> None:
-        self._uploads, self._stall_s = uploads, stall_s
+    def __init__(self, uploads: Uploads, languages: Mapping[Language, Catalogue], stall_s: float) -> None:
+        self._uploads, self._languages, self._stall_s = uploads, languages, stall_s
         # Threads of their own: a slow disk under an upload must not make anybody wait for a page.
         self._limiter = anyio.CapacityLimiter(THREADS)
 
@@ -159,11 +169,18 @@ class _Door:
         sha256 = request.path_params["sha256"]
         if not is_sha256(sha256):
             raise UnknownSlideError
-        return JSONResponse((await self._blocking(self._uploads.known, agent, sha256)).to_json(), headers=_UNCACHED)
+        return self._status(request, await self._blocking(self._uploads.known, agent, sha256))
 
     async def slide(self, request: Request, agent: Agent) -> Response:
         slide_id = SlideId(request.path_params["slide"])
-        return JSONResponse((await self._blocking(self._uploads.slide, agent, slide_id)).to_json(), headers=_UNCACHED)
+        return self._status(request, await self._blocking(self._uploads.slide, agent, slide_id))
+
+    def _status(self, request: Request, status: SlideStatus) -> Response:
+        wanted = request.headers.get("Accept-Language")
+        words = self._languages.get(choose_language(None, wanted)) if wanted else None
+        if words is not None:
+            status = replace(status, refusal_reason=refusals.told(status.refusal_reason, words))
+        return JSONResponse(status.to_json(), headers={**_UNCACHED, "Vary": "Accept-Language"})
 
     async def _take(self, request: Request, arrival: Arrival) -> bool:
         """Writes the body; False when it was cut or stalled, with all that came before in the file."""

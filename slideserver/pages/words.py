@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment
 
 from sharing.vocabulary import Act, Outcome, Purpose, Role, SlideState
-from slideserver import guests
+from slideserver import guests, refusals
 from slideserver.i18n import Language
 from slideserver.pages import moments, navigation
 
@@ -187,6 +187,7 @@ def install(environment: Environment, language: Language) -> None:
         share_words=SHARES,
         link_problems=LINK_PROBLEMS,
         refusal=refusal,
+        refusal_reason=lambda reason: refusals.told(reason, names["catalogue"]),
         pages_of=navigation.pages_of,
         tell=lambda when_us: moments.tell(when_us, now_us(), timezone, language),
         ahead=lambda when_us: moments.ahead(when_us, now_us(), timezone, language),

@@ -97,10 +97,15 @@ def test_an_unknown_case_is_told_in_words_and_is_no_failure(platform: str, key: 
 def test_a_refused_file_is_told_with_what_to_do_and_the_next_one_is_sent(platform, key, tmp_path) -> None:
     letter = tmp_path / "lettre.svs"
     letter.write_bytes(b"Cher collegue, ceci n'est pas une lame. " * 99)
-    done = agent("push", letter, SCAN, "--server", platform, "--key-file", key, "--accession", "26H01234")
+    half = tmp_path / "moitié.svs"
+    half.write_bytes(SCAN.read_bytes()[: SCAN.stat().st_size // 2])
+    done = agent("push", letter, half, SCAN, "--server", platform, "--key-file", key, "--accession", "26H01234")
     assert done.returncode == 1
     assert "lettre.svs : refusée." in done.stderr
     assert "Choisissez le fichier que le scanner a écrit" in done.stderr
+    assert "moitié.svs : refusée. Le fichier est incomplet ou abîmé." in done.stderr
+    assert "(La lame est tronquée" in done.stderr, "the reason, too, in the language of the workstation"
+    assert "slide" not in done.stderr
     assert "prête à être lue" in done.stdout
 
 

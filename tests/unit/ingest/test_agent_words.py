@@ -75,6 +75,12 @@ def test_an_unknown_code_is_told_in_the_servers_own_words() -> None:
     assert words.refusal(None, None)
 
 
+def test_the_servers_reason_stands_behind_what_to_do_when_it_gave_one() -> None:
+    words = Words(Language.FR)
+    assert words.refusal("damaged", "Il manque une table.").endswith("de nouveau. (Il manque une table.)")
+    assert words.refusal("damaged", None).endswith("de nouveau.")
+
+
 @pytest.mark.parametrize(
     ("environ", "language"),
     [
