@@ -29,6 +29,7 @@ from slideserver.operations import work as workers
 from slideserver.operations.manifest import BackupError
 from slideserver.secret_file import write_secret
 from slideserver.settings import Settings
+from slideserver.supervision import ChildError
 
 app = typer.Typer(
     help="IAIN: whole-slide images shared between pathologists. Settings are also read from IAIN_… in the environment.",
@@ -77,7 +78,10 @@ def serve(var: Var = None, port: Port = None, host: Host = None, database_url: D
         upgrade(database)
     with listener:
         typer.echo(f"http://{settings.host}:{settings.port}  (Ctrl-C stops it)")
-        serving.serve(serving.create_server(settings), listener)
+        try:
+            serving.run(settings, listener)
+        except ChildError as error:
+            _fail(str(error))
 
 
 @app.command()

@@ -2,24 +2,32 @@
 
 import errno
 import logging
+import os
 import signal
 import socket
+import threading
 from types import FrameType
 
 import uvicorn
 
 from sharing.clock import Clock
-from slideserver.app import assemble
+from slideserver.app import Beside, assemble
 from slideserver.fastpath import tile_protocol
 from slideserver.pages import words
 from slideserver.settings import Settings
-from slideserver.state import open_state
+from slideserver.state import open_state, running, watching, working
+from slideserver.supervision import Program, supervise
 
 # A viewer that rests between two looks at a slide should find its connections open.
 KEEP_ALIVE_S = 75
 # How long an upload or a page may take to end by itself when the server is told to stop.
 GRACEFUL_S = 5
 BACKLOG = 2048
+# One process a core, up to here unless more are asked for: four fill a network of 10 Gbit/s with tiles, and each holds
+# connections to the database.
+MAX_PROCESSES = 4
+
+log = logging.getLogger(__name__)
 
 
 class PortTakenError(Exception):
@@ -48,11 +56,31 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def create_server(settings: Settings, clock: Clock | None = None) -> uvicorn.Server:
+def run(settings: Settings, listener: socket.socket) -> None:
+    """Serves until SIGINT or SIGTERM, in as many processes as the settings say, and comes back when all is put away.
+    Raises ChildError.
+
+    Several processes accept from the one listening socket, and none of them does anything but answer: what is to be
+    done once (`state.working`) has a process of its own, which ends last, so that it seals what the others recorded.
+    """
+    count = settings.processes or min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    if count == 1:
+        serve(create_server(settings), listener)
+    else:
+        each = settings.model_copy(update={"tile_cache_bytes": settings.tile_cache_bytes // count})
+        answering = [
+            Program(f"web {number}", lambda: serve(create_server(each, beside=watching), listener))
+            for number in range(count)
+        ]
+        supervise([*answering, Program("jobs", lambda: _work(each), stage=1)])
+    log.info("Stopped")
+
+
+def create_server(settings: Settings, clock: Clock | None = None, beside: Beside = running) -> uvicorn.Server:
     """The server for these settings, not yet running. Its database must be up to date."""
     state = open_state(settings, words.install, clock)
     config = uvicorn.Config(
-        assemble(state),
+        assemble(state, beside),
         http=tile_protocol(state.access, state.sources, state.shown, secure=settings.secure_cookies),
         loop="uvloop",
         ws="none",
@@ -82,6 +110,16 @@ def configure_log(level: int = logging.INFO) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _work(settings: Settings) -> None:
+    """Does what is done once, until SIGTERM."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    state = open_state(settings, words.install)
+    with working(state):
+        stop.wait()
+    state.close()
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     trusted_proxies: str = ""
     secure_cookies: bool = False
     sandbox: Literal["strict", "weak"] = "strict"
+    processes: int = Field(default=0, ge=0, le=64)
     workers: int = Field(default=1, ge=1, le=64)
     max_upload_bytes: int = Field(default=64 * GIB, ge=1)
     tile_cache_bytes: int = Field(default=256 * MIB, ge=0)

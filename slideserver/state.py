@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -44,6 +44,9 @@ LOGIN_THREADS = 2
 
 # Requests that write at once on PostgreSQL.
 WRITERS = 8
+
+# Runs in a thread until the event is set.
+Work = Callable[[threading.Event], None]
 
 log = logging.getLogger(__name__)
 
@@ -119,23 +122,45 @@ def open_state(settings: Settings, install: Install, clock: Clock | None = None)
 
 @contextmanager
 def running(state: State) -> Iterator[None]:
-    """The threads of the server, from start to end: job workers, the sealer, the watcher of the access epoch, mail."""
-    stop = threading.Event()
+    """All threads of a server that is one process, from start to end."""
+    with watching(state), working(state):
+        yield
+
+
+@contextmanager
+def watching(state: State) -> Iterator[None]:
+    """What every process that answers requests needs beside them: the watcher of the access epoch."""
+    state.access.read_epoch()
+    with _threads({"access-epoch": state.access.watch}):
+        yield
+
+
+@contextmanager
+def working(state: State) -> Iterator[None]:
+    """What is done once, however many processes answer requests: job workers, the sealer, mail."""
+    if state.sandbox_problem:
+        log.warning("Slides that arrive are kept, and none can be opened: %s", state.sandbox_problem)
+    elif state.settings.sandbox == "weak":
+        log.warning("The sandbox is weak: a crafted slide is held back by limits and a system-call filter only")
+    log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
-    work: dict[str, Callable[[threading.Event], None]] = {
-        "access-epoch": state.access.watch,
-        "sealer": lambda stop: _seal(state.database, stop),
-    }
+    work: dict[str, Work] = {"sealer": lambda stop: _seal(state.database, stop)}
     if state.settings.smtp_host:
         work["mail"] = Mailer(state.database, state.settings).run
     for number in range(state.settings.workers):
         name = f"worker-{number}"
         work[name] = Worker(state.database, state.queue, handlers, name).run
-    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in work.items()]
-    state.access.read_epoch()
     state.uploads.sweep()
     with state.database.writing() as session:
         audit.record(session, site_id=PLATFORM, act=Act.SERVER_STARTED, subject=System())
+    with _threads(work):
+        yield
+
+
+@contextmanager
+def _threads(work: Mapping[str, Work]) -> Iterator[None]:
+    stop = threading.Event()
+    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in work.items()]
     for thread in threads:
         thread.start()
     try:
