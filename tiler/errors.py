@@ -7,6 +7,7 @@
     ├── DamagedSlideError         the right format, but cut short or contradictory
     ├── UnsupportedSlideError     sound, but of a kind that is not read
     ├── BadIndexError             a tile index that is not what was registered, or points where it must not
+    ├── NotTellableError          a slide that a standard's description cannot express
     ├── TileNotFoundError         an address outside the grid
     ├── BlobNotFoundError         bytes the store does not hold
     ├── BlobMismatchError         bytes whose SHA-256 is not the one promised
@@ -48,6 +49,10 @@ class UnsupportedSlideError(TilerError, NotImplementedError):
 
 class BadIndexError(TilerError):
     code = "bad-index"
+
+
+class NotTellableError(TilerError):
+    code = "not-tellable"
 
 
 class TileNotFoundError(TilerError, LookupError):
