@@ -136,20 +136,26 @@ def request(
     purpose: Purpose = Purpose.CARE,
     view: str = "",
     slides: Sequence[SlideId] | None = None,
+    consultation_id: ConsultationId | None = None,
 ) -> ConsultationId:
     """Ask a member of another site, or any pathologist there, about a case; `slides` left out means all that are ready.
 
+    Who draws `consultation_id` beforehand may ask again when no answer came: the same id, of the same person about the
+    same case, is the same request, and nothing is done a second time.
+
     Raises NotFoundError or RefusedError if the case is not the subject's to share, InvalidError if nobody could answer,
-    if a slide is not of the case, or if the question names the patient.
+    if a slide is not of the case, or if the question names the patient, ConflictError if the id is taken.
     """
     case = cases.get_case(session, subject, case_id)
     about = Entity("case", case_id)
     policy.require(session, subject, Action.REQUEST_CONSULTATION, case, about)
+    if consultation_id is not None and _asked_already(session, subject, case, consultation_id):
+        return consultation_id
     shown = shareable(subject, Action.REQUEST_CONSULTATION, case, slides, slide_id)
     site_id = _addressee(session, subject, case, to_site, to_member)
     question = text.prose(question, "The question", limit=PROSE_LIMIT)
     veil.require_unnamed(question, "The question", case)
-    consultation_id = ConsultationId(new_id())
+    given, consultation_id = consultation_id, consultation_id or ConsultationId(new_id())
     row = {
         "id": consultation_id,
         "reference": new_reference("A"),
@@ -169,7 +175,13 @@ def request(
         "moved_us": session.now_us,
         "created_us": session.now_us,
     }
-    insert_new(session, ConsultationRow, row, "The request could not be stored. Send it once more.")
+    try:
+        insert_new(session, ConsultationRow, row, "The request could not be stored. Send it once more.")
+    except ConflictError:
+        # Both tries were under way at once, and the other one was stored first.
+        if given is not None and _asked_already(session, subject, case, given):
+            return given
+        raise
     session.execute(
         insert(ConsultationSlideRow),
         [{"consultation_id": consultation_id, "slide_id": s, "number": n} for n, s in enumerate(shown)],
@@ -180,6 +192,11 @@ def request(
     )
     outbox.enqueue(session, consultation_id, _addressees(session, found), Move.REQUEST, delay_us=policy.UNDO_US)
     return consultation_id
+
+
+def _asked_already(session: Session, subject: Member, case: Case, consultation_id: ConsultationId) -> bool:
+    row = session.get(ConsultationRow, consultation_id, populate_existing=True)
+    return row is not None and (row.requester_id, row.case_id) == (subject.id, case.id)
 
 
 def undo(session: Session, subject: Member, consultation_id: ConsultationId) -> None:

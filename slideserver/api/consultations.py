@@ -146,8 +146,12 @@ class ConsultationOut(BaseModel):
 
 
 class ConsultationIn(BaseModel):
-    """One of `to_site` and `to_member`; `slides` null: all of the case that are ready."""
+    """One of `to_site` and `to_member`; `slides` null: all of the case that are ready.
 
+    `id`: 128 random bits in base32, drawn by who asks; when no answer comes, the same document may be sent again.
+    """
+
+    id: Annotated[ConsultationId, Field(pattern=r"^[a-z2-7]{26}$")] | None = None
     case_id: CaseId
     to_site: SiteId | None = None
     to_member: MemberId | None = None
@@ -203,6 +207,7 @@ def request(session: SessionDep, member: MemberDep, asked: ConsultationIn) -> Co
         slide_id=asked.slide_id,
         view=asked.view,
         slides=asked.slides,
+        consultation_id=asked.id,
     )
     drafts.clear(session, member, f"ask.{asked.case_id}")
     return ConsultationOut.of(exchange.get(session, member, consultation_id), session.now_us)

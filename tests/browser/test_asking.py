@@ -6,7 +6,7 @@ import pytest
 from fixtures.centres import Centres
 from fixtures.desk import PHONE, Desk, Desks
 from fixtures.platform import Platform, new_world
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -132,3 +132,27 @@ def test_more_is_asked_for_and_given_and_the_end_is_told_at_once(desk: Desks, an
     rouen.wait_for_selector("iain-viewer[data-state=revoked]")
     rouen.get_by_role("link", name="Revenir à l’avis").click()
     expect(rouen.locator("main")).to_contain_text("Stroma desmoplasique.")
+
+
+def test_when_the_answer_is_lost_sending_again_asks_nobody_twice(anne: tuple[Desk, Page]) -> None:
+    caen, page = anne
+    caen.expected.append("ERR_FAILED")
+    stored: list[str] = []
+
+    def lose_the_first(route: Route) -> None:
+        if stored:
+            route.continue_()
+        else:
+            stored.append(route.fetch().json()["id"])
+            route.abort()
+
+    page.route("**/api/consultations", lose_the_first)
+    open_panel(page)
+    page.locator("iain-request label", has_text="Rouen").first.click()
+    page.fill("[name=question]", "Nécrose ?")
+    page.click("[data-act=send]")
+    expect(page.locator("[role=alert]")).not_to_be_empty()
+    with page.expect_response("**/api/consultations") as second:
+        page.click("[data-act=send]")
+    assert [second.value.json()["id"]] == stored
+    expect(page.locator("[data-sent]")).to_contain_text("Envoyé à Rouen")

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from fixtures.cases import add_slide
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -20,6 +21,7 @@ from sharing.vocabulary import (
     Role,
     Side,
     Urgency,
+    new_id,
 )
 
 ACCESSION = "26H01234"
@@ -379,6 +381,46 @@ def test_of_two_answers_at_once_one_is_signed(database, clock, centres, ask, do,
         thread.join()
     assert sorted(outcomes) == ["refused"] * 7 + ["signed"]
     assert len(look(exchange.get, centres.caen.pathologist, asked).opinions) == 1
+
+
+def test_a_request_sent_again_because_no_answer_came_is_the_same_one(database, centres, ask, do, look):
+    key = new_id()
+    barrier, answers = threading.Barrier(6), []
+
+    def send():
+        barrier.wait()
+        answers.append(ask(consultation_id=key))
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    do(exchange.open_, centres.rouen.pathologist, key)
+    answers.append(ask(consultation_id=key))
+    assert answers == [key] * 7
+    assert look(exchange.get, centres.caen.pathologist, key).state is ConsultationState.OPENED
+    assert acts(database, "caen").count(Act.CONSULTATION_REQUESTED) == 1
+    with database.reading() as session:
+        assert len(session.scalars(select(OutboxRow.id)).all()) == 1
+
+
+def test_an_id_that_somebody_else_drew_opens_nothing_and_changes_nothing(database, centres, ask, look):
+    key = ask()
+    rouen = centres.rouen
+    with database.writing() as session:
+        theirs = add_slide(session, rouen, "26R00077")
+    with pytest.raises(ConflictError), database.writing() as session:
+        consultations.request(
+            session,
+            rouen.pathologist,
+            rouen.cases["26R00077"],
+            question="?",
+            slide_id=theirs,
+            to_site=centres.lille.id,
+            consultation_id=key,
+        )
+    assert look(exchange.get, centres.caen.pathologist, key).question == QUESTION
 
 
 @pytest.mark.parametrize("statement", ["UPDATE opinion SET text = 'x'", "DELETE FROM opinion"])

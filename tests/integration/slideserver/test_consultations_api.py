@@ -36,6 +36,14 @@ def wait_for(condition, within_s: float = 10) -> None:
         time.sleep(0.01)
 
 
+def test_a_question_sent_twice_for_want_of_an_answer_is_asked_once(world, slide) -> None:
+    key = new_id()
+    first = world.ask(slide, world.centres.rouen, id=key)
+    assert first["id"] == key
+    assert world.ask(slide, world.centres.rouen, id=key)["asked_us"] == first["asked_us"]
+    assert world.signed_in("pathologiste.rouen").get("/api/bell").json() == {"unread": 1}
+
+
 def test_from_the_question_to_the_closing(world, slide) -> None:
     rouen, caen = world.signed_in("pathologiste.rouen"), world.signed_in("pathologiste.caen")
     assert rouen.get("/api/bell").json() == {"unread": 0}

@@ -16,6 +16,8 @@ export async function fetchColleagues(): Promise<readonly Recipient[]> {
 }
 
 export interface NewConsultation {
+  /** Drawn here: the same request may be sent again under it when no answer came. */
+  readonly id: string;
   readonly case_id: string;
   readonly to_site: string | null;
   readonly to_member: string | null;

@@ -15,6 +15,7 @@ import {
   recipientKey,
 } from "../model/draft";
 import { folded } from "../model/fold";
+import { Sending } from "../model/id";
 import { choice, problemLine, text } from "./fields";
 import { FormElement } from "./form";
 import { type Going, pinned, scopeChoice } from "./going";
@@ -33,6 +34,7 @@ export class RequestForm extends FormElement {
   @state() private recipients: readonly Recipient[] | null = null;
   @state() private away = false;
   @state() private looking = "";
+  #sending = new Sending();
 
   protected override firstUpdated(_changed: PropertyValues): void {
     void this.#read();
@@ -64,7 +66,7 @@ export class RequestForm extends FormElement {
     if (missing === "question") return this.lacks(words.missingQuestion, "[name=question]");
     if (!to) return this.lacks(words.missingTo, "[name=looking], [name=to]");
     await this.attempt(async () => {
-      const consultation = await requestOpinion({
+      const request = {
         case_id: going.caseId,
         to_site: to.to_member === null ? to.to_site : null,
         to_member: to.to_member,
@@ -74,7 +76,9 @@ export class RequestForm extends FormElement {
         slide_id: going.pin.slideId,
         view: going.pin.view,
         slides: draft.scope === "case" ? null : going.slides,
-      });
+      };
+      const consultation = await requestOpinion({ id: this.#sending.id(request), ...request });
+      this.#sending = new Sending();
       this.sent(consultation, draft);
     });
   }
