@@ -6,6 +6,7 @@
     ├── RefusedError      the subject knows that the thing exists and may not do this to it
     ├── ConflictError     the thing is already there, or no longer in the state the caller believed
     ├── InvalidError      a value that cannot be stored (also a ValueError)
+    ├── SchemaError       the database is of another version than this one, and there is no way from one to the other
     └── BusyError         the database did not give us a turn to write in time
 
 An error that stands for a refusal carries it in `refusal`. The edge that catches the error answers the visitor and
@@ -58,6 +59,10 @@ class ConflictError(SharingError):
 
 
 class InvalidError(SharingError, ValueError):
+    pass
+
+
+class SchemaError(SharingError):
     pass
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from alembic.util import CommandError
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -16,7 +15,7 @@ from rich.table import Table
 from sharing import cases, chain, sites
 from sharing.db.engine import Database, Session, open_database
 from sharing.db.migrations import downgrade, upgrade
-from sharing.errors import SharingError
+from sharing.errors import SchemaError, SharingError
 from sharing.subjects import System
 from sharing.vocabulary import Role, SiteId
 from slideserver import demo as demonstration
@@ -116,7 +115,7 @@ def migrate(
             return
         try:
             downgrade(database, back_to)
-        except CommandError as error:
+        except SchemaError as error:
             _fail(f"There is no way back to {back_to}: {error}")
     out.print(f"The database has the schema {back_to}. Start the version that belongs to it, not this one.")
 

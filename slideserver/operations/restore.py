@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alembic.util import CommandError
 from sqlalchemy import text
 
 from sharing import audit, chain
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
+from sharing.errors import SchemaError
 from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.operations import manifest, snapshots
@@ -127,7 +127,7 @@ def _bring_up_to_date(database: Database, told: Manifest) -> None:
     """Migrate, end the access of then, and put on record that what happened since the backup is not here."""
     try:
         upgrade(database)
-    except CommandError as error:
+    except SchemaError as error:
         raise BackupError(
             f"The backup is of a newer version ({told.program}, schema {told.schema}). It is restored; start that "
             "version on it, not this one."

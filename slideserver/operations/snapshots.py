@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, create_engine, inspect, make_url, select, text
 
 from sharing.db.engine import Database
+from sharing.db.migrations import schema_of as schema_of
 from sharing.db.tables import SlideFileRow, SlideRow
 from sharing.vocabulary import SlideState
 from slideserver.operations.manifest import BackupError, TableContents
@@ -99,13 +100,6 @@ def contents(url: str) -> dict[str, TableContents]:
     """What the tables of a database hold now."""
     with _connected(url) as connection:
         return _contents(connection)
-
-
-def schema_of(connection: Connection) -> str:
-    """The revision the database is at; "" when it has never been migrated."""
-    if not inspect(connection).has_table("alembic_version"):
-        return ""
-    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
 def _describe(connection: Connection, taken_us: int) -> Snapshot:

@@ -1,19 +1,24 @@
 """Transactions and migrations, on both engines."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from sharing import chain, consultations, drafts, epoch, exchange, links, sites, slides
 from sharing.db import engine as engine_module
+from sharing.db import migrations
 from sharing.db.engine import open_database
 from sharing.db.migrations import downgrade, upgrade
 from sharing.db.tables import Base
-from sharing.errors import BusyError, NotFoundError
+from sharing.errors import BusyError, NotFoundError, SchemaError
 from sharing.vocabulary import Agreement, Purpose
 
 
@@ -52,6 +57,30 @@ def test_the_migrations_lead_to_the_schema_that_the_code_declares(database):
     with database.connect_for_schema() as connection:
         Base.metadata.create_all(connection)
     assert shape(database) == migrated
+
+
+def test_the_newest_migration_is_known_without_reading_the_migrations():
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert migrations.head() == scripts.get_current_head()
+
+
+def test_a_start_that_finds_nothing_to_migrate_does_not_wait_for_alembic(database_url):
+    start = (
+        "import sys, slideserver.cli\n"
+        "from sharing.db.engine import open_database\n"
+        "slideserver.cli.upgrade(open_database(sys.argv[1]))\n"
+        "assert not [name for name in sys.modules if name.partition('.')[0] == 'alembic']\n"
+    )
+    subprocess.run([sys.executable, "-c", start, database_url], check=True, timeout=60)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database):
+    with database.connect_for_schema() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError):
+        upgrade(database)
+    with database.connect_for_schema() as connection:
+        assert migrations.schema_of(connection) == "9999"
 
 
 def test_every_constraint_is_named(database):
