@@ -1,4 +1,4 @@
-/** When a failed tile is asked for again, and when silence is called an outage. Pure. */
+/** How long a tile is waited for, when it is asked for again, and when silence is called an outage. Pure. */
 
 const FIRST_MS = 400;
 const LONGEST_MS = 8000;
@@ -25,4 +25,35 @@ export class Outage {
     this.#failures = arrived ? 0 : this.#failures + 1;
     return this.lasts !== before;
   }
+}
+
+const LEAST_PATIENCE_MS = 3000;
+const MOST_PATIENCE_MS = 30_000;
+/** A tile that takes so many times as long as others did has got lost. */
+const OUT_OF_LINE = 8;
+const FORGETTING = 0.8;
+
+/**
+ * How long to wait for a tile before the request is given up and made anew. Learnt from the tiles that came: on a fast
+ * line a lost request costs the reader seconds, on a slow one no request is given up that only takes its time.
+ */
+export class Patience {
+  #ms = LEAST_PATIENCE_MS;
+
+  get ms(): number {
+    return this.#ms;
+  }
+
+  arrived(tookMs: number): void {
+    this.#ms = bounded(Math.max(tookMs * OUT_OF_LINE, this.#ms * FORGETTING));
+  }
+
+  /** A request was given up after so long: perhaps too soon. Many that began together count once. */
+  ranOut(afterMs: number): void {
+    this.#ms = bounded(Math.max(this.#ms, afterMs * 2));
+  }
+}
+
+function bounded(ms: number): number {
+  return Math.min(MOST_PATIENCE_MS, Math.max(LEAST_PATIENCE_MS, ms));
 }

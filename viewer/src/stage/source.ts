@@ -62,7 +62,11 @@ export class SlideTileSource extends OpenSeadragon.TileSource {
   }
 
   override getTileUrl(osdLevel: number, col: number, row: number): string {
-    return this.pyramid.url(this.#template, { level: this.#ours(osdLevel), col, row });
+    return this.urlOf({ level: this.#ours(osdLevel), col, row });
+  }
+
+  urlOf(address: TileAddress): string {
+    return this.pyramid.url(this.#template, address);
   }
 
   override tileExists(osdLevel: number, col: number, row: number): boolean {

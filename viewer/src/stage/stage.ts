@@ -7,7 +7,7 @@
 
 import OpenSeadragon from "openseadragon";
 import type { SlideDescription } from "../api/slides";
-import { overlaps, type TileAddress } from "../model/pyramid";
+import { LEAST_PIXEL, Sight } from "../model/sight";
 import type { Insets, Point, Size, View } from "../model/space";
 import * as space from "../model/space";
 import { ExactDrawer } from "./drawer";
@@ -15,11 +15,13 @@ import { SlideTileSource } from "./source";
 import { TileLoader } from "./tiles";
 
 const MOVE_MS = 110;
-/** Least screen pixels for a pixel of the level shown: below, the next coarser level is as sharp and four times less. */
-const LEAST_PIXEL = 0.55;
+/** Once a movement is meant for so long, what it leads to is asked for; a wheel that spins on is waited for. */
+const MEANT_MS = 30;
 const TILE_MEMORY_BYTES = 256 * 2 ** 20;
-/** Above the six connections a browser opens: the next request is there when one of them falls free. */
-const REQUESTS_AT_ONCE = 12;
+/** Enough for any screen: the library is to tell all that it wants at once; the order of requests is ours. */
+const TILES_PER_FRAME = 2000;
+/** How long the library waits for a tile, the longest that browsers can. It shall not give up on its own. */
+const FOR_EVER_MS = 2 ** 31 - 1;
 
 export interface StageEvents {
   view(view: View): void;
@@ -41,6 +43,7 @@ export class Stage {
   #view: View = { x: 0, y: 0, zoom: 1, rotation: 0 };
   #target: View = this.#view;
   #frame = 0;
+  #meant = 0;
   #moving = false;
   #pointer: Point | null = null;
 
@@ -50,8 +53,8 @@ export class Stage {
   ) {
     quietConsole();
     this.#loader = new TileLoader({
-      wanted: (address) => this.#wanted(address),
-      passing: (address) => this.#moving && !this.#wanted(address),
+      sight: () => this.#sight(),
+      moving: () => this.#moving,
       outage: (lasts) => events.outage(lasts),
       refused: (status) => events.refused(status),
       revived: () => this.#image?.setClip(null as unknown as OpenSeadragon.Rect),
@@ -68,9 +71,9 @@ export class Stage {
       minPixelRatio: LEAST_PIXEL,
       minZoomLevel: 1e-9,
       maxZoomLevel: 1e9,
-      imageLoaderLimit: REQUESTS_AT_ONCE,
-      maxTilesPerFrame: REQUESTS_AT_ONCE,
-      timeout: 60_000,
+      imageLoaderLimit: 0,
+      maxTilesPerFrame: TILES_PER_FRAME,
+      timeout: FOR_EVER_MS,
     });
     this.#listen();
   }
@@ -102,8 +105,10 @@ export class Stage {
   /** Takes the slide off the stage: no pixel of it stays. */
   close(): void {
     cancelAnimationFrame(this.#frame);
-    this.#slide = null;
+    window.clearTimeout(this.#meant);
     this.#loader.close();
+    this.#slide = null;
+    this.#source = null;
     this.#osd.close();
   }
 
@@ -122,6 +127,7 @@ export class Stage {
     const from = this.#view;
     this.#target = space.within(view, this.#slide, this.#limits);
     cancelAnimationFrame(this.#frame);
+    window.clearTimeout(this.#meant);
     this.#moving = false;
     if (jump || this.#stillness.matches) return this.#show(1, this.#target);
     const start = performance.now();
@@ -133,6 +139,7 @@ export class Stage {
     };
     this.#moving = true;
     this.#frame = requestAnimationFrame(step);
+    this.#meant = window.setTimeout(() => this.#expect(), MEANT_MS);
   }
 
   fit(insets: Insets): void {
@@ -195,15 +202,20 @@ export class Stage {
   }
 
   /** Judged by where the view is going, so that a long zoom does not fetch what it only passes. */
-  #wanted(tile: TileAddress): boolean {
-    const pyramid = this.#source?.pyramid;
-    if (!pyramid) return false;
-    const finest = pyramid.finestFor(this.#target.zoom * OpenSeadragon.pixelDensityRatio, LEAST_PIXEL * 0.99);
-    // The library also asks for tiles that only touch the edge of the stage: a little more is wanted than is seen.
-    const margin = 4 / this.#target.zoom;
-    const { x, y, width, height } = space.boundsOf(this.#target, this.size);
-    const shown = { x: x - margin, y: y - margin, width: width + 2 * margin, height: height + 2 * margin };
-    return tile.level >= finest && overlaps(pyramid.region(tile), shown);
+  #sight(): Sight | null {
+    if (!this.#source || !this.#slide) return null;
+    const looked = this.#pointer && space.screenToSlide(this.#pointer, this.#target, this.size);
+    return Sight.of(this.#source.pyramid, this.#target, this.size, OpenSeadragon.pixelDensityRatio, looked);
+  }
+
+  /** Asks for what the movement leads to while it is under way; the library looks only at where it is. */
+  #expect(): void {
+    const source = this.#source;
+    if (!source || this.#target.rotation % 90 !== 0) return;
+    for (const address of this.#sight()?.picture() ?? []) {
+      const url = source.urlOf(address);
+      if (!this.#osd.tileCache.getCacheRecord(url)) this.#loader.expect(url, address);
+    }
   }
 
   #tellDrawn(): void {

@@ -1,20 +1,23 @@
 /**
- * Fetches and decodes tiles for OpenSeadragon.
+ * Gets tiles for OpenSeadragon.
  *
- * The library's own loader gives a tile up when it failed, and cannot tell a lost connection from a lost right. Here
- * failures are told apart by their status, a tile that failed is asked for again for as long as it is in view, and
- * requests for a view left behind are cancelled.
+ * The library's own loader asks in the order in which it happened to look, gives a tile up when it failed, and cannot
+ * tell a lost connection from a lost right. Here all that is wanted waits in one place: what goes out next is decided
+ * when a request can go out, by where the reader looks then. Requests for a view left behind are cancelled, failures
+ * are told apart by their status, and a tile that failed is asked for again for as long as it is in view.
  */
 
 import type OpenSeadragon from "openseadragon";
-import type { TileAddress } from "../model/pyramid";
-import { Outage, retryDelay } from "../model/retry";
+import { overlaps, type TileAddress } from "../model/pyramid";
+import { Outage, Patience, retryDelay } from "../model/retry";
+import type { Sight } from "../model/sight";
+import { Download, isBadPicture, TileError, TileLateError } from "./download";
 
 export interface TileWatcher {
-  /** Whether the view, or the one it is moving to, shows this tile. */
-  wanted(address: TileAddress): boolean;
-  /** Whether this tile is only passed by on the way to another view. Never so when the view rests. */
-  passing(address: TileAddress): boolean;
+  /** What the view shows, or the one it is moving to; `null` when there is none. */
+  sight(): Sight | null;
+  /** Whether the view is on its way. */
+  moving(): boolean;
   /** The server has not answered for several tiles in a row (`true`), or does again. */
   outage(lasts: boolean): void;
   /** A tile was refused (401, 403, 404, 410): the right to see the slide, or the session, may have ended. */
@@ -25,33 +28,45 @@ export interface TileWatcher {
   changed(): void;
 }
 
-const GIVE_UP_MS = 20_000;
+/** Above the six connections a browser opens: the next request is there when one of them falls free. */
+const REQUESTS_AT_ONCE = 12;
 const REFUSALS = new Set([401, 403, 404, 410]);
 
-interface Running {
-  readonly job: OpenSeadragon.ImageJob;
+interface Wanted {
+  readonly url: string;
   readonly address: TileAddress;
-  readonly abort: AbortController;
+  /** The library's; `null` when the tile is had before the library looks for it. */
+  job: OpenSeadragon.ImageJob | null;
+}
+
+interface Running extends Wanted {
+  readonly download: Download;
+}
+
+interface Early {
+  readonly address: TileAddress;
+  readonly picture: ImageBitmap;
 }
 
 interface Failed {
-  readonly tile: OpenSeadragon.Tile;
+  readonly tile: OpenSeadragon.Tile | null;
   readonly address: TileAddress;
   readonly times: number;
   readonly timer: number;
 }
 
-class TileError extends Error {
-  constructor(readonly status: number) {
-    super(`HTTP ${status}`);
-  }
-}
-
 export class TileLoader {
-  readonly #running = new Set<Running>();
+  readonly #waiting = new Map<string, Wanted>();
+  readonly #running = new Map<string, Running>();
   readonly #failed = new Map<string, Failed>();
+  /** Pictures that came before the library looked for them. */
+  readonly #early = new Map<string, Early>();
+  /** What the library wanted and seemed not worth a request: when it asks again, it has its reasons. */
+  readonly #declined = new Set<string>();
   readonly #outage = new Outage();
+  readonly #patience = new Patience();
   #some = false;
+  #sending = false;
 
   constructor(private readonly watcher: TileWatcher) {}
 
@@ -60,25 +75,50 @@ export class TileLoader {
     return this.#some;
   }
 
-  /** How many tiles of the present view failed and have not come since. */
+  /** How many tiles of the present picture failed and have not come since. */
   get missing(): number {
-    return [...this.#failed.values()].filter(({ address }) => this.watcher.wanted(address)).length;
+    const sight = this.watcher.sight();
+    if (!sight) return 0;
+    const lacks = ({ address }: Failed): boolean => sight.wants(address) && sight.partOf(address) === "picture";
+    return [...this.#failed.values()].filter(lacks).length;
   }
 
   start(job: OpenSeadragon.ImageJob, address: TileAddress): void {
-    const running = { job, address, abort: new AbortController() };
-    if (this.watcher.passing(address)) running.abort.abort();
-    this.#running.add(running);
-    void this.#load(running);
+    const early = this.#early.get(job.src);
+    if (early) {
+      this.#early.delete(job.src);
+      return job.finish(early.picture, null, "imageBitmap");
+    }
+    const running = this.#running.get(job.src);
+    if (running) running.job = job;
+    else if (this.watcher.moving() && !this.watcher.sight()?.wants(address)) refuse(job);
+    else this.#want({ url: job.src, address, job });
   }
 
   stop(job: OpenSeadragon.ImageJob): void {
-    for (const running of this.#running) if (running.job === job) running.abort.abort();
+    for (const wanted of [...this.#waiting.values(), ...this.#running.values()]) {
+      if (wanted.job === job) this.#drop(wanted);
+    }
+  }
+
+  /** Asks for a tile that the library will look for in a moment. */
+  expect(url: string, address: TileAddress): void {
+    const known = [this.#early, this.#waiting, this.#running, this.#failed].some((tiles) => tiles.has(url));
+    if (!known) this.#want({ url, address, job: null });
   }
 
   /** Cancels what the present view no longer needs; it is asked for anew when it is needed again. */
   dropStale(): void {
-    for (const running of this.#running) if (!this.watcher.wanted(running.address)) running.abort.abort();
+    const sight = this.watcher.sight();
+    for (const wanted of [...this.#waiting.values(), ...this.#running.values()]) {
+      if (!sight?.wants(wanted.address)) this.#drop(wanted);
+    }
+    for (const [url, { address, picture }] of this.#early) {
+      if (sight?.wants(address)) continue;
+      this.#early.delete(url);
+      picture.close();
+    }
+    this.#declined.clear();
   }
 
   /** Asks at once for every tile that failed. */
@@ -87,60 +127,128 @@ export class TileLoader {
   }
 
   close(): void {
-    for (const running of this.#running) running.abort.abort();
+    for (const wanted of [...this.#waiting.values(), ...this.#running.values()]) this.#drop(wanted);
     for (const { timer } of this.#failed.values()) window.clearTimeout(timer);
+    for (const { picture } of this.#early.values()) picture.close();
     this.#failed.clear();
+    this.#early.clear();
+    this.#declined.clear();
     this.#some = false;
   }
 
-  async #load(running: Running): Promise<void> {
-    const { job, abort } = running;
-    try {
-      // Decodes off the main thread; an embedded colour profile is honoured as it is for any picture.
-      const picture = await createImageBitmap(await fetchTile(job.src, abort.signal));
-      this.#arrived(job.src);
-      job.finish(picture, null, "imageBitmap");
-    } catch (error) {
-      job.fail(error instanceof Error ? error.message : String(error), null);
-      if (abort.signal.aborted) job.tile.exists = true;
-      else this.#lost(running, error);
-    } finally {
-      this.#running.delete(running);
+  #want(wanted: Wanted): void {
+    const before = this.#waiting.get(wanted.url);
+    if (before) before.job = wanted.job;
+    else this.#waiting.set(wanted.url, wanted);
+    if (this.#sending) return;
+    // The library looks tile by tile: the choice is made among all that this look wants.
+    this.#sending = true;
+    queueMicrotask(() => {
+      this.#sending = false;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    const sight = this.watcher.sight();
+    if (!sight) return;
+    const running = [...this.#running.values()];
+    let free = REQUESTS_AT_ONCE - running.filter(({ download }) => !download.late).length;
+    // Requests that hang must not keep the others back, nor pile up without end.
+    free = Math.min(free, 2 * REQUESTS_AT_ONCE - running.length);
+    const lacking = this.#lacking(sight);
+    const useful = ({ url, address }: Wanted): boolean => {
+      if (sight.partOf(address) !== "stopgap" || this.#declined.has(url)) return true;
+      const region = sight.pyramid.region(address);
+      return lacking.some((other) => overlaps(region, other));
+    };
+    for (; free > 0; free--) {
+      const next = sight.first([...this.#waiting.values()].filter(useful));
+      if (!next) break;
+      this.#waiting.delete(next.url);
+      this.#request(next);
+    }
+    if (this.#running.size > 0) return;
+    for (const wanted of this.#waiting.values()) {
+      this.#declined.add(wanted.url);
+      this.#drop(wanted);
     }
   }
 
-  #arrived(url: string): void {
+  /** Where in the picture a tile failed, or lets itself be waited for. */
+  #lacking(sight: Sight): { x: number; y: number; width: number; height: number }[] {
+    const late = [...this.#running.values()].filter(({ download }) => download.late);
+    return [...late, ...this.#failed.values()]
+      .filter(({ address }) => sight.wants(address))
+      .map(({ address }) => sight.pyramid.region(address));
+  }
+
+  #request(wanted: Wanted): void {
+    const download = new Download(wanted.url, this.#patience.ms, () => this.#send());
+    const running = { ...wanted, download };
+    this.#running.set(wanted.url, running);
+    void this.#load(running);
+  }
+
+  async #load(running: Running): Promise<void> {
+    const { url, download } = running;
+    try {
+      const picture = await download.picture();
+      if (download.stopped) return picture.close();
+      this.#running.delete(url);
+      if (running.job) running.job.finish(picture, null, "imageBitmap");
+      else this.#early.set(url, { address: running.address, picture });
+      this.#arrived(url, download.tookMs);
+    } catch (error) {
+      if (download.stopped) return;
+      this.#running.delete(url);
+      this.#lost(running, error);
+    }
+    this.#send();
+  }
+
+  #drop(wanted: Wanted): void {
+    this.#waiting.delete(wanted.url);
+    const running = this.#running.get(wanted.url);
+    this.#running.delete(wanted.url);
+    running?.download.stop();
+    if (wanted.job) refuse(wanted.job);
+  }
+
+  #arrived(url: string, tookMs: number): void {
     this.#some = true;
+    this.#patience.arrived(tookMs);
+    const failed = this.#failed.get(url);
+    window.clearTimeout(failed?.timer);
     if (this.#failed.delete(url)) this.watcher.changed();
     if (!this.#outage.note(true)) return;
     this.watcher.outage(false);
     this.reviveAll();
   }
 
-  #lost({ job, address }: Running, error: unknown): void {
-    const times = (this.#failed.get(job.src)?.times ?? 0) + 1;
+  #lost({ url, job, address }: Running, error: unknown): void {
+    const before = this.#failed.get(url);
+    window.clearTimeout(before?.timer);
+    const times = (before?.times ?? 0) + 1;
     const timer = window.setTimeout(() => this.#revive(failed), retryDelay(times));
-    const failed: Failed = { tile: job.tile, address, times, timer };
-    this.#failed.set(job.src, failed);
+    const failed: Failed = { tile: job?.tile ?? null, address, times, timer };
+    this.#failed.set(url, failed);
+    job?.fail(error instanceof Error ? error.message : String(error), null);
     this.watcher.changed();
+    if (error instanceof TileLateError) this.#patience.ranOut(error.afterMs);
     if (error instanceof TileError && REFUSALS.has(error.status)) this.watcher.refused(error.status);
     else if (!isBadPicture(error) && this.#outage.note(false)) this.watcher.outage(true);
   }
 
   #revive({ tile, timer }: Failed): void {
     window.clearTimeout(timer);
-    tile.exists = true;
+    if (tile) tile.exists = true;
     this.watcher.revived();
   }
 }
 
-async function fetchTile(url: string, signal: AbortSignal): Promise<Blob> {
-  const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(GIVE_UP_MS)]) });
-  if (!response.ok) throw new TileError(response.status);
-  return response.blob();
-}
-
-/** Bytes came, but are no picture: the tile is damaged, the server is not away. */
-function isBadPicture(error: unknown): boolean {
-  return error instanceof DOMException && (error.name === "InvalidStateError" || error.name === "EncodingError");
+/** The library forgets that it asked, and asks again when it wants the tile again. */
+function refuse(job: OpenSeadragon.ImageJob): void {
+  job.fail("The view went elsewhere", null);
+  job.tile.exists = true;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Outage, retryDelay } from "../../src/model/retry";
+import { Outage, Patience, retryDelay } from "../../src/model/retry";
 
 describe("a failed tile", () => {
   it("is asked for again sooner at first, never later than ten seconds, not all at once", () => {
@@ -33,5 +33,28 @@ describe("an outage", () => {
       outage.note(true);
     }
     expect(outage.lasts).toBe(false);
+  });
+});
+
+describe("patience", () => {
+  it("is short on a fast line, and as long as a slow one needs", () => {
+    const patience = new Patience();
+    const first = patience.ms;
+    expect(first).toBeLessThanOrEqual(3000);
+    patience.arrived(20);
+    expect(patience.ms).toBe(first);
+    patience.arrived(2000);
+    expect(patience.ms).toBe(16_000);
+    for (let i = 0; i < 20; i++) patience.arrived(30);
+    expect(patience.ms).toBe(first);
+  });
+
+  it("grows when it ran out, once for all that ran out together, and never beyond half a minute", () => {
+    const patience = new Patience();
+    const first = patience.ms;
+    for (let i = 0; i < 6; i++) patience.ranOut(first);
+    expect(patience.ms).toBe(2 * first);
+    for (let i = 0; i < 6; i++) patience.ranOut(patience.ms);
+    expect(patience.ms).toBe(30_000);
   });
 });
