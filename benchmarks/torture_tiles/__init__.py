@@ -1,0 +1,1 @@
+"""Try to break the tiles: `make torture-tiles`."""
