@@ -18,7 +18,7 @@ from sharing.slides import ImageFacts, Slide, StoredFile
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 from tiler.errors import BadIndexError, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
-from tiler.index import TileIndex
+from tiler.index import TileIndex, file_name
 from tiler.sandbox import IndexedSlide
 from tiler.storage.base import BlobStore
 from tiler.verification import check
@@ -85,7 +85,7 @@ class Register:
 
     def _opening(self, slide_id: SlideId, indexed: IndexedSlide, index: TileIndex) -> Effect:
         contents = {
-            "index.bin": indexed.index_bytes,
+            file_name(index.digest): indexed.index_bytes,
             "thumbnail.jpg": indexed.thumbnail,
             "label.jpg": indexed.label,
             "macro.jpg": indexed.macro,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 
 from sharing import audit, epoch, policy, text
 from sharing.db.engine import Session
@@ -60,6 +60,9 @@ class Slide:
     sha256: str
     length: int
     index_digest: str | None
+    """SHA-256 of the newest generation of its tile index."""
+    version: str | None
+    """The part of a tile's address that names what the tile is made from and how; None until there is an index."""
     file_name: str
     stain: str | None
     block: str | None
@@ -77,11 +80,6 @@ class Slide:
     decided_us: int | None
     scanner_id: ScannerId | None
     scanner_name: str | None
-
-    @property
-    def version(self) -> str | None:
-        """The part of a tile's address that changes with the index; None until there is one."""
-        return self.index_digest[:16] if self.index_digest else None
 
 
 def create_slide(
@@ -121,6 +119,7 @@ def create_slide(
                 "name": text.line(file.name, "The file name", limit=255),
                 "sha256": file.sha256,
                 "length": file.length,
+                "derived": False,
             }
             for number, file in enumerate(files)
         ],
@@ -140,8 +139,11 @@ def start_indexing(session: Session, slide_id: SlideId) -> None:
     _move(session, slide_id, SlideState.INDEXING, {"refusal_code": None, "refusal_reason": None, "decided_us": None})
 
 
-def mark_ready(session: Session, slide_id: SlideId, *, index_digest: str, image: ImageFacts) -> bool:
+def mark_ready(
+    session: Session, slide_id: SlideId, *, index_digest: str, image: ImageFacts, version: str | None = None
+) -> bool:
     """Open the slide to its readers, matched with its site's case of the accession the sender gave, if there is one.
+    `version` is that of the index; None for a first generation, which it is named after.
 
     False, and nothing done, if it was ready already with that index. Raises ConflictError from any other wrong state.
     """
@@ -151,6 +153,7 @@ def mark_ready(session: Session, slide_id: SlideId, *, index_digest: str, image:
     case_id = slide.case_id or _case_of(session, slide)
     facts = {
         "index_digest": index_digest,
+        "version": version or index_digest[:16],
         "case_id": case_id,
         "decided_us": session.now_us,
         "format": image.format,
@@ -195,14 +198,24 @@ def get_slide(session: Session, subject: Subject, slide_id: SlideId, action: Act
     return slide
 
 
-def files_of(session: Session, slide_id: SlideId) -> tuple[StoredFile, ...]:
-    """The files of a slide, in the order of its index."""
-    rows = session.execute(
+def files_of(session: Session, slide_id: SlideId, *, received_only: bool = False) -> tuple[StoredFile, ...]:
+    """The files of a slide, in the order of its index: those received, then those its derived tiles are kept in."""
+    files = (
         select(SlideFileRow.name, SlideFileRow.sha256, SlideFileRow.length)
         .where(SlideFileRow.slide_id == slide_id)
         .order_by(SlideFileRow.number)
     )
+    rows = session.execute(files.where(~SlideFileRow.derived) if received_only else files)
     return tuple(StoredFile(row.name, row.sha256, row.length) for row in rows)
+
+
+def publish(session: Session, slide_id: SlideId, *, index_digest: str, derived: StoredFile) -> None:
+    """Replace the slide's index by a later generation, whose derived tiles lie in `derived`. Its version stays."""
+    session.execute(delete(SlideFileRow).where(SlideFileRow.slide_id == slide_id, SlideFileRow.derived))
+    number = len(files_of(session, slide_id))
+    row = {"name": derived.name, "sha256": derived.sha256, "length": derived.length, "derived": True}
+    session.execute(insert(SlideFileRow), [row | {"slide_id": slide_id, "number": number}])
+    session.execute(update(SlideRow).where(SlideRow.id == slide_id).values(index_digest=index_digest))
 
 
 def of_cases(session: Session, case_ids: Iterable[CaseId]) -> dict[CaseId, tuple[Slide, ...]]:

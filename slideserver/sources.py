@@ -10,7 +10,7 @@ from sharing import slides
 from sharing.db.engine import Database
 from sharing.slides import Slide
 from tiler.cache import TileCache
-from tiler.index import TileIndex
+from tiler.index import TileIndex, file_name
 from tiler.source import Cutter, TileSource
 from tiler.storage.base import BlobStore, ByteSource
 
@@ -40,8 +40,8 @@ class Sources:
         self._open: OrderedDict[tuple[str, str], OpenSlide] = OrderedDict()
 
     def find(self, slide: Slide) -> OpenSlide | None:
-        """The slide if it is open already; never waits."""
-        key = (slide.id, slide.version or "")
+        """The slide, at the generation of its index that the caller knows of, if it is open already; never waits."""
+        key = (slide.id, slide.index_digest or "")
         with self._lock:
             found = self._open.get(key)
             if found is not None:
@@ -56,7 +56,7 @@ class Sources:
         opened = self._open_from_disk(slide)
         with self._lock:
             # Two threads may have opened it at once; the first stays, the other is dropped.
-            kept = self._open.setdefault((slide.id, slide.version or ""), opened)
+            kept = self._open.setdefault((slide.id, slide.index_digest or ""), opened)
             while len(self._open) > self._max_open:
                 self._open.popitem(last=False)
         return kept
@@ -64,7 +64,7 @@ class Sources:
     def forget(self, slide: Slide) -> None:
         """After an error, the next request starts from the disk again."""
         with self._lock:
-            self._open.pop((slide.id, slide.version or ""), None)
+            self._open.pop((slide.id, slide.index_digest or ""), None)
 
     def close(self) -> None:
         with self._lock:
@@ -72,12 +72,14 @@ class Sources:
 
     def _open_from_disk(self, slide: Slide) -> OpenSlide:
         directory = self._directory / slide.id
-        index = TileIndex.open(directory / "index.bin", digest=slide.index_digest)
+        digest = slide.index_digest or ""
+        index = TileIndex.open(directory / file_name(digest), digest=digest)
         with self._database.reading() as session:
             files = slides.files_of(session, slide.id)
         blobs: list[ByteSource] = []
         try:
-            for file in files:
+            # A later generation may have come since the caller looked: its files come after those of this one.
+            for file in files[: index.blob_count]:
                 blobs.append(self._store.open(slide.site_id, file.sha256))
         except BaseException:
             _close(blobs)

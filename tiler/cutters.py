@@ -1,23 +1,26 @@
-"""Workers that make the tiles a scanner left out. They are shown four JPEG tiles at a time and no file."""
+"""Workers that make the tiles a scanner left out. They are shown some JPEG tiles at a time and no file."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from tiler import jpeg
-from tiler.errors import DamagedSlideError, WorkerDiedError
+from tiler.errors import DamagedSlideError, UnsupportedSlideError, WorkerDiedError
 from tiler.geometry import Size
-from tiler.pipes import CUT_HEAD, Kind
+from tiler.mosaic import Mosaic
+from tiler.pipes import Kind
 from tiler.sandbox import Sandbox, Worker, refusal
 
 # A cutter is replaced after so many tiles: what leaks in a decoder stays small.
 MAX_CUTS: Final = 10_000
+# Before the body of every picture a cutter makes; what else an encoder likes to write in front does not travel.
+HEADER: Final = jpeg.header(None, jpeg.Colour.YCBCR)
 
 
 @dataclass(slots=True)
@@ -37,8 +40,12 @@ class CutterPool:
     thread that started them does (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, sandbox: Sandbox, size: int = 1, *, timeout_s: float = 20) -> None:
+    def __init__(
+        self, sandbox: Sandbox, size: int = 1, *, timeout_s: float = 20, task: Literal["cut", "build"] = "cut"
+    ) -> None:
+        """`task`: to `cut` while somebody waits, or to `build` with what time the machine has left."""
         self._sandbox = sandbox
+        self._task: Literal["cut", "build"] = task
         self._size = size
         self._timeout_s = timeout_s
         self._cutters: list[_Cutter] = []  # the least recently used first
@@ -47,15 +54,14 @@ class CutterPool:
         self._starter = ThreadPoolExecutor(1, "cutter-starter")
         self._spare: Future[Worker] = self._start()
 
-    def cut(self, slide_key: str, children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
+    def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
         """See `tiler.source.Cutter`. A cutter that dies costs one retry; raises WorkerDiedError after the second death,
         WorkerTimeoutError, DamagedSlideError."""
-        places = (number for child, size in zip(children, sizes, strict=True) for number in _place(child, size))
-        request = CUT_HEAD.pack(out.width, out.height, *places) + b"".join(child or b"" for child in children)
+        request = mosaic.pack()
         try:
-            return self._ask(slide_key, request, out)
+            return self._ask(slide_key, request, mosaic.out)
         except WorkerDiedError:
-            return self._ask(slide_key, request, out)
+            return self._ask(slide_key, request, mosaic.out)
 
     def close(self) -> None:
         """End all cutters, also those at work."""
@@ -77,13 +83,7 @@ class CutterPool:
             kind, payload = cutter.worker.pipe.receive(deadline=deadline)
             if kind == Kind.REFUSED:
                 raise refusal(payload)
-            try:
-                sound = kind == Kind.TILE and jpeg.frame_size(payload) == out
-            except DamagedSlideError:
-                sound = False
-            if not sound:
-                raise WorkerDiedError("The program that cuts tiles gave an answer that makes no sense.")
-            return payload
+            return _sound(kind, payload, out)
 
     @contextmanager
     def _cutter(self, slide_key: str) -> Iterator[_Cutter]:
@@ -142,8 +142,15 @@ class CutterPool:
         return cutter
 
     def _start(self) -> Future[Worker]:
-        return self._starter.submit(self._sandbox.start, "cut")
+        return self._starter.submit(self._sandbox.start, self._task)
 
 
-def _place(child: bytes | None, size: Size) -> tuple[int, int, int]:
-    return len(child or b""), size.width, size.height
+def _sound(kind: Kind, picture: bytes, out: Size) -> bytes:
+    """The picture under our header, once it is known to be one baseline image of this size and nothing else."""
+    try:
+        if kind == Kind.TILE:
+            start, end = jpeg.body(picture, out, HEADER)
+            return HEADER + picture[start:end]
+    except (DamagedSlideError, UnsupportedSlideError):
+        pass
+    raise WorkerDiedError("The program that cuts tiles gave an answer that makes no sense.")

@@ -3,15 +3,21 @@
 All numbers are little-endian. The file has no offsets of its own: each part follows from the counts before it ::
 
     header    8s magic · u32 version · u32 levels · u32 blobs · u32 JPEG headers · u32 metadata bytes · u32 cutting
-    levels    per level: u32 width · u32 height · u32 tile width · u32 tile height · u32 stored · u32 media type
-    tiles     per tile of each stored level, row by row: u64 offset · u32 length · u16 blob · u16 header
+              · u32 generation · 8s identity
+    levels    per level: u32 width · u32 height · u32 tile width · u32 tile height · u16 kind · u16 built
+              · u32 media type
+    tiles     per tile of each stored or built level, row by row: u64 offset · u32 length · u16 blob · u16 header
     lengths   per JPEG header: u32
     headers   the JPEG headers, one after the other
     metadata  JSON
 
-It is written by a worker that may have been taken over by a hostile slide, so opening it believes nothing about its own
-form, and `tiler.verification.check` must pass once before it is kept. Afterwards its SHA-256 proves that it is still
-that file."""
+Generation 0 is written by a worker that may have been taken over by a hostile slide, so opening it believes nothing
+about its own form, and `tiler.verification.check` must pass once before it is kept. Afterwards its SHA-256 proves that
+it is still that file.
+
+Generation 1 is written by the parent when the derived levels have been built: the same levels, of which the derived
+ones now point into a blob of their own. It carries the identity of generation 0, from which the version in addresses
+comes: what a browser has of a slide stays right."""
 
 from __future__ import annotations
 
@@ -21,6 +27,7 @@ import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +37,10 @@ from tiler.geometry import Size
 from tiler.metadata import MAX_JSON_BYTES, SlideMetadata
 
 MAGIC: Final = b"IAINTILE"
-VERSION: Final = 1
+VERSION: Final = 2
 # How derived tiles are cut (`tiler.pixels.cut`). Raise it when their bytes change: it is part of every slide's version,
 # so no browser shows a tile cut one way beside a tile cut another.
-CUTTING: Final = 0
+CUTTING: Final = 1
 MEDIA_TYPES: Final = ("image/jpeg",)
 MAX_LEVELS: Final = 32
 MAX_TILES: Final = 2_000_000
@@ -42,21 +49,42 @@ TILE_SIDE_PIXELS: Final = (16, 2048)
 MAX_HEADERS: Final = 256
 MAX_HEADER_BYTES: Final = 64 * 1024
 
-_HEADER: Final = struct.Struct("<8s6I")
-_LEVEL: Final = struct.Struct("<6I")
+_HEADER: Final = struct.Struct("<8s7I8s")
+_LEVEL: Final = struct.Struct("<4I2HI")
 _TILE: Final = struct.Struct("<QIHH")
+_NOBODY: Final = bytes(8)
+
+
+class LevelKind(IntEnum):
+    """Where the pixels of a level come from: bytes of the scanner's file, or those of a finer level."""
+
+    DERIVED = 0
+    STORED = 1
+
+
+_KINDS: Final = frozenset(LevelKind)
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution of the ladder. ``stored``: its tiles are bytes of the scanner's file; otherwise they are cut from
-    the next finer level. ``downsample`` is relative to level 0, as in OpenSlide."""
+    """One resolution of the ladder. ``downsample`` is relative to level 0, as in OpenSlide. A derived level is
+    ``built`` when its tiles, too, lie in a blob; otherwise they are cut when somebody asks."""
 
     size: Size
     tile: Size
-    stored: bool
+    kind: LevelKind
     media_type: str
     downsample: float
+    built: bool = False
+
+    @property
+    def stored(self) -> bool:
+        return self.kind is LevelKind.STORED
+
+    @property
+    def placed(self) -> bool:
+        """Whether the index says where the bytes of its tiles are."""
+        return self.stored or self.built
 
     @property
     def grid(self) -> Size:
@@ -78,10 +106,12 @@ class TileIndex:
 
     def __init__(self, data: bytes | mmap.mmap) -> None:
         self.digest: str = hashlib.sha256(data).hexdigest()
-        self.version: str = self.digest[:16]
         view = memoryview(data)
+        self.generation: int
         try:
-            magic, version, levels, self.blob_count, headers, metadata_bytes, cutting = _HEADER.unpack_from(view)
+            (magic, version, levels, self.blob_count, headers, metadata_bytes, cutting, self.generation, identity) = (
+                _HEADER.unpack_from(view)
+            )
             if magic != MAGIC or version != VERSION or cutting != CUTTING:
                 raise BadIndexError("The file is not a tile index of this version; register the slide again.")
             if not (0 < levels <= MAX_LEVELS and headers <= MAX_HEADERS and metadata_bytes <= MAX_JSON_BYTES):
@@ -89,16 +119,23 @@ class TileIndex:
             at = _HEADER.size
             self.levels: tuple[Level, ...] = _levels(view, at, levels)
             at += levels * _LEVEL.size
-            stored_tiles = [level.grid.area if level.stored else 0 for level in self.levels]
-            if sum(stored_tiles) > MAX_TILES:
+            if (identity == _NOBODY) != (self.generation == 0):
+                raise BadIndexError("The tile index does not say of which slide it is a later generation.")
+            if self.generation == 0 and any(level.built for level in self.levels):
+                raise BadIndexError("A first tile index cannot have built levels.")
+            # The part of a tile's address that changes with the slide's source or with the way tiles are cut.
+            self.version: str = identity.hex() if self.generation else self.digest[:16]
+            placed_tiles = [level.grid.area if level.placed else 0 for level in self.levels]
+            # What is built comes on top, in indexes that only the parent writes.
+            if sum(placed_tiles) > MAX_TILES * (2 if self.generation else 1):
                 raise BadIndexError("The tile index is larger than any slide needs.")
-            first_tiles = itertools.accumulate(stored_tiles, initial=0)
-            # Per level, what a look-up needs as plain integers: columns, rows, first tile (-1: derived).
+            first_tiles = itertools.accumulate(placed_tiles, initial=0)
+            # Per level, what a look-up needs as plain integers: columns, rows, first tile (-1: cut on demand).
             self._grids: tuple[tuple[int, int, int], ...] = tuple(
-                (level.grid.width, level.grid.height, first if level.stored else -1)
+                (level.grid.width, level.grid.height, first if level.placed else -1)
                 for level, first in zip(self.levels, first_tiles, strict=False)
             )
-            end = at + sum(stored_tiles) * _TILE.size
+            end = at + sum(placed_tiles) * _TILE.size
             self._tiles: memoryview = view[at:end].cast("Q")
             lengths = struct.unpack_from(f"<{headers}I", view, end)
             at = end + 4 * headers
@@ -108,7 +145,7 @@ class TileIndex:
                     raise BadIndexError("A JPEG header in the tile index is larger than 64 kB.")
                 self.headers += (bytes(view[at : at + length]),)
                 at += length
-            if at + metadata_bytes != len(view) or len(self._tiles) != 2 * sum(stored_tiles):
+            if at + metadata_bytes != len(view) or len(self._tiles) != 2 * sum(placed_tiles):
                 raise BadIndexError("The tile index is longer or shorter than it says.")
             self.metadata: SlideMetadata = SlideMetadata.from_json(bytes(view[at:]))
         except (struct.error, TypeError, ValueError) as error:
@@ -129,8 +166,8 @@ class TileIndex:
         return index
 
     def locate(self, level: int, col: int, row: int) -> tuple[int, int, int, bytes] | None:
-        """(blob, offset, length, JPEG header) of a stored tile, None for a derived one; TileNotFoundError outside the
-        grid."""
+        """(blob, offset, length, JPEG header) of a stored or built tile, None for one that must be cut;
+        TileNotFoundError outside the grid."""
         if level < 0 or level >= len(self._grids):
             raise TileNotFoundError(f"The slide has no level {level}.")
         cols, rows, first = self._grids[level]
@@ -143,19 +180,34 @@ class TileIndex:
         return packed >> 32 & 0xFFFF, self._tiles[at], packed & 0xFFFFFFFF, self.headers[packed >> 48]
 
     def stored_tiles(self, level: int) -> Iterator[StoredTile]:
-        """All tiles of a stored level, row by row, as the file has them: numbers nobody has checked."""
+        """All tiles of a stored or built level, row by row, as the file has them: numbers nobody has checked."""
         cols, rows, first = self._grids[level]
         for at in range(2 * first, 2 * (first + cols * rows), 2):
             packed = self._tiles[at + 1]
             yield StoredTile(self._tiles[at], packed & 0xFFFFFFFF, packed >> 32 & 0xFFFF, packed >> 48)
 
 
+def file_name(digest: str) -> str:
+    """What an index file is called in the directory of its slide, where each generation stays."""
+    return f"{digest}.index"
+
+
 def build(
-    levels: Sequence[Level], tiles: bytes, headers: Sequence[bytes], metadata: SlideMetadata, *, blobs: int = 1
+    levels: Sequence[Level],
+    tiles: bytes,
+    headers: Sequence[bytes],
+    metadata: SlideMetadata,
+    *,
+    blobs: int = 1,
+    generation: int = 0,
+    version: str = "",
 ) -> bytes:
-    """The index file. `tiles` are packed StoredTiles of the stored levels in order (see `pack_tile`)."""
+    """The index file. `tiles` are packed StoredTiles of the stored and built levels in order (see `pack_tile`);
+    `version` is that of generation 0, for a later one."""
     encoded = metadata.to_json()
-    parts = [_HEADER.pack(MAGIC, VERSION, len(levels), blobs, len(headers), len(encoded), CUTTING)]
+    identity = bytes.fromhex(version) if generation else _NOBODY
+    counts = (len(levels), blobs, len(headers), len(encoded), CUTTING, generation)
+    parts = [_HEADER.pack(MAGIC, VERSION, *counts, identity)]
     for level in levels:
         parts.append(
             _LEVEL.pack(
@@ -163,7 +215,8 @@ def build(
                 level.size.height,
                 level.tile.width,
                 level.tile.height,
-                level.stored,
+                level.kind,
+                level.built,
                 MEDIA_TYPES.index(level.media_type),
             )
         )
@@ -178,16 +231,21 @@ def pack_tile(tile: StoredTile) -> bytes:
 def _levels(view: memoryview, at: int, count: int) -> tuple[Level, ...]:
     levels: list[Level] = []
     for number in range(count):
-        width, height, tile_width, tile_height, stored, media_type = _LEVEL.unpack_from(view, at + number * _LEVEL.size)
+        width, height, tile_width, tile_height, kind, built, media_type = _LEVEL.unpack_from(
+            view, at + number * _LEVEL.size
+        )
         low, high = TILE_SIDE_PIXELS
         if not (0 < width <= MAX_SIDE_PIXELS and 0 < height <= MAX_SIDE_PIXELS):
             raise BadIndexError(f"Level {number} of the tile index has an impossible size.")
         if not (low <= tile_width <= high and low <= tile_height <= high):
             raise BadIndexError(f"Level {number} of the tile index has an impossible tile size.")
-        if stored not in (0, 1) or media_type >= len(MEDIA_TYPES):
+        if kind not in _KINDS or built not in (0, 1) or (built and kind == LevelKind.STORED):
+            raise BadIndexError(f"Level {number} of the tile index is of no known kind.")
+        if media_type >= len(MEDIA_TYPES):
             raise BadIndexError(f"Level {number} of the tile index is of no known kind.")
         size = Size(width, height)
         full = levels[0].size if levels else size
         downsample = (full.width / width + full.height / height) / 2
-        levels.append(Level(size, Size(tile_width, tile_height), bool(stored), MEDIA_TYPES[media_type], downsample))
+        tile = Size(tile_width, tile_height)
+        levels.append(Level(size, tile, LevelKind(kind), MEDIA_TYPES[media_type], downsample, bool(built)))
     return tuple(levels)

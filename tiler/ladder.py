@@ -1,8 +1,11 @@
 """Which levels a slide offers: those its scanner stored, and those in between and below that are cut from them.
 
 A viewer is smooth when each level is about half the one before. Aperio scanners store every fourth, other files only
-the finest. Every missing step is derived from the next finer one, whose tile size it shares, so that a derived tile
-always covers exactly two by two tiles. The ladder is fixed at registration: it is part of the index.
+the finest. Every missing step is half the next finer one and shares its tile size, so that a derived tile always covers
+exactly two by two tiles of that. The ladder is fixed at registration: it is part of the index.
+
+Each derived tile is made from the pixels of its level's *origin* (`origin`), which is a stored level wherever one is
+within reach: JPEG made from JPEG made from JPEG would lose a little at each step.
 """
 
 from __future__ import annotations
@@ -13,11 +16,17 @@ from typing import Final
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
-from tiler.index import MAX_LEVELS, Level
+from tiler.index import MAX_LEVELS, Level, LevelKind
 
 JPEG: Final = "image/jpeg"
 # The first look at a slide may have to cut every tile of its coarsest stored level: a few seconds of work, no more.
+# With more of them, the derived levels are built before anybody looks.
 MAX_CUT_TILES: Final = 4096
+# Half an hour of work at the very most; 200,000 × 150,000 pixels without any overview are 458,252 tiles of 256 pixels.
+MAX_BUILT_TILES: Final = 1 << 19
+# libjpeg decodes at 1/2, 1/4 and 1/8. Where tiles are large, so many at once would be too much for one message.
+MAX_STEPS: Final = 3
+_MAX_SOURCE_PIXELS: Final = 64 * 512 * 512
 # A stored level closes a gap when it is no finer than this share of the step that would otherwise be derived.
 _CLOSE_ENOUGH: Final = 0.75
 
@@ -29,22 +38,40 @@ def ladder(stored: Sequence[tuple[Size, Size]]) -> tuple[Level, ...]:
     full = stored[0][0]
     levels: list[Level] = []
     for number, (size, tile) in enumerate(stored):
-        levels.append(Level(size, tile, True, JPEG, downsample(full, size)))
+        levels.append(Level(size, tile, LevelKind.STORED, JPEG, downsample(full, size)))
         following = stored[number + 1][0] if number + 1 < len(stored) else None
-        if following is None and levels[-1].grid.area > MAX_CUT_TILES:
+        if following is None and levels[-1].grid.area > MAX_BUILT_TILES:
             raise UnsupportedSlideError(
-                f"The slide has no overview: its coarsest level is {size.width} × {size.height} pixels. "
-                "Export it with a pyramid of levels."
+                f"The slide has no overview: its coarsest level is {size.width} × {size.height} pixels, "
+                f"more than {MAX_BUILT_TILES:,} tiles. Export it with a pyramid of levels."
             )
         while levels[-1].grid.area > 1:
             half = levels[-1].size.halved()
             step = downsample(full, half)
             if following is not None and step > _CLOSE_ENOUGH * downsample(full, following):
                 break
-            levels.append(Level(half, tile, False, JPEG, step))
+            levels.append(Level(half, tile, LevelKind.DERIVED, JPEG, step))
     if len(levels) > MAX_LEVELS:
         raise UnsupportedSlideError(f"The slide has more than {MAX_LEVELS} levels.")
     return tuple(levels)
+
+
+def origin(levels: Sequence[Level], number: int) -> tuple[int, int]:
+    """From which finer level a derived one is made, and how many times that is reduced: 2, 4 or 8. A stored level if
+    there is one so near; of a longer row of derived levels, every third is the origin of those after it."""
+    at = number
+    while at and not levels[at].stored:
+        at -= 1
+    pixels = levels[number].tile.area
+    steps = max(step for step in range(1, MAX_STEPS + 1) if step == 1 or pixels << 2 * step <= _MAX_SOURCE_PIXELS)
+    below = (number - at - 1) % steps + 1
+    return number - below, 1 << below
+
+
+def must_be_built(levels: Sequence[Level]) -> bool:
+    """Whether the first look at the slide would wait too long if its derived levels did not exist by then."""
+    coarsest = next(level for level in reversed(levels) if level.stored)
+    return coarsest.grid.area > MAX_CUT_TILES
 
 
 def check_stored(sizes: Sequence[Size]) -> None:

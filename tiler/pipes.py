@@ -40,9 +40,6 @@ MAX_BYTES: Final[dict[Kind, int]] = {
     Kind.TILE: 18 * 1024 * 1024,
 }
 
-# A CUT: width and height to make; length, width and height of each of four tiles; then the tiles.
-CUT_HEAD: Final = struct.Struct("<14I")
-
 _HEAD: Final = struct.Struct("<BI")
 _CHUNK: Final = 1024 * 1024
 

@@ -6,7 +6,6 @@ What leaves here is encoded anew: no EXIF, ICC profile or comment of a scanner's
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +18,16 @@ from tiler.address import grid
 from tiler.errors import DamagedSlideError
 from tiler.geometry import Size
 from tiler.index import MAX_SIDE_PIXELS
+from tiler.mosaic import Mosaic
 from tiler.slide import NativeLevel, SlideFile
 from tiler.storage.base import ByteSource
 
 THUMBNAIL_SIDE: Final = 512
 ASSOCIATED_SIDE: Final = 1600
 MAX_ASSOCIATED_PIXELS: Final = 64_000_000
-_CUT_QUALITY: Final = 90
+# Of what is cut: a pathologist judges it beside tiles of the scanner's, so it must be as good as the eye can tell. On
+# finely grained tissue quality 90 keeps 31 dB of a pixel-exact reduction, 95 keeps 36, and 98 more than 42.
+_CUT_QUALITY: Final = 98
 _PICTURE_QUALITY: Final = 88
 _PAPER: Final = (255, 255, 255)
 
@@ -47,14 +49,21 @@ def thumbnail(source: ByteSource, slide: SlideFile) -> bytes:
     return _encode(canvas, _PICTURE_QUALITY, "4:2:0")
 
 
-def cut(children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
-    """One tile of `out` pixels from the two by two tiles at twice its resolution (see `tiler.source.Cutter`). The same
-    children give the same bytes, which `tiler.index.CUTTING` stands for. Raises DamagedSlideError."""
+def cut(mosaic: Mosaic) -> bytes:
+    """The picture that `mosaic` describes. The same tiles give the same bytes, which `tiler.index.CUTTING` stands for.
+    Raises DamagedSlideError."""
+    out, cols, by = mosaic.out, mosaic.cols, mosaic.reduction
     canvas = Image.new("RGB", (out.width, out.height), _PAPER)
-    left, above = sizes[0].width // 2, sizes[0].height // 2
-    for child, size, at in zip(children, sizes, ((0, 0), (left, 0), (0, above), (left, above)), strict=True):
-        if child is not None:
-            canvas.paste(_halved(child, size), at)
+    right = bottom = 0
+    for first in range(0, len(mosaic.children), cols):
+        right, top = 0, bottom
+        for child, size in zip(mosaic.children[first : first + cols], mosaic.sizes[first : first + cols], strict=True):
+            canvas.paste(_reduced(child, size, by), (right, top))
+            right, bottom = right + -(-size.width // by), top + -(-size.height // by)
+    if right < out.width:
+        canvas.paste(canvas.crop((right - 1, 0, right, out.height)), (right, 0))
+    if bottom < out.height:
+        canvas.paste(canvas.crop((0, bottom - 1, out.width, bottom)), (0, bottom))
     return _encode(canvas, _CUT_QUALITY, "4:4:4")
 
 
@@ -98,15 +107,16 @@ def _scaled_tile(
     return _decode(shared + tile[start:end], level.tile, scale)
 
 
-def _halved(child: bytes, size: Size) -> Image.Image:
-    """A tile at half its resolution. A whole tile is decoded at half size; one that is padded is decoded in full and
-    cut to its real size first, so that no padding bleeds into the picture."""
+def _reduced(child: bytes, size: Size, by: int) -> Image.Image:
+    """A tile at a fraction of its resolution. A whole tile is decoded at that size; one that is padded is decoded in
+    full and cut to its real size first, so that no padding bleeds into the picture."""
     actual = jpeg.frame_size(child)
     if not size.fits(actual) or max(actual.width, actual.height) > MAX_SIDE_PIXELS:
         raise DamagedSlideError("A tile is smaller than its place in the slide.")
     if actual == size and size.width % 16 == 0 and size.height % 16 == 0:
-        return _decode(child, actual, 2)
-    return _decode(child, actual, 1).reduce(2, (0, 0, size.width, size.height))
+        return _decode(child, actual, by)
+    whole = _decode(child, actual, 1)
+    return whole.reduce(by, (0, 0, size.width, size.height)) if by > 1 else whole.crop((0, 0, size.width, size.height))
 
 
 def _decode(data: bytes, size: Size, scale: int) -> Image.Image:

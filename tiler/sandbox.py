@@ -128,7 +128,7 @@ class Sandbox:
             parts[Kind.INDEX], parts[Kind.THUMBNAIL], parts.get(Kind.LABEL) or None, parts.get(Kind.MACRO) or None
         )
 
-    def start(self, task: Literal["index", "cut"], slide: Path | None = None) -> Worker:
+    def start(self, task: Literal["index", "cut", "build"], slide: Path | None = None) -> Worker:
         """A new worker; it may still be loading. Raises SandboxUnavailableError."""
         return Worker(self._command(task, slide))
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tiler.address import tile_region
 from tiler.cache import TileCache
 from tiler.geometry import Size
-from tiler.index import TileIndex
+from tiler.index import Level, TileIndex
+from tiler.ladder import origin
+from tiler.mosaic import Mosaic
 from tiler.storage.base import ByteSource
 
 
 class Cutter(Protocol):
-    """Makes one tile of a derived level from the four tiles below it (see `tiler.cutters.CutterPool`)."""
+    """Makes one tile of a derived level from the finer tiles it covers (see `tiler.cutters.CutterPool`)."""
 
-    def cut(self, slide_key: str, children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
-        """One JPEG of `out` pixels. `children` run (left, right) of the upper, then of the lower row, None outside the
-        grid; `sizes` are their real sizes, without padding. Raises SandboxError."""
+    def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
+        """One JPEG of `mosaic.out` pixels. Raises SandboxError, DamagedSlideError."""
         ...
 
 
@@ -53,13 +54,21 @@ class TileSource:
         return self._cache.get_or_make(key, lambda: self._cut(level, col, row))
 
     def _cut(self, level: int, col: int, row: int) -> bytes:
-        finer = self.index.levels[level - 1]
-        children: list[bytes | None] = []
-        sizes: list[Size] = []
-        for child_row in (2 * row, 2 * row + 1):
-            for child_col in (2 * col, 2 * col + 1):
-                inside = child_col < finer.grid.width and child_row < finer.grid.height
-                children.append(self.get(level - 1, child_col, child_row) if inside else None)
-                sizes.append(tile_region(finer.size, finer.tile, child_col, child_row).size if inside else Size(0, 0))
-        here = self.index.levels[level]
-        return self._cutter.cut(self._key, children, sizes, tile_region(here.size, here.tile, col, row).size)
+        return self._cutter.cut(self._key, mosaic_of(self.index.levels, level, col, row, self.get))
+
+
+def mosaic_of(levels: Sequence[Level], level: int, col: int, row: int, get: Callable[[int, int, int], bytes]) -> Mosaic:
+    """What makes one derived tile: the tiles of its level's origin that it covers, each as `get` gives it. Cut on
+    demand or built in the background, a tile is made from this alone, so both give the same bytes."""
+    here = levels[level]
+    finer_number, reduction = origin(levels, level)
+    finer = levels[finer_number]
+    cols = range(col * reduction, min((col + 1) * reduction, finer.grid.width))
+    rows = range(row * reduction, min((row + 1) * reduction, finer.grid.height))
+    children: list[bytes] = []
+    sizes: list[Size] = []
+    for child_row in rows:
+        for child_col in cols:
+            children.append(get(finer_number, child_col, child_row))
+            sizes.append(tile_region(finer.size, finer.tile, child_col, child_row).size)
+    return Mosaic(children, sizes, len(cols), tile_region(here.size, here.tile, col, row).size, reduction)

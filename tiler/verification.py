@@ -13,8 +13,11 @@ from tiler.storage.base import ByteSource
 
 
 def check(index: TileIndex, blobs: Sequence[ByteSource]) -> None:
-    """Raises BadIndexError unless every tile lies within its blob and begins as a bare JPEG of its level's tile size,
-    every header is one that this version would have made, and the levels are the ladder it would have built."""
+    """Of an index that a worker wrote. Raises BadIndexError unless it is a first generation, every tile lies within its
+    blob and begins as a bare JPEG of its level's tile size, every header is one that this version would have made, and
+    the levels are the ladder it would have built."""
+    if index.generation != 0:
+        raise BadIndexError("The tile index claims to be a later generation of another one.")
     stored = [(level.size, level.tile) for level in index.levels if level.stored]
     if not index.levels[0].stored or index.metadata.size != index.levels[0].size:
         raise BadIndexError("The tile index and the slide's metadata disagree about its size.")

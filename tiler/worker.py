@@ -1,4 +1,5 @@
-"""The program inside the sandbox: ``index`` one slide, or ``cut`` tiles until told to stop.
+"""The program inside the sandbox: ``index`` one slide, or ``cut`` tiles until told to stop; to ``build`` is to cut them
+when the machine has nothing better to do.
 
 It confines itself once everything it needs is imported and before it looks at a single byte of a slide. It answers on
 its standard output (see `tiler.pipes`); nothing it says is believed by the other side without a check."""
@@ -13,8 +14,8 @@ import sys
 from pathlib import Path
 
 from tiler.errors import DamagedSlideError, SandboxUnavailableError, TilerError
-from tiler.geometry import Size
-from tiler.pipes import CUT_HEAD, Kind, receive_blocking, send_blocking
+from tiler.mosaic import Mosaic
+from tiler.pipes import Kind, receive_blocking, send_blocking
 
 
 def main() -> None:
@@ -24,7 +25,9 @@ def main() -> None:
     out = os.dup(1)
     os.dup2(2, 1)
     _limit(int(memory), int(cpu), int(files))
-    run = {"probe": _probe, "index": _index, "cut": _cut}[task]
+    run = {"probe": _probe, "index": _index, "cut": _cut, "build": _cut}[task]
+    if task == "build":
+        os.nice(19)
     _load()
     _confine(strict=mode == "strict")
     run(out, Path(slide))
@@ -107,17 +110,7 @@ def _cut(out: int, slide: Path) -> None:
     from tiler.pixels import cut
 
     while message := receive_blocking(0):
-        payload = message[1]
-        width, height, *children = CUT_HEAD.unpack_from(payload)
-        tiles: list[bytes | None] = []
-        sizes: list[Size] = []
-        at = CUT_HEAD.size
-        for number in range(4):
-            length, child_width, child_height = children[3 * number : 3 * number + 3]
-            tiles.append(payload[at : at + length] if length else None)
-            sizes.append(Size(child_width, child_height))
-            at += length
         try:
-            send_blocking(out, Kind.TILE, cut(tiles, sizes, Size(width, height)))
+            send_blocking(out, Kind.TILE, cut(Mosaic.unpack(message[1])))
         except TilerError as error:
             _refuse(out, error)

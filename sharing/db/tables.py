@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -169,10 +170,11 @@ class SlideRow(Base):
     received_us: Mapped[int]
     decided_us: Mapped[int | None]
     """When it became ready or refused."""
+    version: Mapped[str | None]
 
 
 class SlideFileRow(Base):
-    """The files of a slide, in the order in which its tile index numbers them."""
+    """The files of a slide, in the order in which its tile index numbers them: received ones, then derived ones."""
 
     __tablename__ = "slide_file"
     slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True)
@@ -180,6 +182,7 @@ class SlideFileRow(Base):
     name: Mapped[str]
     sha256: Mapped[str]
     length: Mapped[int]
+    derived: Mapped[bool] = mapped_column(server_default=false())
 
 
 class UploadRow(Base):
@@ -230,6 +233,9 @@ class JobRow(Base):
     last_error: Mapped[str | None]
     created_us: Mapped[int]
     finished_us: Mapped[int | None]
+    done_units: Mapped[int | None]
+    """How far a long job has come, out of `units`; both None for a job that does not tell."""
+    units: Mapped[int | None]
 
 
 class ReadingRow(Base):

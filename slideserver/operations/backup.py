@@ -17,6 +17,7 @@ from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.operations import manifest, snapshots
 from slideserver.operations.manifest import BackupError, Manifest
+from tiler.index import file_name
 
 # A backup holds patients' names: its owner alone reads it.
 FILE_MODE = 0o400
@@ -102,7 +103,8 @@ def take(
 
 def _copy_slide(work: _Copying, directory: Path, slide: snapshots.StoredSlide) -> None:
     """The index, which must be the one the database names, and the small pictures beside it."""
-    _copy(work, directory / "index.bin", f"slides/{slide.id}/index.bin", slide.index_digest)
+    name = file_name(slide.index_digest)
+    _copy(work, directory / name, f"slides/{slide.id}/{name}", slide.index_digest)
     for picture in sorted(directory.glob("[!.]*.jpg")):
         _copy(work, picture, f"slides/{slide.id}/{picture.name}", None)
 

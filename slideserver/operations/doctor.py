@@ -33,8 +33,9 @@ from slideserver.settings import Settings
 from tiler.cutters import CutterPool
 from tiler.errors import TilerError
 from tiler.geometry import Size
-from tiler.index import TileIndex
+from tiler.index import TileIndex, file_name
 from tiler.jpeg import Colour
+from tiler.mosaic import Mosaic
 from tiler.sandbox import Sandbox
 from tiler.storage.local import LocalBlobStore
 from tiler.synthetic.pyramid import Coding, Pyramid, TiffWriter
@@ -163,9 +164,9 @@ def _slides(settings: Settings, database: Database) -> Finding:
         slides = [(row.id, row.index_digest) for row in session.execute(ready)]
     for slide_id, index_digest in slides:
         try:
-            TileIndex.open(settings.var / "slides" / slide_id / "index.bin", digest=index_digest)
+            TileIndex.open(settings.var / "slides" / slide_id / file_name(index_digest), digest=index_digest)
         except (TilerError, OSError):
-            lost.append(f"slides/{slide_id}/index.bin")
+            lost.append(f"slides/{slide_id}/{file_name(index_digest)}")
     if lost:
         named = ", ".join(lost[:_LISTED]) + (" …" if len(lost) > _LISTED else "")
         return Finding(
@@ -243,7 +244,7 @@ def _codecs(sandbox: Sandbox) -> Finding:
             index = TileIndex(sandbox.index_slide(path).index_bytes)
         cutters = CutterPool(sandbox)
         try:
-            cut = cutters.cut("doctor", [_picture(tile)] * 4, [tile] * 4, tile)
+            cut = cutters.cut("doctor", Mosaic([_picture(tile)] * 4, [tile] * 4, 2, tile))
         finally:
             cutters.close()
         Image.open(io.BytesIO(cut)).load()

@@ -125,7 +125,7 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(
     backup.take(world.database, world.settings.var, directory)
     victim = {
         "blob": next(directory.glob("blobs/caen/*/*")),
-        "index": next(directory.glob("slides/*/index.bin")),
+        "index": next(directory.glob("slides/*/*.index")),
         "database": next(directory.glob("database.*")),
         "sums": directory / "SHA256SUMS",
         "manifest": directory / "manifest.json",
@@ -173,11 +173,11 @@ def test_what_was_lost_before_the_backup_is_named(world: World, tmp_path: Path) 
     blob = next(world.settings.var.glob("blobs/caen/*/*"))
     blob.chmod(0o600)
     blob.write_bytes(b"another slide")
-    next(world.settings.var.glob("slides/*/index.bin")).unlink()
+    next(world.settings.var.glob("slides/*/*.index")).unlink()
     flaws = backup.take(world.database, world.settings.var, tmp_path / "backup").manifest.flaws
     assert len(flaws) == 2
     assert any(blob.name in flaw and "is not what was received" in flaw for flaw in flaws)
-    assert any("index.bin is missing" in flaw for flaw in flaws)
+    assert any(".index is missing" in flaw for flaw in flaws)
 
 
 def test_the_next_backup_shares_what_the_one_before_has(world: World, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_database_of_an_older_version(world: World, examine) -> None:
 
 def test_files_that_are_gone_or_altered(world: World, examine) -> None:
     next(world.settings.var.glob("blobs/caen/*/*")).unlink()
-    index = next(world.settings.var.glob("slides/*/index.bin"))
+    index = next(world.settings.var.glob("slides/*/*.index"))
     index.write_bytes(index.read_bytes()[:-1])
     found = examine()
     assert set(found) == {"slides"}

@@ -22,7 +22,7 @@ from sharing.db.tables import AuditEventRow
 from sharing.subjects import System
 from sharing.vocabulary import SlideId
 from tiler.errors import SandboxUnavailableError, TilerError, WorkerDiedError
-from tiler.index import TileIndex
+from tiler.index import TileIndex, file_name
 from tiler.sandbox import IndexedSlide, Sandbox
 from tiler.storage.local import LocalBlobStore
 
@@ -84,8 +84,9 @@ def test_a_scan_becomes_ready_and_finds_its_case(lab: Lab) -> None:
     assert (slide.width, slide.height, slide.objective_power) == (2220, 2967, 20.0)
     assert (slide.has_label, slide.has_macro) == (True, True)
     folder = lab.var / "slides" / slide_id
-    assert sorted(path.name for path in folder.iterdir()) == ["index.bin", "label.jpg", "macro.jpg", "thumbnail.jpg"]
-    assert TileIndex.open(folder / "index.bin", digest=slide.index_digest).levels[0].size.width == 2220
+    index = file_name(slide.index_digest)
+    assert {path.name for path in folder.iterdir()} == {index, "label.jpg", "macro.jpg", "thumbnail.jpg"}
+    assert TileIndex.open(folder / index, digest=slide.index_digest).levels[0].size.width == 2220
     assert lab.registrations() == ["success"]
     assert not lab.worker().step()
 
@@ -160,14 +161,14 @@ def test_a_crash_before_the_commit_is_made_good_by_the_next_worker(lab: Lab, clo
     slide_id = lab.push(SCAN.read_bytes())
     folder = lab.var / "slides" / slide_id
     folder.mkdir(parents=True)
-    (folder / "index.bin").write_bytes(b"half an ind")
+    (folder / f".{'0' * 64}.index").write_bytes(b"half an ind")
     (folder / ".label.jpg").write_bytes(b"half a lab")
     assert SqlJobQueue(lab.database).claim("killed", [REGISTER], 15)
     clock.advance(seconds=15)
     assert lab.worker().step()
     slide = lab.slide(slide_id)
     assert slide.state == "ready"
-    TileIndex.open(folder / "index.bin", digest=slide.index_digest)
+    TileIndex.open(folder / file_name(slide.index_digest), digest=slide.index_digest)
 
 
 def test_random_bytes_after_a_slide_header_never_stop_the_worker(lab: Lab) -> None:

@@ -141,7 +141,7 @@ def test_a_slide_that_is_not_ready_has_no_tiles(world) -> None:
 
 
 def test_an_index_changed_on_disk_is_not_believed(world, slide) -> None:
-    path = world.settings.var / "slides" / slide.id / "index.bin"
+    path = world.settings.var / "slides" / slide.id / f"{slide.index_digest}.index"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)

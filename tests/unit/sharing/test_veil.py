@@ -22,6 +22,7 @@ SLIDE = Slide(
     sha256="SHA-STAYS",
     length=987_654_321,
     index_digest="1" * 64,
+    version="1" * 16,
     file_name="NAME-STAYS.svs",
     stain="HES",
     block="A1",

@@ -21,6 +21,7 @@ def slide(name, state=SlideState.READY, hours_ago=1):
             "case_accession",
             "accession",
             "index_digest",
+            "version",
             "stain",
             "block",
             "format",

@@ -16,11 +16,13 @@ from tiler import isolation
 from tiler.cutters import CutterPool
 from tiler.errors import DamagedSlideError, WorkerDiedError, WorkerTimeoutError
 from tiler.geometry import Size
+from tiler.mosaic import Mosaic
 from tiler.sandbox import Sandbox
 
 TILE = Size(64, 64)
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)]
 FOUR = [jpeg_image(TILE, colour) for colour in COLOURS]
+QUARTERS = Mosaic(FOUR, [TILE] * 4, 2, TILE)
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +45,23 @@ def worker_pids(pool: CutterPool) -> list[int]:
 
 
 def test_four_tiles_become_one(pool: CutterPool) -> None:
-    found = pixels(pool.cut("a", FOUR, [TILE] * 4, TILE))
+    found = pixels(pool.cut("a", QUARTERS))
     assert found.shape == (64, 64, 3)
     for colour, (y, x) in zip(COLOURS, ((8, 8), (8, 40), (40, 8), (40, 40)), strict=True):
         assert near(found[y : y + 16, x : x + 16], colour)
 
 
 def test_the_same_tiles_give_the_same_bytes(pool: CutterPool, sandbox: Sandbox) -> None:
-    first = pool.cut("a", FOUR, [TILE] * 4, TILE)
+    first = pool.cut("a", QUARTERS)
     other = CutterPool(sandbox)
     try:
-        assert pool.cut("a", FOUR, [TILE] * 4, TILE) == other.cut("b", FOUR, [TILE] * 4, TILE) == first
+        assert pool.cut("a", QUARTERS) == other.cut("b", QUARTERS) == first
     finally:
         other.close()
 
 
 def test_a_corner_of_the_slide_has_one_child(pool: CutterPool) -> None:
-    found = pixels(pool.cut("a", [FOUR[0], None, None, None], [TILE, *[Size(0, 0)] * 3], Size(32, 32)))
+    found = pixels(pool.cut("a", Mosaic(FOUR[:1], [TILE], 1, Size(32, 32))))
     assert found.shape == (32, 32, 3)
     assert near(found, COLOURS[0])
 
@@ -70,7 +72,7 @@ def test_padding_does_not_bleed_into_the_picture(pool: CutterPool) -> None:
     padded[:37, :21] = (200, 30, 30)
     out = io.BytesIO()
     Image.fromarray(padded).save(out, "JPEG", quality=95, subsampling=0)
-    found = pixels(pool.cut("a", [out.getvalue(), None, None, None], [Size(21, 37), *[Size(0, 0)] * 3], Size(11, 19)))
+    found = pixels(pool.cut("a", Mosaic([out.getvalue()], [Size(21, 37)], 1, Size(11, 19))))
     assert found.shape == (19, 11, 3)
     assert (np.abs(found - np.array((200, 30, 30))) < 25).all()
 
@@ -79,30 +81,30 @@ def test_padding_does_not_bleed_into_the_picture(pool: CutterPool) -> None:
     "child", [b"not a jpeg", FOUR[0][:200], jpeg_image(Size(32, 32)), FOUR[0][:-60] + bytes(60), b"\xff\xd8\xff\xd9"]
 )
 def test_a_damaged_child_is_an_error_and_the_cutter_lives_on(pool: CutterPool, child: bytes) -> None:
-    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    pool.cut("a", QUARTERS)
     before = worker_pids(pool)
     with pytest.raises(DamagedSlideError):
-        pool.cut("a", [child, *FOUR[1:]], [TILE] * 4, TILE)
+        pool.cut("a", Mosaic([child, *FOUR[1:]], [TILE] * 4, 2, TILE))
     assert worker_pids(pool) == before
 
 
 def test_a_cutter_serves_one_slide_for_life(pool: CutterPool) -> None:
-    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    pool.cut("a", QUARTERS)
     first = worker_pids(pool)
-    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    pool.cut("a", QUARTERS)
     assert worker_pids(pool) == first
-    pool.cut("b", FOUR, [TILE] * 4, TILE)
+    pool.cut("b", QUARTERS)
     second = worker_pids(pool)
-    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    pool.cut("a", QUARTERS)
     third = worker_pids(pool)
     assert len({*first, *second, *third}) == 3
 
 
 def test_a_cutter_that_was_killed_is_replaced_unseen(pool: CutterPool) -> None:
-    wanted = pool.cut("a", FOUR, [TILE] * 4, TILE)
+    wanted = pool.cut("a", QUARTERS)
     [pid] = worker_pids(pool)
     os.kill(pid, signal.SIGKILL)
-    assert pool.cut("a", FOUR, [TILE] * 4, TILE) == wanted
+    assert pool.cut("a", QUARTERS) == wanted
 
 
 class Scripted(Sandbox):
@@ -129,7 +131,7 @@ LIE = "import os, struct; os.read(0, 10); os.write(1, struct.pack('<BI', 8, 4) +
 def test_one_death_costs_one_retry() -> None:
     pool = CutterPool(Scripted(DIE, ""))
     try:
-        assert near(pixels(pool.cut("a", FOUR, [TILE] * 4, TILE))[8:24, 8:24], COLOURS[0])
+        assert near(pixels(pool.cut("a", QUARTERS))[8:24, 8:24], COLOURS[0])
     finally:
         pool.close()
 
@@ -139,7 +141,7 @@ def test_two_deaths_are_an_error(script: str) -> None:
     pool = CutterPool(Scripted(script))
     try:
         with pytest.raises(WorkerDiedError):
-            pool.cut("a", FOUR, [TILE] * 4, TILE)
+            pool.cut("a", QUARTERS)
         assert worker_pids(pool) == []
     finally:
         pool.close()
@@ -150,7 +152,7 @@ def test_a_cutter_that_hangs_is_ended() -> None:
     try:
         started = time.monotonic()
         with pytest.raises(WorkerTimeoutError):
-            pool.cut("a", FOUR, [TILE] * 4, TILE)
+            pool.cut("a", QUARTERS)
         assert time.monotonic() - started < 10
         assert worker_pids(pool) == []
     finally:
@@ -159,10 +161,10 @@ def test_a_cutter_that_hangs_is_ended() -> None:
 
 def test_several_threads_and_slides_at_once(sandbox: Sandbox) -> None:
     pool = CutterPool(sandbox, size=2)
-    wanted = pool.cut("0", FOUR, [TILE] * 4, TILE)
+    wanted = pool.cut("0", QUARTERS)
     try:
         with ThreadPoolExecutor(8) as threads:
-            jobs = [threads.submit(pool.cut, str(number % 3), FOUR, [TILE] * 4, TILE) for number in range(48)]
+            jobs = [threads.submit(pool.cut, str(number % 3), QUARTERS) for number in range(48)]
             assert {job.result(60) for job in jobs} == {wanted}
         assert len(worker_pids(pool)) == 2
     finally:
@@ -171,18 +173,18 @@ def test_several_threads_and_slides_at_once(sandbox: Sandbox) -> None:
 
 def test_nobody_is_left_when_the_pool_is_closed(sandbox: Sandbox) -> None:
     pool = CutterPool(sandbox)
-    pool.cut("a", FOUR, [TILE] * 4, TILE)
+    pool.cut("a", QUARTERS)
     pids = [*worker_pids(pool), pool._spare.result().pid]
     pool.close()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     with pytest.raises(WorkerDiedError, match="stopping"):
-        pool.cut("a", FOUR, [TILE] * 4, TILE)
+        pool.cut("a", QUARTERS)
 
 
 def test_closing_ends_a_cut_that_is_going_on() -> None:
     pool = CutterPool(Scripted(HANG), timeout_s=60)
     with ThreadPoolExecutor(1) as threads:
-        job = threads.submit(pool.cut, "a", FOUR, [TILE] * 4, TILE)
+        job = threads.submit(pool.cut, "a", QUARTERS)
         deadline = time.monotonic() + 20
         while not worker_pids(pool) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -198,9 +200,9 @@ def test_a_cutter_outlives_the_thread_that_asked_first(sandbox: Sandbox) -> None
     pool = CutterPool(sandbox)
     try:
         with ThreadPoolExecutor(1) as short_lived:
-            short_lived.submit(pool.cut, "a", FOUR, [TILE] * 4, TILE).result(30)
+            short_lived.submit(pool.cut, "a", QUARTERS).result(30)
         before = worker_pids(pool)
-        pool.cut("a", FOUR, [TILE] * 4, TILE)
+        pool.cut("a", QUARTERS)
         assert worker_pids(pool) == before
     finally:
         pool.close()

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def opened() -> TileIndex:
 
 def test_levels_and_metadata_come_back(opened: TileIndex) -> None:
     assert opened.levels == LEVELS
-    assert [level.stored for level in opened.levels] == [True, False, True]
+    assert [level.stored for level in opened.levels] == [level.placed for level in opened.levels] == [True, False, True]
     assert opened.metadata == METADATA
 
 
@@ -49,6 +50,18 @@ def test_a_derived_tile_has_no_place(opened: TileIndex) -> None:
     assert opened.locate(1, 1, 1) is None
 
 
+def test_a_later_generation_has_places_for_what_was_built_and_the_version_of_the_first(opened: TileIndex) -> None:
+    levels = [level if level.stored else replace(level, built=True) for level in LEVELS]
+    tiles = b"".join(index.pack_tile(tile_of(n)) for n in range(17))
+    later = TileIndex(index.build(levels, tiles, HEADERS, METADATA, blobs=2, generation=1, version=opened.version))
+    assert (later.version, later.generation) == (opened.version, 1)
+    assert later.digest != opened.digest
+    assert later.levels == tuple(levels)
+    place = tile_of(15)
+    assert later.locate(1, 1, 1) == (0, place.offset, place.length, HEADERS[place.header])
+    assert later.locate(2, 0, 0) == (0, tile_of(16).offset, tile_of(16).length, HEADERS[0])
+
+
 @pytest.mark.parametrize("where", [(-1, 0, 0), (3, 0, 0), (0, -1, 0), (0, 4, 0), (0, 0, 3), (1, 2, 0), (2, 1, 0)])
 def test_outside_the_grid_there_is_no_tile(opened: TileIndex, where: tuple[int, int, int]) -> None:
     with pytest.raises(TileNotFoundError):
@@ -56,7 +69,7 @@ def test_outside_the_grid_there_is_no_tile(opened: TileIndex, where: tuple[int, 
 
 
 def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
-    path = tmp_path / "index.bin"
+    path = tmp_path / "some.index"
     path.write_bytes(built())
     digest = hashlib.sha256(built()).hexdigest()
     found = TileIndex.open(path, digest=digest)
@@ -65,7 +78,7 @@ def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "index.bin"
+    path = tmp_path / "some.index"
     data = bytearray(built())
     digest = hashlib.sha256(data).hexdigest()
     data[200] ^= 1
@@ -94,18 +107,22 @@ def test_every_shorter_or_longer_file_is_refused() -> None:
     ("at", "value"),
     [
         (0, 0),  # magic
-        (8, 2),  # version
+        (8, 1),  # version
         (12, 0),  # levels
         (12, 33),
         (20, 257),  # headers
         (24, 2**20),  # metadata
-        (28, 1),  # cutting
-        (32, 0),  # width of level 0
-        (36, 2**31),  # its height
-        (40, 0),  # its tile width
-        (44, 4096),  # its tile height
-        (48, 2),  # stored
-        (52, 1),  # media type
+        (28, 0),  # cutting
+        (32, 1),  # generation, without the first one's identity
+        (36, 1),  # identity, in a first generation
+        (44, 0),  # width of level 0
+        (48, 2**31),  # its height
+        (52, 0),  # its tile width
+        (56, 4096),  # its tile height
+        (60, 2),  # kind
+        (60, 1 << 16 | 1),  # a stored level that was built
+        (64, 1),  # media type
+        (84, 1 << 16),  # a derived level that was built, in a first generation
     ],
 )
 def test_a_count_out_of_bounds_is_refused(at: int, value: int) -> None:
@@ -117,6 +134,6 @@ def test_a_count_out_of_bounds_is_refused(at: int, value: int) -> None:
 
 def test_a_claim_of_two_billion_tiles_costs_nothing() -> None:
     data = bytearray(built())
-    struct.pack_into("<4I", data, 32, 2_000_000, 2_000_000, 16, 16)
+    struct.pack_into("<4I", data, 44, 2_000_000, 2_000_000, 16, 16)
     with pytest.raises(BadIndexError, match="larger"):
         TileIndex(bytes(data))

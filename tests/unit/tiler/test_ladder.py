@@ -4,7 +4,7 @@ import pytest
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
-from tiler.ladder import ladder
+from tiler.ladder import ladder, must_be_built, origin
 
 T240, T256 = Size(240, 240), Size(256, 256)
 
@@ -73,6 +73,32 @@ def test_rounding_to_whole_tiles_is_allowed() -> None:
     assert shape((1000, 7), (500, 3), (250, 1), (125, 1))[-1] == (125, 1, True)
 
 
-def test_a_huge_slide_without_overview_is_refused() -> None:
+def test_a_huge_slide_without_overview_is_built_before_it_is_looked_at() -> None:
+    without = ladder([(Size(200_000, 150_000), T256)])
+    assert must_be_built(without)
+    assert len(without) == 11
+    assert not must_be_built(ladder([(Size(200_000, 150_000), T256), (Size(12_500, 9_375), T256)]))
+    assert not must_be_built(ladder([(Size(64 * 240, 64 * 240), T240)]))
+
+
+def test_a_slide_that_nobody_could_build_is_refused() -> None:
     with pytest.raises(UnsupportedSlideError, match="overview"):
-        shape((100_000, 80_000))
+        shape((400_000, 300_000))
+
+
+def test_what_is_derived_comes_from_a_stored_level_within_three_steps() -> None:
+    levels = ladder([(Size(46000, 32914), T240), (Size(11500, 8228), T240), (Size(2875, 2057), T240)])
+    assert [origin(levels, number) for number in (1, 3, 5, 6, 7, 8)] == [
+        (0, 2),
+        (2, 2),
+        (4, 2),
+        (4, 4),
+        (4, 8),
+        (7, 2),
+    ]
+
+
+@pytest.mark.parametrize(("tile", "most"), [(512, 8), (528, 4), (1024, 4), (2048, 2)])
+def test_large_tiles_are_reduced_in_smaller_steps(tile: int, most: int) -> None:
+    levels = ladder([(Size(32 * tile, 32 * tile), Size(tile, tile))])
+    assert max(origin(levels, number)[1] for number in range(1, len(levels))) == most

@@ -1,6 +1,6 @@
 """From an address to bytes: stored tiles are read, missing ones are cut from four finer ones, once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from tiler.cutters import CutterPool
 from tiler.errors import TileNotFoundError
 from tiler.geometry import Size
 from tiler.index import TileIndex
+from tiler.mosaic import Mosaic
 from tiler.sandbox import Sandbox
 from tiler.source import TileSource
 from tiler.storage.local import LocalByteSource
@@ -22,11 +23,11 @@ class Counting:
 
     def __init__(self, pool: CutterPool) -> None:
         self._pool = pool
-        self.asked: list[tuple[Size, ...]] = []
+        self.asked: list[Mosaic] = []
 
-    def cut(self, slide_key: str, children: Sequence[bytes | None], sizes: Sequence[Size], out: Size) -> bytes:
-        self.asked.append((*sizes, out))
-        return self._pool.cut(slide_key, children, sizes, out)
+    def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
+        self.asked.append(mosaic)
+        return self._pool.cut(slide_key, mosaic)
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +82,18 @@ def test_the_last_derived_tile_has_its_real_size(source: TileSource, cutter: Cou
     level = source.index.levels[1]
     assert (level.size, level.grid, level.stored) == (Size(1280, 864), Size(6, 4), False)
     assert jpeg.frame_size(source.get(1, 5, 3)) == Size(80, 144)
-    whole, none = Size(160, 240), Size(0, 0)
-    assert cutter.asked == [(whole, none, Size(160, 48), none, Size(80, 144))]
+    [asked] = cutter.asked
+    assert (asked.sizes, asked.cols, asked.out) == ([Size(160, 240), Size(160, 48)], 1, Size(80, 144))
 
 
-def test_one_tile_for_the_whole_slide_is_cut_level_by_level(source: TileSource, cutter: Counting) -> None:
+def test_one_tile_for_the_whole_slide_is_cut_from_what_is_stored(source: TileSource, cutter: Counting) -> None:
     last = len(source.index.levels) - 1
     assert source.index.levels[last].grid == Size(1, 1)
     tile = source.get(last, 0, 0)
     assert jpeg.frame_size(tile) == source.index.levels[last].size
-    derived_below = [level.grid.area for level in source.index.levels[3:]]
-    assert len(cutter.asked) == sum(derived_below)
+    [asked] = cutter.asked
+    assert asked.reduction == 1 << last - 2
+    assert len(asked.children) == source.index.levels[2].grid.area
 
 
 @pytest.mark.parametrize("where", [(0, 11, 0), (0, 0, 8), (0, -1, 0), (9, 0, 0), (-1, 0, 0), (1, 6, 0)])
