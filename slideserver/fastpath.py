@@ -1,35 +1,49 @@
 """A short cut for the plain tile request, taken inside uvicorn's HTTP protocol, before there is an ASGI request at all.
 
 What it may answer is only what `tiles.TileRoute` would answer without waiting: one whole GET for a tile, whose decision
-holds, whose slide is open, whose bytes are in memory. It asks the same objects in the same order and sends the same
-bytes; a test sends both the same requests and compares. Everything else, and everything in doubt, goes the ordinary
-way on the same connection. Nothing depends on it: without it the answers are the same, at a third of the speed.
+holds, whose slide is open, whose bytes are in memory. It asks the same objects and sends the same bytes; a test sends
+both the same requests and compares. Everything else, and everything in doubt, goes the ordinary way on the same
+connection. Nothing depends on it: without it the answers are the same, at a third of the speed.
 
-Why it is fast: no task, no scope, no header list. A browser repeats its headers word for word from tile to tile, so
-they are parsed, by the same parser, once, and recognised afterwards (`Hits._credentials`).
+Why it is fast: no task, no scope, no header list. A browser repeats what stands before and after the tile's address
+word for word, so both are parsed, by uvicorn's own parser, once, and recognised afterwards together with what was
+decided (`Hits._admissions`). And the tile is copied twice only, by the kernel: from the file's pages into one place
+that every tile passes through, and from there into the socket.
 """
 
+import asyncio
+import os
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from slideserver.access import Access, Look
+from slideserver.access import Access, Decision, Look
 from slideserver.auth.cookies import Credentials
 from slideserver.csp import PICTURE_POLICY, security_headers
-from slideserver.sources import Sources
+from slideserver.sources import OpenSlide, Sources
 from slideserver.tiles import picture_headers
 from tiler.errors import TilerError
 
-REQUEST = re.compile(rb"GET /tiles/([a-z2-7]{26})/([0-9a-f]{16})/([0-9]{1,2})/([0-9]{1,7})_([0-9]{1,7}) HTTP/1\.1\r\n")
+# A plain request is one of these, an address, the version, and a header block.
+SLIDE = re.compile(rb"GET /tiles/([a-z2-7]{26})/([0-9a-f]{16})/")
+ADDRESS = re.compile(rb"([0-9]{1,2})/([0-9]{1,7})_([0-9]{1,7})")
+VERSION = b" HTTP/1.1\r\n"
+ADDRESS_AT = len("GET /tiles//") + 26 + len("/") + 16
+ADDRESS_BYTES = len("12/1234567_1234567 ")
 # Request headers that change the answer, or where the request ends; all others mean nothing to a tile.
 MEANINGFUL = frozenset({b"if-none-match", b"expect", b"content-length", b"transfer-encoding", b"upgrade"})
 # Browsers send 500 to 1,000 bytes of headers; 4,096 readers at once are many more than there will be.
 MAX_HEAD_BYTES = 2048
 MAX_HEADS = 4096
+# Larger than any stored tile a viewer would want; one that is larger still goes the ordinary way.
+ROOM_BYTES = 1 << 20
 
 Headers = list[tuple[bytes, bytes]]
+Answer = tuple[bytes, bytes, bytes | memoryview]
 
 
 def tile_protocol(access: Access, sources: Sources, shown: Credentials, *, secure: bool) -> type[HttpToolsProtocol]:
@@ -39,6 +53,18 @@ def tile_protocol(access: Access, sources: Sources, shown: Credentials, *, secur
         hits = Hits(access, sources, shown, secure=secure)
 
     return BoundTileProtocol
+
+
+@dataclass(slots=True)
+class Admission:
+    """What was decided about one header block before one slide, and what stands around the length of a tile then."""
+
+    decision: Decision
+    opened: OpenSlide
+    default_headers: Headers
+    """uvicorn's, of which it makes a new list every second, with the new date."""
+    before: bytes
+    after: bytes
 
 
 class Hits:
@@ -51,40 +77,70 @@ class Hits:
         self._security = security_headers(secure=secure, policy=PICTURE_POLICY)
         # Header block → credential, "" for a block that must go the ordinary way.
         self._credentials: dict[bytes, str] = {}
-        # ETag, and whether the slide is the reader's own site's → what stands before and after the length, under
-        # uvicorn's headers of this second.
-        self._frames: dict[tuple[bytes, bool], tuple[bytes, bytes]] = {}
-        self._default_headers: Headers = []
+        # What stands before the address of a tile, and after it.
+        self._admissions: dict[tuple[bytes, bytes], Admission] = {}
+        self._closed = 0
+        self._room = memoryview(bytearray(ROOM_BYTES))
 
-    def answer(self, data: bytes, default_headers: Headers) -> bytes | None:
-        """Status line, headers and tile; None when `data` is not one plain request or anything is not at hand."""
-        match = REQUEST.match(data)
-        if match is None:
+    def answer(self, data: bytes, default_headers: Headers) -> Answer | None:
+        """Status line and headers, then the tile in two parts, all to be sent before the next call; None when `data`
+        is not one plain request or anything is not at hand."""
+        end = data.find(b" ", ADDRESS_AT, ADDRESS_AT + ADDRESS_BYTES)
+        key = data[:ADDRESS_AT], data[end:]
+        if self._closed != self._sources.closed:  # an admission must not keep a slide open
+            self._closed = self._sources.closed
+            self._admissions.clear()
+        admission = self._admissions.get(key)
+        if (
+            admission is None
+            or admission.default_headers is not default_headers
+            or not self._access.holds(admission.decision)
+        ):
+            admission = self._admit(key, default_headers)
+            if admission is None:
+                return None
+        address = ADDRESS.fullmatch(data, ADDRESS_AT, end)
+        if address is None:
             return None
-        head = data[match.end() :]
-        credential = self._credentials.get(head)
-        if credential is None:
-            credential = self._recognise(head)
+        level, col, row = address.groups()
+        try:
+            tile = admission.opened.source.resident_in(self._room, int(level), int(col), int(row))
+        except TilerError:
+            return None
+        if tile is None:
+            return None
+        header, body = tile
+        return b"%b%d%b" % (admission.before, len(header) + len(body), admission.after), header, body
+
+    def _admit(self, key: tuple[bytes, bytes], default_headers: Headers) -> Admission | None:
+        """What may be done for requests like this one, if all there is to know is in memory."""
+        match = SLIDE.fullmatch(key[0])
+        if match is None or not key[1].startswith(VERSION):
+            return None
+        credential = self._recognise(key[1].removeprefix(VERSION))
         if not credential:
             return None
-        slide_id, version, level, col, row = match.groups()
+        slide_id, version = match.groups()
         decision = self._access.decide(credential, slide_id.decode(), Look.TILE)
         if decision is None or decision.slide is None or decision.slide.version != version.decode():
             return None
         opened = self._sources.find(decision.slide)
         if opened is None:
             return None
-        try:
-            tile = opened.source.resident(int(level), int(col), int(row))
-        except TilerError:
-            return None
-        if tile is None:
-            return None
-        before, after = self._frame(opened.etag, decision.own, default_headers)
-        return b"%b%d%b%b" % (before, len(tile), after, tile)
+        headers = [*default_headers, *picture_headers(opened.etag, 0, own=decision.own), *self._security]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        before, name, after = lines.partition(b"content-length: ")
+        before, after = STATUS_LINE[200] + before + name, after.removeprefix(b"0") + b"\r\n"
+        if len(self._admissions) >= MAX_HEADS:
+            self._admissions.clear()
+        admission = self._admissions[key] = Admission(decision, opened, default_headers, before, after)
+        return admission
 
     def _recognise(self, head: bytes) -> str:
-        """The credential of a header block seen for the first time, "" if there is none or the block is not plain."""
+        """The credential of a header block, "" if there is none or the block is not plain."""
+        credential = self._credentials.get(head)
+        if credential is not None:
+            return credential
         if len(head) > MAX_HEAD_BYTES:
             return ""
         if len(self._credentials) >= MAX_HEADS:
@@ -92,19 +148,6 @@ class Hits:
         headers = _plain_headers(head)
         credential = self._shown.find(headers) if headers is not None else None
         return self._credentials.setdefault(head, credential or "")
-
-    def _frame(self, etag: bytes, own: bool, default_headers: Headers) -> tuple[bytes, bytes]:
-        # uvicorn makes a new list every second, with the new date.
-        if default_headers is not self._default_headers:
-            self._default_headers = default_headers
-            self._frames.clear()
-        frame = self._frames.get((etag, own))
-        if frame is None:
-            headers = [*default_headers, *picture_headers(etag, 0, own=own), *self._security]
-            lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-            before, name, after = lines.partition(b"content-length: ")
-            frame = self._frames[etag, own] = (STATUS_LINE[200] + before + name, after.removeprefix(b"0") + b"\r\n")
-        return frame
 
 
 class TileProtocol(HttpToolsProtocol):
@@ -118,6 +161,13 @@ class TileProtocol(HttpToolsProtocol):
         self._usable = not (self.config.access_log or self.root_path or self.limit_concurrency is not None)
         self._between_messages = True
         self._answered_at = 0.0
+        self._socket = -1
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and self.scheme == "http":
+            self._socket = connection.fileno()
 
     def data_received(self, data: bytes) -> None:
         if (
@@ -129,13 +179,23 @@ class TileProtocol(HttpToolsProtocol):
         ):
             answer = self.hits.answer(data, self.server_state.default_headers)
             if answer is not None:
-                self.transport.write(answer)
+                self._send(answer)
                 self.server_state.total_requests += 1
                 self._answered_at = self.loop.time()
                 if self.timeout_keep_alive_task is None:
                     self._wait_for_more(self.timeout_keep_alive)
                 return
         super().data_received(data)
+
+    def _send(self, answer: Answer) -> None:
+        """Straight into the socket, if nothing waits to be sent before it; what finds no room there is the transport's,
+        and so is any error."""
+        sent = 0
+        if self._socket >= 0 and self.transport.get_write_buffer_size() == 0:
+            with suppress(OSError):
+                sent = os.writev(self._socket, answer)
+        if sent < len(answer[0]) + len(answer[1]) + len(answer[2]):
+            self.transport.write(b"".join(answer)[sent:])
 
     def on_message_begin(self) -> None:
         self._between_messages = False

@@ -38,6 +38,8 @@ class Sources:
         self._max_open = max_open
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, str], OpenSlide] = OrderedDict()
+        self.closed = 0
+        """How many slides were closed so far. As long as it stays the same, what was found open is still open."""
 
     def find(self, slide: Slide) -> OpenSlide | None:
         """The slide, at the generation of its index that the caller knows of, if it is open already; never waits."""
@@ -59,16 +61,19 @@ class Sources:
             kept = self._open.setdefault((slide.id, slide.index_digest or ""), opened)
             while len(self._open) > self._max_open:
                 self._open.popitem(last=False)
+                self.closed += 1
         return kept
 
     def forget(self, slide: Slide) -> None:
         """After an error, the next request starts from the disk again."""
         with self._lock:
             self._open.pop((slide.id, slide.index_digest or ""), None)
+            self.closed += 1
 
     def close(self) -> None:
         with self._lock:
             self._open.clear()
+            self.closed += 1
 
     def _open_from_disk(self, slide: Slide) -> OpenSlide:
         directory = self._directory / slide.id

@@ -43,6 +43,19 @@ class TileSource:
         body = self._blobs[blob].resident_at(offset, length)
         return None if body is None else header + body
 
+    def resident_in(self, room: memoryview, level: int, col: int, row: int) -> tuple[bytes, bytes | memoryview] | None:
+        """As `resident`, in two parts, of which the second may lie in `room`: for a sender that copies nothing. None
+        also for a tile that `room` is too small for."""
+        found = self.index.locate(level, col, row)
+        if found is None:
+            tile = self._cache.get((self._key, self.index.version, level, col, row))
+            return None if tile is None else (b"", tile)
+        blob, offset, length, header = found
+        body = room[:length]
+        if len(body) == length and self._blobs[blob].resident_into(body, offset):
+            return header, body
+        return None
+
     def get(self, level: int, col: int, row: int) -> bytes:
         """The tile; may wait for a disk or a worker. Raises TileNotFoundError outside the grid, TilerError
         otherwise."""

@@ -24,6 +24,10 @@ class ByteSource(Protocol):
         """Exactly these bytes if they are in memory already, else None; never waits for a disk or a network."""
         ...
 
+    def resident_into(self, room: memoryview, offset: int) -> bool:
+        """Fills memory of the caller's as `resident_at` would, with no copy between; whether it did."""
+        ...
+
     def close(self) -> None: ...
 
 

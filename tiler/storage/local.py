@@ -37,14 +37,16 @@ class LocalByteSource:
         return data
 
     def resident_at(self, offset: int, length: int) -> bytes | None:
-        if not _NOWAIT:
-            return None
         buffer = bytearray(length)
+        return bytes(buffer) if self.resident_into(memoryview(buffer), offset) else None
+
+    def resident_into(self, room: memoryview, offset: int) -> bool:
+        if not _NOWAIT:
+            return False
         try:
-            count = os.preadv(self._fd, [buffer], offset, _NOWAIT)
+            return os.preadv(self._fd, (room,), offset, _NOWAIT) == len(room)
         except OSError:  # EAGAIN: not in memory; EOPNOTSUPP: the file system cannot tell
-            return None
-        return bytes(buffer) if count == length else None
+            return False
 
     def close(self) -> None:
         """Close the file; further calls do nothing."""

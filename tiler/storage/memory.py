@@ -25,6 +25,12 @@ class MemoryByteSource:
         data = self._data[offset : offset + length]
         return data if len(data) == length else None
 
+    def resident_into(self, room: memoryview, offset: int) -> bool:
+        data = self.resident_at(offset, len(room))
+        if data is not None:
+            room[:] = data
+        return data is not None
+
     def close(self) -> None:
         """Nothing to release."""
 
