@@ -17,6 +17,7 @@ from slideserver.pages import words
 from slideserver.settings import Settings
 from slideserver.state import open_state, running, watching, working
 from slideserver.supervision import Program, supervise
+from tiler.sandbox import Sandbox
 
 # A viewer that rests between two looks at a slide should find its connections open.
 KEEP_ALIVE_S = 75
@@ -68,17 +69,21 @@ def run(settings: Settings, listener: socket.socket) -> None:
         serve(create_server(settings), listener)
     else:
         each = settings.model_copy(update={"tile_cache_bytes": settings.tile_cache_bytes // count})
+        sandbox = Sandbox(settings.sandbox)
+        sandbox.probe()  # once for all
         answering = [
-            Program(f"web {number}", lambda: serve(create_server(each, beside=watching), listener))
+            Program(f"web {number}", lambda: serve(create_server(each, beside=watching, sandbox=sandbox), listener))
             for number in range(count)
         ]
-        supervise([*answering, Program("jobs", lambda: _work(each), stage=1)])
+        supervise([*answering, Program("jobs", lambda: _work(each, sandbox), stage=1)])
     log.info("Stopped")
 
 
-def create_server(settings: Settings, clock: Clock | None = None, beside: Beside = running) -> uvicorn.Server:
+def create_server(
+    settings: Settings, clock: Clock | None = None, beside: Beside = running, sandbox: Sandbox | None = None
+) -> uvicorn.Server:
     """The server for these settings, not yet running. Its database must be up to date."""
-    state = open_state(settings, words.install, clock)
+    state = open_state(settings, words.install, clock, sandbox)
     config = uvicorn.Config(
         assemble(state, beside),
         http=tile_protocol(state.access, state.sources, state.shown, secure=settings.secure_cookies),
@@ -112,11 +117,11 @@ def configure_log(level: int = logging.INFO) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def _work(settings: Settings) -> None:
+def _work(settings: Settings, sandbox: Sandbox) -> None:
     """Does what is done once, until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    state = open_state(settings, words.install)
+    state = open_state(settings, words.install, sandbox=sandbox)
     with working(state):
         stop.wait()
     state.close()

@@ -10,8 +10,9 @@ from sharing import slides
 from sharing.db.engine import Database
 from sharing.slides import Slide
 from tiler.cache import TileCache
+from tiler.cutters import CutterPool
 from tiler.index import TileIndex, file_name
-from tiler.source import Cutter, TileSource
+from tiler.source import TileSource
 from tiler.storage.base import BlobStore, ByteSource
 
 
@@ -28,18 +29,23 @@ class Sources:
     """Up to `max_open` slides, least recently used first out. Safe to use from several threads."""
 
     def __init__(
-        self, database: Database, store: BlobStore, cutter: Cutter, cache: TileCache, directory: Path, *, max_open: int
+        self,
+        database: Database,
+        store: BlobStore,
+        cutters: CutterPool,
+        cache: TileCache,
+        directory: Path,
+        *,
+        max_open: int,
     ) -> None:
         self._database = database
         self._store = store
-        self._cutter = cutter
+        self._cutters = cutters
         self._cache = cache
         self._directory = directory
         self._max_open = max_open
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, str], OpenSlide] = OrderedDict()
-        self.closed = 0
-        """How many slides were closed so far. As long as it stays the same, what was found open is still open."""
 
     def find(self, slide: Slide) -> OpenSlide | None:
         """The slide, at the generation of its index that the caller knows of, if it is open already; never waits."""
@@ -61,19 +67,16 @@ class Sources:
             kept = self._open.setdefault((slide.id, slide.index_digest or ""), opened)
             while len(self._open) > self._max_open:
                 self._open.popitem(last=False)
-                self.closed += 1
         return kept
 
     def forget(self, slide: Slide) -> None:
         """After an error, the next request starts from the disk again."""
         with self._lock:
             self._open.pop((slide.id, slide.index_digest or ""), None)
-            self.closed += 1
 
     def close(self) -> None:
         with self._lock:
             self._open.clear()
-            self.closed += 1
 
     def _open_from_disk(self, slide: Slide) -> OpenSlide:
         directory = self._directory / slide.id
@@ -89,7 +92,9 @@ class Sources:
         except BaseException:
             _close(blobs)
             raise
-        source = TileSource(index, blobs, self._cutter, self._cache, slide.id)
+        source = TileSource(index, blobs, self._cutters, self._cache, slide.id)
+        if not all(level.stored or level.built for level in index.levels):
+            self._cutters.prepare()
         # Not closed when evicted but when the last reader lets go: a descriptor closed under a reader could by then
         # belong to another slide.
         weakref.finalize(source, _close, blobs)

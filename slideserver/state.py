@@ -84,11 +84,14 @@ class State:
         self.database.close()
 
 
-def open_state(settings: Settings, install: Install, clock: Clock | None = None) -> State:
-    """The parts of a server on the data directory and database of `settings`. Starts no thread."""
+def open_state(
+    settings: Settings, install: Install, clock: Clock | None = None, sandbox: Sandbox | None = None
+) -> State:
+    """The parts of a server on the data directory and database of `settings`. Starts no thread. A sandbox that has been
+    tried saves trying it."""
     database = open_database(settings.database, clock)
     store = LocalBlobStore(settings.var / "blobs")
-    sandbox = Sandbox(settings.sandbox)
+    sandbox = sandbox or Sandbox(settings.sandbox)
     cutters = CutterPool(sandbox, settings.workers)
     cache = TileCache(settings.tile_cache_bytes)
     queue = SqlJobQueue(database)

@@ -34,7 +34,8 @@ class _Cutter:
 
 
 class CutterPool:
-    """Up to `size` cutters at work, each bound to one slide for life, and one more waiting for the next slide.
+    """Up to `size` cutters at work, each bound to one slide for life, and, from the first on, one more waiting for the
+    next slide.
 
     Safe to use from several threads. Workers are started by a thread of the pool's own: the kernel ends them when the
     thread that started them does (prctl(2), PR_SET_PDEATHSIG).
@@ -52,7 +53,13 @@ class CutterPool:
         self._changed = threading.Condition()
         self._closed = False
         self._starter = ThreadPoolExecutor(1, "cutter-starter")
-        self._spare: Future[Worker] = self._start()
+        self._spare: Future[Worker] | None = None
+
+    def prepare(self) -> None:
+        """Start the worker that waits for the next slide, if none waits: there may soon be something to cut."""
+        with self._changed:
+            if self._spare is None and not self._closed:
+                self._spare = self._start()
 
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
         """See `tiler.source.Cutter`. A cutter that dies costs one retry; raises WorkerDiedError after the second death,
@@ -73,7 +80,7 @@ class CutterPool:
             # The pipe of one at work belongs to the thread that waits for it, and is closed by that thread.
             cutter.worker.kill() if cutter.busy else cutter.worker.end()
         self._starter.shutdown(wait=True)
-        if self._spare.exception() is None:
+        if self._spare is not None and self._spare.exception() is None:
             self._spare.result().end()
 
     def _ask(self, slide_key: str, request: bytes, out: Size) -> bytes:
@@ -136,7 +143,7 @@ class CutterPool:
 
     def _bind(self, slide_key: str) -> _Cutter:
         """Give the spare worker to a slide and start the next spare."""
-        spare, self._spare = self._spare, self._start()
+        spare, self._spare = self._spare or self._start(), self._start()
         cutter = _Cutter(spare.result(), slide_key)
         self._cutters.append(cutter)
         return cutter

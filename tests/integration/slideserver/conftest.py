@@ -16,9 +16,15 @@ from tiler.sandbox import IndexedSlide, Sandbox
 
 
 @pytest.fixture(scope="session")
-def indexed() -> IndexedSlide:
+def sandbox() -> Sandbox:
+    """Tried out once for all servers."""
+    return Sandbox()
+
+
+@pytest.fixture(scope="session")
+def indexed(sandbox: Sandbox) -> IndexedSlide:
     """What a sandboxed worker says of the real scan, asked once."""
-    return Sandbox().index_slide(SCAN)
+    return sandbox.index_slide(SCAN)
 
 
 @pytest.fixture
@@ -35,9 +41,11 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def world(settings: Settings, database: Database, centres: Centres, indexed: IndexedSlide) -> Iterator[World]:
+def world(
+    settings: Settings, database: Database, centres: Centres, indexed: IndexedSlide, sandbox: Sandbox
+) -> Iterator[World]:
     """A running server; each test runs once on SQLite and once on PostgreSQL."""
-    with running_server(settings) as url:
+    with running_server(settings, sandbox=sandbox) as url:
         world = World(url, settings, database, centres, indexed)
         yield world
         for client in world.clients:
@@ -45,9 +53,9 @@ def world(settings: Settings, database: Database, centres: Centres, indexed: Ind
 
 
 @pytest.fixture
-def state(settings: Settings) -> Iterator[State]:
+def state(settings: Settings, sandbox: Sandbox) -> Iterator[State]:
     """The parts of a server whose threads do not run."""
-    state = open_state(settings, words.install)
+    state = open_state(settings, words.install, sandbox=sandbox)
     yield state
     state.close()
 

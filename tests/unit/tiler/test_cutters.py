@@ -181,6 +181,20 @@ def test_nobody_is_left_when_the_pool_is_closed(sandbox: Sandbox) -> None:
         pool.cut("a", QUARTERS)
 
 
+def test_the_worker_that_waits_is_started_when_there_may_be_something_to_cut(sandbox: Sandbox) -> None:
+    pool = CutterPool(sandbox)
+    assert pool._spare is None
+    pool.prepare()
+    waiting = pool._spare.result().pid
+    pool.prepare()
+    assert pool._spare.result().pid == waiting
+    pool.cut("a", QUARTERS)
+    assert worker_pids(pool) == [waiting]
+    pool.close()
+    pool.prepare()
+    assert not Path(f"/proc/{waiting}").exists()
+
+
 def test_closing_ends_a_cut_that_is_going_on() -> None:
     pool = CutterPool(Scripted(HANG), timeout_s=60)
     with ThreadPoolExecutor(1) as threads:
