@@ -11,7 +11,7 @@ import "./label";
 import "./overview";
 import "./readings";
 import "./sheet";
-import type { SheetPage } from "./sheet";
+import type { Shown } from "./panels";
 import { standingChip } from "./standing";
 import "./toolbar";
 import "./tray";
@@ -23,13 +23,9 @@ export interface Frame {
   readonly optics: Optics;
   readonly speech: Speech;
   readonly hidden: boolean;
-  readonly labelShown: boolean;
-  readonly overviewShown: boolean;
-  readonly sheetPage: SheetPage | null;
+  readonly shown: Shown;
   readonly copied: boolean;
   readonly able: readonly CommandId[];
-  /** Whether the panel of opinions is open; "quietly" when it opened by itself. */
-  readonly asking: boolean | "quietly";
   readonly consultation: Consultation | null;
   readonly told: (consultation: Consultation | null) => void;
   readonly pinNow: () => Pin;
@@ -40,7 +36,7 @@ export interface Frame {
   readonly goTo: (x: number, y: number) => void;
 }
 
-export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateResult {
+export function frame({ slide, optics, speech, run, shown, ...rest }: Frame): TemplateResult {
   const tray = hasTray(slide)
     ? html`<iain-tray
         .speech=${speech}
@@ -65,26 +61,26 @@ export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateR
   const sharing = html`<iain-sharing
     .speech=${speech}
     .slide=${slide}
-    .open=${rest.asking !== false}
-    .takesFocus=${rest.asking !== "quietly"}
+    .open=${shown.asking !== false}
+    .takesFocus=${shown.asking !== "quietly"}
     .pinNow=${rest.pinNow}
     .goTo=${rest.goToPin}
     .close=${() => run("ask")}
     .told=${rest.told}
   ></iain-sharing>`;
   return html`
-    <div class="iv-frame ${rest.asking ? "iv-asking" : ""}" ?hidden=${rest.hidden}>
+    <div class="iv-frame ${shown.asking ? "iv-asking" : ""}" ?hidden=${rest.hidden}>
       <div class="iv-side">${tray}</div>
-      <div class="iv-corner">${rest.overviewShown ? overview : nothing} ${rest.labelShown ? label : nothing} ${sharing}</div>
+      <div class="iv-corner">${shown.overview ? overview : nothing} ${shown.label ? label : nothing} ${sharing}</div>
       <iain-toolbar
         .speech=${speech}
         .run=${run}
         .optics=${optics}
-        .labelShown=${rest.labelShown}
-        .overviewShown=${rest.overviewShown}
+        .labelShown=${shown.label}
+        .overviewShown=${shown.overview}
         .copied=${rest.copied}
         .able=${rest.able}
-        .asking=${rest.asking !== false}
+        .asking=${shown.asking !== false}
       ></iain-toolbar>
       <iain-readings
         .speech=${speech}
@@ -96,21 +92,18 @@ export function frame({ slide, optics, speech, run, ...rest }: Frame): TemplateR
         .speech=${speech}
         .run=${run}
         .optics=${optics}
-        .page=${rest.sheetPage}
+        .page=${shown.sheet}
         .tray=${tray}
         .copied=${rest.copied}
         .able=${rest.able}
-        .asking=${rest.asking !== false}
+        .asking=${shown.asking !== false}
       ></iain-sheet>
     </div>
   `;
 }
 
 /** The part of the stage that the frame covers: the whole slide is shown beside it, not under it. */
-export function insetsOf(
-  slide: SlideDescription,
-  shown: { readonly frame: boolean; readonly overview: boolean; readonly asking: boolean },
-): Insets {
+export function insetsOf(slide: SlideDescription, shown: Shown): Insets {
   // On a phone the stage itself gives way to the panel.
   if (window.matchMedia(PHONE).matches) return { left: 8, top: 8, right: 8, bottom: shown.asking ? 8 : 112 };
   if (!shown.frame) return { left: 16, top: 16, right: 16, bottom: 16 };

@@ -8,42 +8,33 @@
  * the stage.
  */
 
-import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
 import { contextOf, fetchSlide, type SlideDescription, slideOfPage } from "../api/slides";
 import { speechOf } from "../i18n";
 import { type Consultation, isOver } from "../model/consultation";
 import type { CommandId } from "../model/keys";
 import { formatView, parseView } from "../model/link";
-import {
-  fitView,
-  type Insets,
-  magnificationOf,
-  type Optics,
-  opticsOf,
-  PRESETS,
-  type View,
-  zoomLimits,
-} from "../model/space";
+import { fitView, type Insets, magnificationOf, type Optics, opticsOf, type View, zoomLimits } from "../model/space";
 import { Stage } from "../stage/stage";
-import { Access, type Refused } from "./access";
 import { Address } from "./address";
+import { obey } from "./commands";
+import { Copying } from "./copying";
 import { ableTo, frame, insetsOf, PHONE } from "./frame";
 import type { Pin } from "./going";
+import { Hindrance } from "./hindrance";
 import { Keyboard } from "./keyboard";
 import "./keys";
 import type { KeysDialog } from "./keys";
 import { LightElement } from "./light";
 import "./notice";
-import type { Ending, Trouble } from "./notice";
 import type { Overview } from "./overview";
+import { Panels } from "./panels";
 import type { Readings } from "./readings";
 import type { SharingPanel } from "./sharing";
-import type { SheetPage } from "./sheet";
+import { Shelf } from "./shelf";
+import { Telling } from "./telling";
 import type { Toolbar } from "./toolbar";
-
-const QUIET_BEFORE_NOTE_MS = 300;
-const COPIED_MS = 2000;
 
 export class Viewer extends LightElement {
   @property({ attribute: "slides-url" }) slidesUrl = "/slides/";
@@ -51,14 +42,6 @@ export class Viewer extends LightElement {
   @property({ attribute: "cases-url" }) casesUrl = "/cases";
 
   @state() private slide: SlideDescription | null = null;
-  @state() private trouble: Trouble | null = null;
-  @state() private ending: Ending | null = null;
-  @state() private frameHidden = false;
-  @state() private labelShown = false;
-  @state() private overviewShown = !window.matchMedia(PHONE).matches;
-  @state() private sheetPage: SheetPage | null = null;
-  @state() private copied = false;
-  @state() private asking: boolean | "quietly" = false;
   @state() private consultation: Consultation | null = null;
 
   @query(".iv-stage") private readonly ground!: HTMLElement;
@@ -69,30 +52,38 @@ export class Viewer extends LightElement {
   @query("iain-keys") private readonly keysDialog!: KeysDialog;
 
   readonly #speech = speechOf(document);
-  readonly #access = new Access((refused) => this.#answered(refused));
+  readonly #panels = new Panels(this);
+  readonly #copying = new Copying(this);
+  readonly #shelf = new Shelf();
+  readonly #hindrance = new Hindrance(this, {
+    closed: () => {
+      this.#address.settle();
+      this.#stage?.close();
+      this.#shelf.clear();
+    },
+    opened: () => this.#show(this.slide!, location.hash),
+    back: () => this.#stage?.askAgain(),
+  });
+  readonly #telling = new Telling(this, this.#speech, (note) => {
+    if (this.readings) this.readings.note = note;
+  });
   readonly #lastViews = new Map<string, View>();
   #address = new Address(this.slidesUrl, this.loginUrl);
   #keyboard: Keyboard | null = null;
   #stage: Stage | null = null;
   #optics: Optics = { native: null, mpp: null };
-  #noteTimer = 0;
-  #copiedTimer = 0;
-  #fetching: AbortController | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
     window.addEventListener("popstate", this.#addressChanged);
-    window.addEventListener("focus", this.#cameBack);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     window.removeEventListener("popstate", this.#addressChanged);
-    window.removeEventListener("focus", this.#cameBack);
     window.removeEventListener("pagehide", this.#address.settle);
-    window.clearTimeout(this.#noteTimer);
-    window.clearTimeout(this.#copiedTimer);
-    this.#access.stop();
+    this.#telling.stop();
+    this.#shelf.clear();
     this.#keyboard?.disconnect();
     this.#stage?.destroy();
     this.#stage = null;
@@ -107,9 +98,9 @@ export class Viewer extends LightElement {
       const slide = slideOfPage(document);
       this.#show(slide, location.hash);
       // Who was asked came to answer: the question stands beside the slide, the keyboard stays with the slide.
-      if (contextOf(slide).may_answer && !window.matchMedia(PHONE).matches) this.asking = "quietly";
+      if (contextOf(slide).may_answer && !window.matchMedia(PHONE).matches) this.#panels.ask("quietly");
     } catch {
-      this.trouble = "broken";
+      this.#hindrance.broken();
     }
     if (document.activeElement === document.body) this.#stage.focus();
   }
@@ -118,8 +109,8 @@ export class Viewer extends LightElement {
     return new Stage(this.ground, {
       view: (view) => this.#viewChanged(view),
       drawn: (settled, missing) => this.#drawn(settled, missing),
-      outage: (lasts) => this.#outage(lasts),
-      refused: () => this.#askWhy(),
+      outage: (lasts) => this.#hindrance.outage(lasts),
+      refused: () => this.#hindrance.askWhy(),
       pointer: (point) => {
         if (this.readings) this.readings.pointer = point;
       },
@@ -137,10 +128,10 @@ export class Viewer extends LightElement {
     });
   }
 
-  protected override updated(changed: PropertyValues): void {
-    this.dataset.state = this.trouble ?? (this.hasAttribute("data-ready") ? "ready" : "loading");
-    document.documentElement.toggleAttribute("data-access-ended", this.#closed);
-    if (changed.has("frameHidden")) document.documentElement.toggleAttribute("data-frame-hidden", this.frameHidden);
+  protected override updated(): void {
+    this.dataset.state = this.#hindrance.trouble ?? (this.#telling.ready ? "ready" : "loading");
+    document.documentElement.toggleAttribute("data-access-ended", this.#hindrance.closed);
+    document.documentElement.toggleAttribute("data-frame-hidden", !this.#panels.shown.frame);
     if (this.#stage && this.slide) this.#passView(this.#stage.view);
   }
 
@@ -150,8 +141,8 @@ export class Viewer extends LightElement {
       ${this.slide ? this.#frame(this.slide) : nothing}
       <iain-notice
         .speech=${this.#speech}
-        .trouble=${this.trouble}
-        .ending=${this.ending}
+        .trouble=${this.#hindrance.trouble}
+        .ending=${this.#hindrance.ending}
         .opinionHref=${this.#opinionHref}
         .loginHref=${this.#address.login}
         .casesHref=${this.casesUrl}
@@ -165,13 +156,10 @@ export class Viewer extends LightElement {
       slide,
       optics: this.#optics,
       speech: this.#speech,
-      hidden: this.frameHidden || this.#closed,
-      labelShown: this.labelShown,
-      overviewShown: this.overviewShown,
-      sheetPage: this.sheetPage,
-      copied: this.copied,
+      hidden: !this.#panels.shown.frame || this.#hindrance.closed,
+      shown: this.#panels.shown,
+      copied: this.#copying.done,
       able: this.#able,
-      asking: this.asking,
       consultation: this.consultation,
       told: (consultation) => this.#told(consultation),
       pinNow: () => this.#pinNow(slide),
@@ -187,29 +175,46 @@ export class Viewer extends LightElement {
   async openSlide(id: string, fragment = ""): Promise<void> {
     if (id === this.slide?.id) return;
     this.#address.settle();
-    const slide = await this.#fetch(id);
+    const slide = await this.#take(id);
     if (!slide) return;
     this.#address.push(id);
     this.#change(slide, fragment);
   }
 
-  #told(consultation: Consultation | null): void {
-    this.consultation = consultation;
-    if (consultation && isOver(consultation)) void this.#askAnew(consultation.id);
+  /** From the shelf when it is there: it is shown at once, and whether it is still so is asked meanwhile. */
+  async #take(id: string): Promise<SlideDescription | null> {
+    // Without the server there would be nothing to see of it.
+    const known = this.#hindrance.trouble === null ? this.#shelf.find(id) : null;
+    if (known) {
+      queueMicrotask(() => void this.#askAnew(known));
+      return known;
+    }
+    try {
+      return await this.#shelf.fetch(id);
+    } catch {
+      this.#stay();
+      return null;
+    }
   }
 
-  /**
-   * The end of a consultation is the end of the right to these slides, said now and not at the next tile; unless there
-   * is another one about them, which then takes its place.
-   */
-  async #askAnew(ended: string): Promise<void> {
+  #told(consultation: Consultation | null): void {
+    this.consultation = consultation;
     const { slide } = this;
-    if (!slide || contextOf(slide).kind !== "consultation" || contextOf(slide).consultation_id !== ended) return;
+    if (!slide || !consultation || !isOver(consultation)) return;
+    const { kind, consultation_id } = contextOf(slide);
+    // Its end is the end of the right to these slides, said now and not at the next tile; unless there is another one
+    // about them, which then takes its place.
+    if (kind === "consultation" && consultation_id === consultation.id) void this.#askAnew(slide);
+  }
+
+  /** What the server says of the slide now; while it is shown, it is shown so. */
+  async #askAnew(slide: SlideDescription): Promise<void> {
     try {
       const now = await fetchSlide(slide.id);
+      this.#shelf.keep(now);
       if (this.slide === slide) this.slide = now;
     } catch {
-      this.#askWhy();
+      if (this.slide === slide) this.#hindrance.askWhy();
     }
   }
 
@@ -236,41 +241,27 @@ export class Viewer extends LightElement {
     if (linked) this.#stage?.moveTo({ ...this.#stage.view, ...linked });
   }
 
-  async #fetch(id: string): Promise<SlideDescription | null> {
-    this.#fetching?.abort();
-    this.#fetching = new AbortController();
-    try {
-      return await fetchSlide(id, this.#fetching.signal);
-    } catch (error) {
-      const superseded = error instanceof DOMException && error.name === "AbortError";
-      if (!superseded) this.#stay();
-      return null;
-    }
-  }
-
   /** The slide on the stage stays: the address says so again, and the reader learns why. */
   #stay(): void {
     if (!this.slide || !this.#stage) return;
     if (this.#address.slideId !== this.slide.id) this.#address.push(this.slide.id);
     this.#address.follow(this.slide.id, this.#stage.view, this.#optics);
-    this.#note(this.#speech.words.slideAway);
-    this.#askWhy();
+    this.#telling.say(this.#speech.words.slideAway);
+    this.#hindrance.askWhy();
   }
 
   #change(slide: SlideDescription, fragment: string): void {
     this.#show(slide, fragment);
-    this.sheetPage = null;
+    this.#panels.closeSheet();
     this.dispatchEvent(new CustomEvent("slide-shown", { bubbles: true, detail: slide }));
   }
 
   #show(slide: SlideDescription, fragment: string): void {
     this.slide = slide;
-    this.trouble = null;
-    this.ending = null;
-    this.#access.watch(slide);
+    this.#shelf.keep(slide);
+    this.#hindrance.watch(slide);
     this.#optics = opticsOf(slide);
-    this.removeAttribute("data-ready");
-    this.dataset.slide = slide.id;
+    this.#telling.slide(slide.id);
     const linked = parseView(fragment, slide, this.#optics);
     const remembered = this.#lastViews.get(slide.id);
     this.#stage?.describe([slide.case?.accession, this.#speech.words.stage].filter(Boolean).join(" · "));
@@ -287,11 +278,7 @@ export class Viewer extends LightElement {
     // What is remembered and linked to is where a movement ends, not a place on its way.
     this.#lastViews.set(this.slide.id, this.#stage.view);
     this.#address.follow(this.slide.id, this.#stage.view, this.#optics);
-    const magnification = magnificationOf(view.zoom, this.#optics);
-    this.dataset.center = `${round(view.x, 2)},${round(view.y, 2)}`;
-    this.dataset.zoom = `${round(view.zoom, 6)}`;
-    this.dataset.magnification = magnification === null ? "" : `${round(magnification, 4)}`;
-    this.dataset.rotation = `${round(view.rotation, 1)}`;
+    this.#telling.view(view, this.#optics);
     this.#passView(view);
   }
 
@@ -304,166 +291,64 @@ export class Viewer extends LightElement {
   }
 
   #drawn(settled: boolean, missing: number): void {
-    const sharp = settled && missing === 0;
-    this.toggleAttribute("data-sharp", sharp);
-    if (settled && !this.hasAttribute("data-ready")) {
+    if (!this.slide) return;
+    if (settled && !this.#telling.ready) {
       this.#loadSharing();
-      this.toggleAttribute("data-ready", true);
+      this.#telling.firstView();
       this.requestUpdate();
     }
-    window.clearTimeout(this.#noteTimer);
-    if (sharp) return this.#note("");
-    const { words } = this.#speech;
-    const waiting = this.hasAttribute("data-ready") ? words.sharpening : words.loading;
-    const note = missing > 0 ? words.missing(missing) : waiting;
-    this.#noteTimer = window.setTimeout(() => this.#note(note), QUIET_BEFORE_NOTE_MS);
+    const sharp = settled && missing === 0;
+    this.#telling.drawn(sharp, missing);
+    if (sharp) void this.#shelf.warm(this.slide);
   }
-
-  #note(note: string): void {
-    if (this.readings) this.readings.note = note;
-  }
-
-  #outage(lasts: boolean): void {
-    if (lasts) this.#askWhy();
-    else if (this.trouble === "away") this.trouble = null;
-  }
-
-  /** Tiles fail: is it the server, or the right to see them? */
-  #askWhy(): void {
-    if (!this.#closed) void this.#access.ask();
-  }
-
-  #answered(refused: Refused | null): void {
-    if (refused === null && this.#closed) return this.#show(this.slide!, location.hash);
-    if (refused === null && this.trouble === "away") this.#stage?.askAgain();
-    if (refused && refused.refusal !== "away") {
-      this.#address.settle();
-      // What may no longer be seen does not stay on the screen either.
-      this.#stage?.close();
-    }
-    this.trouble = refused?.refusal ?? null;
-    this.ending = refused?.ending ?? null;
-  }
-
-  get #closed(): boolean {
-    return this.trouble === "ended" || this.trouble === "revoked" || this.trouble === "expired";
-  }
-
-  /** The reader may have logged in again in another window. */
-  readonly #cameBack = (): void => {
-    if (this.#closed) void this.#access.ask();
-  };
 
   /* What the reader does */
 
   readonly #run = (command: CommandId): void => {
-    const stage = this.#stage;
-    if (!stage) return;
-    if (["label", "link", "ask"].includes(command) && !this.#able.includes(command)) return;
-    if (command.startsWith("preset-")) return this.#preset(PRESETS[Number(command.slice(7)) - 1]!);
-    switch (command) {
-      case "fit":
-        return stage.fit(this.#insets());
-      case "zoom-in":
-        return stage.zoomBy(Math.SQRT2);
-      case "zoom-out":
-        return stage.zoomBy(Math.SQRT1_2);
-      case "rotate-right":
-        return stage.turnTo(stage.view.rotation + 90);
-      case "rotate-left":
-        return stage.turnTo(stage.view.rotation - 90);
-      case "upright":
-        return stage.turnTo(0);
-      case "label":
-        this.sheetPage = null;
-        this.asking = false;
-        this.labelShown = !this.labelShown;
-        return;
-      case "ask":
-        return this.#ask();
-      case "overview":
-        this.sheetPage = null;
-        this.overviewShown = !this.overviewShown;
-        return;
-      case "link":
-        return void this.#copyLink();
-      case "keys":
-        return this.keysDialog.toggle();
-      case "frame":
-        this.frameHidden = !this.frameHidden;
-        return;
-      case "tools":
-        return this.#goToTools();
-      case "previous":
-        return this.#step(-1);
-      case "next":
-        return this.#step(1);
-      case "slides":
-      case "more":
-        this.asking = false;
-        this.sheetPage = this.sheetPage === command ? null : command;
-        return;
-      case "dismiss":
-        return this.#dismiss();
-    }
+    const { slide } = this;
+    if (!this.#stage || !slide) return;
+    obey(command, {
+      stage: this.#stage,
+      panels: this.#panels,
+      native: this.#optics.native,
+      insets: this.#insets(),
+      able: this.#able,
+      step: (by) => {
+        const next = this.#shelf.neighbour(slide, by);
+        if (next !== null) void this.openSlide(next);
+      },
+      ask: () => this.#ask(),
+      copyLink: () => {
+        this.#address.settle();
+        void this.#copying.copy(this.#speech.words.linkByHand);
+      },
+      toggleKeys: () => this.keysDialog.toggle(),
+      goToTools: () => this.#goToTools(),
+    });
   };
-
-  #preset(magnification: number): void {
-    const { native } = this.#optics;
-    if (native !== null) this.#stage?.zoomTo(magnification / native);
-  }
-
-  #step(by: number): void {
-    const ready = this.slide?.slides_of_case.filter((slide) => slide.state === "ready") ?? [];
-    const next = ready[ready.findIndex((slide) => slide.id === this.slide?.id) + by];
-    if (next) void this.openSlide(next.id);
-  }
 
   /** The panel of opinions comes after the first view of the slide, and not at all to whom it offers nothing. */
   #loadSharing(): void {
     const { may_ask, may_link, consultation_id } = contextOf(this.slide!);
     if (!may_ask && !may_link && consultation_id === null) return;
     // When the server is away it is asked for again with the next slide, or the next key.
-    import("./sharing").catch(() => this.#askWhy());
+    import("./sharing").catch(() => this.#hindrance.askWhy());
   }
 
   #ask(): void {
     this.#loadSharing();
+    const { asking } = this.#panels.shown;
     // From the slide, the key leads into a panel that is open already; from the panel or its button it closes it.
-    if (this.asking && this.ground.contains(document.activeElement)) return this.sharing?.takeFocus();
-    this.asking = !this.asking;
-    if (!this.asking) return this.#stage?.focus();
-    Object.assign(this, { frameHidden: false, labelShown: false, sheetPage: null });
+    if (asking && this.ground.contains(document.activeElement)) return this.sharing?.takeFocus();
+    if (!asking) return this.#panels.ask(true);
+    this.#panels.stopAsking();
+    this.#stage?.focus();
   }
 
   #goToTools(): void {
     if (this.toolbar?.contains(document.activeElement)) return this.#stage?.focus();
-    this.frameHidden = false;
+    this.#panels.showFrame();
     void this.updateComplete.then(() => this.toolbar?.querySelector<HTMLElement>("button:not(:disabled)")?.focus());
-  }
-
-  #dismiss(): void {
-    if (this.labelShown) this.labelShown = false;
-    else if (this.asking) this.asking = false;
-    else if (this.sheetPage) this.sheetPage = null;
-    else if (this.frameHidden) this.frameHidden = false;
-    this.#stage?.focus();
-  }
-
-  async #copyLink(): Promise<void> {
-    this.#address.settle();
-    try {
-      await navigator.clipboard.writeText(location.href);
-    } catch {
-      // Without TLS a browser keeps the clipboard from scripts: the reader copies by hand.
-      window.prompt(this.#speech.words.linkByHand, location.href);
-      return;
-    }
-    this.copied = true;
-    window.clearTimeout(this.#copiedTimer);
-    this.#copiedTimer = window.setTimeout(() => {
-      this.copied = false;
-    }, COPIED_MS);
   }
 
   readonly #addressChanged = async (): Promise<void> => {
@@ -471,7 +356,7 @@ export class Viewer extends LightElement {
     if (!this.slide || !this.#stage || id === null) return;
     const fragment = location.hash;
     if (id !== this.slide.id) {
-      const slide = await this.#fetch(id);
+      const slide = await this.#take(id);
       if (slide) this.#change(slide, fragment);
       return;
     }
@@ -480,15 +365,7 @@ export class Viewer extends LightElement {
   };
 
   #insets(): Insets {
-    return insetsOf(this.slide!, {
-      frame: !this.frameHidden,
-      overview: this.overviewShown,
-      asking: this.asking !== false,
-    });
+    return insetsOf(this.slide!, this.#panels.shown);
   }
 }
 customElements.define("iain-viewer", Viewer);
-
-function round(value: number, decimals: number): number {
-  return Number(value.toFixed(decimals));
-}
