@@ -17,6 +17,7 @@ from sharing.db.engine import Database, Session
 from sharing.slides import ImageFacts, Slide, StoredFile
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
+from tiler import icc
 from tiler.errors import BadIndexError, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
 from tiler.index import TileIndex, file_name
 from tiler.sandbox import IndexedSlide
@@ -81,6 +82,8 @@ class Register:
         for picture in (indexed.thumbnail, indexed.label, indexed.macro):
             if picture is not None and not (picture.startswith(_JPEG_START) and len(picture) <= PICTURE_MAX_BYTES):
                 raise BadIndexError("A small picture of the slide is not a JPEG of bounded size.")
+        if indexed.profile is not None and not icc.is_rebuilt(indexed.profile):
+            raise BadIndexError("The slide's colour profile holds more than numbers.")
         return index
 
     def _opening(self, slide_id: SlideId, indexed: IndexedSlide, index: TileIndex) -> Effect:
@@ -89,6 +92,7 @@ class Register:
             "thumbnail.jpg": indexed.thumbnail,
             "label.jpg": indexed.label,
             "macro.jpg": indexed.macro,
+            "profile.icc": indexed.profile,
         }
         found, size = index.metadata, index.levels[0].size
         facts = ImageFacts(

@@ -45,7 +45,15 @@ def assemble(state: State, beside: Beside = running) -> ASGIApp:
         return answers.answer(HTTPConnection(scope), status, sentence=sentence or CROSS_ORIGIN)
 
     framework = create_framework(state, answers, beside)
-    tiles = TileRoute(framework, state.access, state.sources, state.shown, refuse)
+    tiles = TileRoute(
+        framework,
+        state.access,
+        state.sources,
+        state.shown,
+        refuse,
+        cutters=settings.workers,
+        base_url=settings.base_url.rstrip("/"),
+    )
     csrf = Csrf(tiles, base_url=settings.base_url, refuse=refuse_foreign)
     limited = BodyLimit(csrf, max_bytes=MAX_BODY_BYTES, refuse=refuse)
     return SecurityHeaders(limited, secure=settings.secure_cookies)

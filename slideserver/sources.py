@@ -15,14 +15,18 @@ from tiler.index import TileIndex, file_name
 from tiler.source import TileSource
 from tiler.storage.base import BlobStore, ByteSource
 
+# The name under which registration leaves a slide's ICC profile, if it has one.
+PROFILE = "profile.icc"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSlide:
-    """One slide at one version, ready to give tiles. `directory` holds its thumbnail, label and macro."""
+    """One slide at one version, ready to give tiles. `directory` holds its thumbnail, label, macro and ICC profile."""
 
     source: TileSource
     directory: Path
     etag: bytes
+    has_profile: bool
 
 
 class Sources:
@@ -46,6 +50,8 @@ class Sources:
         self._max_open = max_open
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, str], OpenSlide] = OrderedDict()
+        self.closed = 0
+        """How many slides were closed so far. As long as it stays the same, what was found open is still open."""
 
     def find(self, slide: Slide) -> OpenSlide | None:
         """The slide, at the generation of its index that the caller knows of, if it is open already; never waits."""
@@ -67,16 +73,19 @@ class Sources:
             kept = self._open.setdefault((slide.id, slide.index_digest or ""), opened)
             while len(self._open) > self._max_open:
                 self._open.popitem(last=False)
+                self.closed += 1
         return kept
 
     def forget(self, slide: Slide) -> None:
         """After an error, the next request starts from the disk again."""
         with self._lock:
             self._open.pop((slide.id, slide.index_digest or ""), None)
+            self.closed += 1
 
     def close(self) -> None:
         with self._lock:
             self._open.clear()
+            self.closed += 1
 
     def _open_from_disk(self, slide: Slide) -> OpenSlide:
         directory = self._directory / slide.id
@@ -98,7 +107,7 @@ class Sources:
         # Not closed when evicted but when the last reader lets go: a descriptor closed under a reader could by then
         # belong to another slide.
         weakref.finalize(source, _close, blobs)
-        return OpenSlide(source, directory, f'"{index.version}"'.encode())
+        return OpenSlide(source, directory, f'"{index.version}"'.encode(), (directory / PROFILE).exists())
 
 
 def _close(blobs: list[ByteSource]) -> None:

@@ -2,33 +2,30 @@
 
 It stands ahead of the framework (ADR 0007) and does on a hit only what it must: one pattern, one look-up of a decision,
 one look-up in the tile index, one read that cannot wait. What can wait runs in threads of its own, so that no page
-delays a tile and no cold disk delays the loop.
+delays a tile and no cold disk delays the loop; and only as long as somebody waits for it.
 """
 
-import re
-from collections.abc import Callable
+import asyncio
+import hashlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from slideserver.access import Access, Look, Verdict
+from slideserver import addresses
+from slideserver.access import Access, Verdict
+from slideserver.addresses import Headers, Wanted
 from slideserver.auth.cookies import Credentials
+from slideserver.errands import Errands
 from slideserver.guests import ENDS
 from slideserver.middleware import TILES, Refuse
-from slideserver.sources import Sources
-from tiler.errors import TileNotFoundError, TilerError
+from slideserver.sources import OpenSlide, Sources
+from tiler.errors import NotTellableError, TileNotFoundError, TilerError
 
-PATH = re.compile(
-    r"/tiles/([a-z2-7]{26})/([0-9a-f]{16})/(?:([0-9]{1,2})/([0-9]{1,7})_([0-9]{1,7})|(thumbnail|label|macro))"
-)
-# The macro shows the label too, on most scanners.
-LOOKS = {None: Look.TILE, "thumbnail": Look.THUMBNAIL, "label": Look.LABEL, "macro": Look.LABEL}
-# Readers wait for a disk, or for a cutter that has a process of its own.
+# Readers that wait for a disk.
 THREADS = 16
-P = TypeVarTuple("P")
-R = TypeVar("R")
 
 
 # Whether the reader belongs to the slide's own site → what the browser may do with a picture. It may keep its own
@@ -45,69 +42,92 @@ class No:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What to send; `body` is None for a picture the browser has already (304)."""
+class Yes:
+    """What to send; `body` is None for what the browser has already (304)."""
 
     etag: bytes
     own: bool
     body: bytes | None
+    media_type: bytes
+    more: Headers
 
 
-def picture_headers(etag: bytes, length: int, *, own: bool) -> list[tuple[bytes, bytes]]:
-    """Of a picture that is sent whole, to a reader of the slide's own site or of another."""
+class GoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def picture_headers(
+    etag: bytes, length: int, *, own: bool, media_type: bytes = b"image/jpeg"
+) -> list[tuple[bytes, bytes]]:
+    """Of what is sent whole, to a reader of the slide's own site or of another."""
     return [
         (b"etag", etag),
         (b"cache-control", CACHE[own]),
         (b"vary", b"cookie"),
-        (b"content-type", b"image/jpeg"),
+        (b"content-type", media_type),
         (b"content-length", b"%d" % length),
     ]
 
 
 class TileRoute:
-    """Answers GET and HEAD under /tiles/, hands everything else on. `refuse` makes the answer in words for a status."""
+    """Answers GET and HEAD under /tiles/, hands everything else on. `refuse` makes the answer in words for a status.
+    `cutters` is how many tiles can be cut at once, `base_url` where the site is, if that was said."""
 
-    def __init__(self, app: ASGIApp, access: Access, sources: Sources, shown: Credentials, refuse: Refuse) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        sources: Sources,
+        shown: Credentials,
+        refuse: Refuse,
+        *,
+        cutters: int,
+        base_url: str,
+    ) -> None:
         self._app = app
         self._access = access
         self._sources = sources
         self._shown = shown
         self._refuse = refuse
-        self._limiter = CapacityLimiter(THREADS)
+        self._base_url = base_url
+        self._openers = CapacityLimiter(THREADS)
+        self.reading = Errands(THREADS)
+        self.cutting = Errands(cutters)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(TILES):
             await self._app(scope, receive, send)
             return
-        answer = await self._answer(scope)
+        try:
+            answer = await self._answer(scope, receive)
+        except GoneError:
+            return
         if isinstance(answer, No):
             await self._refuse(scope, answer.status, answer.sentence)(scope, receive, send)
             return
-        headers = picture_headers(answer.etag, len(answer.body or b""), own=answer.own)
+        headers = picture_headers(answer.etag, len(answer.body or b""), own=answer.own, media_type=answer.media_type)
         status = 200 if answer.body is not None else 304
         if status == 304:
             headers = headers[:3]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, *answer.more]})
         body = answer.body if answer.body and scope["method"] == "GET" else b""
         await send({"type": "http.response.body", "body": body})
 
-    async def _in_thread(self, call: Callable[[*P], R], *arguments: *P) -> R:
-        return await to_thread.run_sync(call, *arguments, limiter=self._limiter)
-
-    async def _answer(self, scope: Scope) -> No | Picture:
-        match = PATH.fullmatch(scope["path"])
+    async def _answer(self, scope: Scope, receive: Receive) -> No | Yes:
         if scope["method"] not in ("GET", "HEAD"):
             return No(405)
-        if match is None:
+        found = addresses.find(scope, self._base_url)
+        if found is None:
             return No(404)
         credential = self._shown.find(scope["headers"])
         if credential is None:
             return No(401)
-        slide_id, version, level, col, row, picture = match.groups()
-        look = LOOKS[picture]
+        slide_id, version, wanted = found
         if self._access.stale():
             return No(503)
-        decision = self._access.decide(credential, slide_id, look) or await self._access.ask(credential, slide_id, look)
+        decision = self._access.decide(credential, slide_id, wanted.look)
+        if decision is None:
+            decision = await self._access.ask(credential, slide_id, wanted.look)
         if decision.verdict is Verdict.SIGNED_OUT:
             return No(401)
         if decision.end is not None:
@@ -115,23 +135,57 @@ class TileRoute:
         slide = decision.slide
         if slide is None or slide.version != version:
             return No(404)
+        known = [value for name, value in scope["headers"] if name == b"if-none-match"]
         try:
             opened = self._sources.find(slide)
             if opened is None:
-                opened = await self._in_thread(self._sources.open, slide)
-            known = (value for name, value in scope["headers"] if name == b"if-none-match")
-            body: bytes | None
-            if any(opened.etag in value for value in known):
-                body = None
-            elif picture is not None:
-                body = await self._in_thread((opened.directory / f"{picture}.jpg").read_bytes)
-            else:
-                address = int(level), int(col), int(row)
-                body = opened.source.resident(*address) or await self._in_thread(opened.source.get, *address)
+                opened = await to_thread.run_sync(self._sources.open, slide, limiter=self._openers)
+            etag, body = opened.etag, None
+            if not (wanted.lasting and _has(known, etag)):
+                body = wanted.at_hand(opened)
+                if body is None:
+                    body = await _unless_gone(receive, self._fetched(scope["path"], wanted, opened))
+                if not wanted.lasting:
+                    etag = b'"%s-%s"' % (etag.strip(b'"'), hashlib.sha256(body).hexdigest()[:8].encode())
+                    body = None if _has(known, etag) else body
+        except NotTellableError as error:
+            return No(404, error.sentence)
         except (TileNotFoundError, FileNotFoundError):
             return No(404)
+        except HTTPException as error:  # of the body that came with the request
+            return No(error.status_code)
         except TilerError:
             self._sources.forget(slide)
             return No(503)
         # The right may have gone while we waited.
-        return Picture(opened.etag, decision.own, body) if self._access.holds(decision) else No(503)
+        if not self._access.holds(decision):
+            return No(503)
+        return Yes(etag, decision.own, body, wanted.media_type, wanted.headers)
+
+    async def _fetched(self, path: str, wanted: Wanted, opened: OpenSlide) -> bytes:
+        errands = self.cutting if wanted.cuts(opened) else self.reading
+        # Whoever asks for the same address meanwhile has answered the same questions, and gets the same bytes.
+        return await errands.run((opened.source, path), lambda: wanted.get(opened))
+
+
+def _has(known: list[bytes], etag: bytes) -> bool:
+    return any(etag in value for value in known)
+
+
+async def _unless_gone(receive: Receive, work: Coroutine[None, None, bytes]) -> bytes:
+    """The outcome of `work`, which is cancelled when the connection closes first. Raises GoneError then."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        leaving.result()
+        raise GoneError
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

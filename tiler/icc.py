@@ -59,6 +59,14 @@ def rebuilt(profile: bytes) -> bytes:
     return _written(header, {**words(), **kept})
 
 
+def is_rebuilt(profile: bytes) -> bool:
+    """Whether it is one that `rebuilt` made, and so holds nothing but numbers."""
+    try:
+        return rebuilt(profile) == profile
+    except NotAProfileError:
+        return False
+
+
 def _header(profile: bytes) -> bytes:
     """The header with those fields that change colours; the size is filled in with the tags."""
     size, _, version, kind, colours, between, _, magic, *_, intent, _, _, _, _ = _HEAD.unpack_from(profile)

@@ -1,8 +1,9 @@
-"""From an opened slide to its tile index; runs in the worker, which looks at every stored tile without decoding it."""
+"""From an opened slide to its tile index and colour profile; runs in the worker, which looks at every stored tile
+without decoding it."""
 
 from __future__ import annotations
 
-from tiler import index, jpeg
+from tiler import icc, index, jpeg
 from tiler.errors import UnsupportedSlideError
 from tiler.index import StoredTile
 from tiler.ladder import ladder
@@ -32,3 +33,13 @@ def build_index(source: ByteSource, slide: SlideFile) -> bytes:
                 seen[offset, length] = place
             packed.append(place)
     return index.build(levels, b"".join(packed), headers, slide.metadata)
+
+
+def colour_profile(slide: SlideFile) -> bytes | None:
+    """What the slide's colours mean, as a profile without words; None when it has none that can be passed on."""
+    if slide.profile is None:
+        return None
+    try:
+        return icc.rebuilt(slide.profile)
+    except icc.NotAProfileError:
+        return None

@@ -22,8 +22,8 @@ _CHILD: Final = struct.Struct("<3I")
 class Mosaic:
     """One JPEG of `out` pixels out of `children`, which run row by row, `cols` to a row. `sizes` are their real sizes,
     without padding: the same height along a row, the same width down a column, a multiple of the reduction in all but
-    the last. What they show is reduced 1, 2, 4 or 8 times; `out` may show less of it, or one pixel more, which then
-    repeats the last."""
+    the last. What they show is reduced by a power of two, 1 among them; `out` may show less of it, or one pixel more,
+    which then repeats the last."""
 
     children: Sequence[bytes]
     sizes: Sequence[Size]

@@ -25,6 +25,7 @@ class Kind(IntEnum):
     REFUSED = 6
     CUT = 7
     TILE = 8
+    PROFILE = 9
 
 
 # The most a worker may say at once.
@@ -34,6 +35,7 @@ MAX_BYTES: Final[dict[Kind, int]] = {
     Kind.THUMBNAIL: 2 * 1024 * 1024,
     Kind.LABEL: 8 * 1024 * 1024,
     Kind.MACRO: 8 * 1024 * 1024,
+    Kind.PROFILE: 4 * 1024 * 1024,
     Kind.DONE: 0,
     Kind.REFUSED: 4 * 1024,
     Kind.CUT: 72 * 1024 * 1024,

@@ -113,7 +113,7 @@ def _reduced(child: bytes, size: Size, by: int) -> Image.Image:
     actual = jpeg.frame_size(child)
     if not size.fits(actual) or max(actual.width, actual.height) > MAX_SIDE_PIXELS:
         raise DamagedSlideError("A tile is smaller than its place in the slide.")
-    if actual == size and size.width % 16 == 0 and size.height % 16 == 0:
+    if by <= 8 and actual == size and size.width % 16 == 0 and size.height % 16 == 0:
         return _decode(child, actual, by)
     whole = _decode(child, actual, 1)
     return whole.reduce(by, (0, 0, size.width, size.height)) if by > 1 else whole.crop((0, 0, size.width, size.height))

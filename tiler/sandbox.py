@@ -21,6 +21,7 @@ from tiler.pipes import Kind, Pipe
 Mode = Literal["strict", "weak"]
 _START_TIMEOUT_S: Final = 30.0
 _GRACE_S: Final = 1.0
+_OF_A_SLIDE: Final = frozenset({Kind.INDEX, Kind.THUMBNAIL, Kind.LABEL, Kind.MACRO, Kind.PROFILE, Kind.DONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class IndexedSlide:
     thumbnail: bytes
     label: bytes | None
     macro: bytes | None
+    profile: bytes | None = None
+    """The ICC profile, rebuilt (`tiler.icc`)."""
 
 
 class Worker:
@@ -110,7 +113,7 @@ class Sandbox:
                 kind, payload = worker.pipe.receive(deadline=deadline)
                 if kind == Kind.REFUSED:
                     raise refusal(payload)
-                if kind in parts or not Kind.INDEX <= kind <= Kind.DONE:
+                if kind in parts or kind not in _OF_A_SLIDE:
                     raise WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
                 parts[kind] = payload
             if not (parts.get(Kind.INDEX) and parts.get(Kind.THUMBNAIL)):
@@ -124,9 +127,8 @@ class Sandbox:
             ) from error
         finally:
             worker.end()
-        return IndexedSlide(
-            parts[Kind.INDEX], parts[Kind.THUMBNAIL], parts.get(Kind.LABEL) or None, parts.get(Kind.MACRO) or None
-        )
+        label, macro, profile = (parts.get(kind) or None for kind in (Kind.LABEL, Kind.MACRO, Kind.PROFILE))
+        return IndexedSlide(parts[Kind.INDEX], parts[Kind.THUMBNAIL], label, macro, profile)
 
     def start(self, task: Literal["index", "cut", "build"], slide: Path | None = None) -> Worker:
         """A new worker; it may still be loading. Raises SandboxUnavailableError."""

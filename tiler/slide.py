@@ -25,7 +25,8 @@ class NativeLevel:
 
 @dataclass(frozen=True, slots=True)
 class SlideFile:
-    """An opened scan; ``levels`` run from full resolution down."""
+    """An opened scan; ``levels`` run from full resolution down, ``profile`` is the ICC profile as the file has it."""
 
     metadata: SlideMetadata
     levels: tuple[NativeLevel, ...]
+    profile: bytes | None = None

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tiler.address import tile_region
 from tiler.cache import TileCache
+from tiler.descriptor import Piece
 from tiler.geometry import Size
 from tiler.index import Level, TileIndex
 from tiler.ladder import origin
@@ -65,6 +66,28 @@ class TileSource:
             return header + self._blobs[blob].read_at(offset, length)
         key = (self._key, self.index.version, level, col, row)
         return self._cache.get_or_make(key, lambda: self._cut(level, col, row))
+
+    def resident_piece(self, piece: Piece) -> bytes | None:
+        """What `piece` gives, if it is in memory already, else None; never waits."""
+        if piece.whole:
+            return self.resident(piece.level, piece.col, piece.row)
+        return self._cache.get((self._key, self.index.version, piece))
+
+    def piece(self, piece: Piece) -> bytes:
+        """A picture of another form than the tiles have; may wait. Raises TilerError."""
+        if piece.whole:
+            return self.get(piece.level, piece.col, piece.row)
+        key = (self._key, self.index.version, piece)
+        return self._cache.get_or_make(key, lambda: self._put_together(piece))
+
+    def _put_together(self, piece: Piece) -> bytes:
+        level = self.index.levels[piece.level]
+        addresses = [
+            (piece.col + across, piece.row + down) for down in range(piece.rows) for across in range(piece.cols)
+        ]
+        children = [self.get(piece.level, col, row) for col, row in addresses]
+        sizes = [tile_region(level.size, level.tile, col, row).size for col, row in addresses]
+        return self._cutter.cut(self._key, Mosaic(children, sizes, piece.cols, piece.size, piece.reduction))
 
     def _cut(self, level: int, col: int, row: int) -> bytes:
         return self._cutter.cut(self._key, mosaic_of(self.index.levels, level, col, row, self.get))

@@ -77,7 +77,7 @@ def _probe(out: int, slide: Path) -> None:
 
 
 def _index(out: int, slide: Path) -> None:
-    from tiler.indexing import build_index
+    from tiler.indexing import build_index, colour_profile
     from tiler.opening import open_slide
     from tiler.pixels import associated_images, thumbnail
     from tiler.storage.local import LocalByteSource
@@ -93,6 +93,9 @@ def _index(out: int, slide: Path) -> None:
             send_blocking(out, Kind.LABEL, label)
         if macro:
             send_blocking(out, Kind.MACRO, macro)
+        profile = colour_profile(opened)
+        if profile:
+            send_blocking(out, Kind.PROFILE, profile)
         send_blocking(out, Kind.DONE)
     except TilerError as error:
         _refuse(out, error)

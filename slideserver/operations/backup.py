@@ -102,11 +102,11 @@ def take(
 
 
 def _copy_slide(work: _Copying, directory: Path, slide: snapshots.StoredSlide) -> None:
-    """The index, which must be the one the database names, and the small pictures beside it."""
+    """The index, which must be the one the database names, and the small pictures and colour profile beside it."""
     name = file_name(slide.index_digest)
     _copy(work, directory / name, f"slides/{slide.id}/{name}", slide.index_digest)
-    for picture in sorted(directory.glob("[!.]*.jpg")):
-        _copy(work, picture, f"slides/{slide.id}/{picture.name}", None)
+    for beside in sorted(path for path in directory.glob("[!.]*") if path.suffix in (".jpg", ".icc")):
+        _copy(work, beside, f"slides/{slide.id}/{beside.name}", None)
 
 
 def _copy(work: _Copying, source: Path, path: str, expected: str | None) -> None:

@@ -63,7 +63,7 @@ def read(source: ByteSource, found: Sequence[Directory]) -> SlideFile:
         icc_profile_present=tiff.ICC_PROFILE in found[0],
         properties={f"aperio.{name}": text for name in _TECHNICAL if (text := clean_text(facts.get(name)))},
     )
-    return SlideFile(metadata, levels)
+    return SlideFile(metadata, levels, tiff.profile(found[0]))
 
 
 def _facts(description: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from tiler import icc
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
 from tiler.index import MAX_HEADER_BYTES, MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_PIXELS
@@ -63,7 +64,15 @@ def read(source: ByteSource, found: Sequence[Directory]) -> SlideFile:
         scanner_model=clean_text(main.text(MODEL)),
         icc_profile_present=ICC_PROFILE in main,
     )
-    return SlideFile(metadata, tuple(levels))
+    return SlideFile(metadata, tuple(levels), profile(main))
+
+
+def profile(directory: Directory) -> bytes | None:
+    """The ICC profile, as it is; None without one, or with one that is larger than any needs to be."""
+    try:
+        return directory.data(ICC_PROFILE, at_most=icc.MAX_BYTES)
+    except DamagedSlideError:
+        return None
 
 
 def native_level(source: ByteSource, directory: Directory) -> NativeLevel:

@@ -10,6 +10,18 @@ from sharing.vocabulary import new_id
 from slideserver.deps import PUBLIC, Requires
 
 UPLOADS = "/api/uploads"
+UNDER_TILES = (
+    "0/0_0",
+    "thumbnail",
+    "label",
+    "macro",
+    "slide.json",
+    "slide.dzi",
+    "slide_files/8/0_0.jpeg",
+    "iiif/info.json",
+    "iiif/full/max/0/default.jpg",
+    "profile.icc",
+)
 ROLES = ("pathologiste", "technicien", "responsable")
 
 
@@ -48,8 +60,8 @@ def test_another_site_gets_what_a_stranger_to_the_thing_gets(world: World, route
     version = str(slide.version)
     invented = new_id()
     paths = {route.path for route in routes if re.search(r"\{(case_id|slide_id)\}", route.path or "")}
-    paths |= {f"/tiles/{{slide_id}}/{version}/{what}" for what in ("0/0_0", "thumbnail", "label", "macro")}
-    assert len(paths) >= 8
+    paths |= {f"/tiles/{{slide_id}}/{version}/{what}" for what in UNDER_TILES}
+    assert len(paths) >= 4 + len(UNDER_TILES)
 
     def fill(path: str, case: str, slide: str) -> str:
         return path.replace("{case_id}", case).replace("{slide_id}", slide)

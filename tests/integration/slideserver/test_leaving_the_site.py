@@ -22,6 +22,7 @@ from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 
 PICTURES = ("thumbnail", "label", "macro")
+DOCUMENTS = ("slide.json", "slide.dzi", "iiif/info.json", "profile.icc")
 # Addresses that a page may lead to: in a link, a form, a picture, or in the description of a slide.
 ADDRESS = re.compile(r'(?:href|src|action|url|path)"?[=:]\s*"(/[^"#]*)', re.IGNORECASE)
 
@@ -149,9 +150,14 @@ def fillings(path: str, ids: dict[str, list[str]]) -> list[str]:
 
 
 def tiles(slide: Slide) -> list[str]:
-    """Everything under /tiles/ of a slide of 960 × 720: levels 0 to 2, what is beside them, and another version."""
+    """Everything under /tiles/ of a slide of 960 × 720: levels 0 to 2, what is beside them, how other viewers ask for
+    the same, and another version."""
     addresses = [f"{level}/{col}_{row}" for level in range(4) for col in range(5 >> level) for row in range(4 >> level)]
-    return [f"/tiles/{slide.id}/{slide.version}/{what}" for what in (*addresses, *PICTURES)] + [
+    theirs = [f"slide_files/{z}/{col}_{row}.jpeg" for z in (0, 7, 8, 9, 10) for col in range(2) for row in range(2)]
+    theirs += [
+        f"iiif/{what}/0/default.jpg" for what in ("full/max", "full/240,180", "0,0,240,240/240,240", "1,1,2,2/2,2")
+    ]
+    return [f"/tiles/{slide.id}/{slide.version}/{what}" for what in (*addresses, *theirs, *DOCUMENTS, *PICTURES)] + [
         f"/tiles/{slide.id}/{'0' * 16}/0/0_0"
     ]
 
@@ -202,7 +208,8 @@ def test_nothing_that_names_the_patient_leaves(world: World, planted: Planted, a
         one.read(addresses)
         provoke(one, planted)
     shown = {address for address in tiles(planted.shown) if rouen.seen[address].status_code == 200}
-    assert len(shown) > 15, "it is the slide that was searched, not the absence of one"
+    assert len(shown) > 30, "it is the slide that was searched, not the absence of one"
+    assert {address for address in tiles(planted.shown) if address.endswith(DOCUMENTS)} <= shown
     assert {address for address in tiles(planted.shown) if guest.seen[address].status_code == 200} == shown
     assert not any(address.endswith(("label", "macro")) for address in shown)
     assert rouen.seen[f"/consultations/{planted.consultation}"].status_code == 200
