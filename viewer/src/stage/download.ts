@@ -17,17 +17,24 @@ export class Download {
   readonly #abort = new AbortController();
   readonly #began = performance.now();
   #late = false;
+  #whole = false;
   #stopped = false;
 
-  /** @param onLate called when half of the patience is used up, and nothing has come */
+  /** @param freed called when the request needs no connection any more, or so long that others shall not wait for it */
   constructor(
     private readonly url: string,
     private readonly patienceMs: number,
-    private readonly onLate: () => void,
+    private readonly freed: () => void,
   ) {}
 
+  /** Whether half of the patience is used up, and not all has come. */
   get late(): boolean {
     return this.#late;
+  }
+
+  /** Whether all has come; what is left is to decode it. */
+  get whole(): boolean {
+    return this.#whole;
   }
 
   get stopped(): boolean {
@@ -48,7 +55,7 @@ export class Download {
   async picture(): Promise<ImageBitmap> {
     const half = window.setTimeout(() => {
       this.#late = true;
-      this.onLate();
+      this.freed();
     }, this.patienceMs / 2);
     const whole = window.setTimeout(() => this.#abort.abort(new TileLateError(this.patienceMs)), this.patienceMs);
     let blob: Blob;
@@ -56,6 +63,8 @@ export class Download {
       const response = await fetch(this.url, { signal: this.#abort.signal });
       if (!response.ok) throw new TileError(response.status);
       blob = await response.blob();
+      this.#late = false;
+      this.#whole = true;
     } catch (error) {
       const { reason } = this.#abort.signal;
       throw reason instanceof TileLateError ? reason : error;
@@ -63,6 +72,7 @@ export class Download {
       window.clearTimeout(half);
       window.clearTimeout(whole);
     }
+    this.freed();
     // An embedded colour profile is honoured as it is for any picture.
     return createImageBitmap(blob);
   }

@@ -152,10 +152,10 @@ export class TileLoader {
   #send(): void {
     const sight = this.watcher.sight();
     if (!sight) return;
-    const running = [...this.#running.values()];
-    let free = REQUESTS_AT_ONCE - running.filter(({ download }) => !download.late).length;
+    const open = [...this.#running.values()].filter(({ download }) => !download.whole);
+    const late = open.filter(({ download }) => download.late).length;
     // Requests that hang must not keep the others back, nor pile up without end.
-    free = Math.min(free, 2 * REQUESTS_AT_ONCE - running.length);
+    let free = REQUESTS_AT_ONCE - open.length + Math.min(late, REQUESTS_AT_ONCE);
     const lacking = this.#lacking(sight);
     const useful = ({ url, address }: Wanted): boolean => {
       if (sight.partOf(address) !== "stopgap" || this.#declined.has(url)) return true;
