@@ -8,34 +8,18 @@ import asyncio
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-import uvicorn
-from fixtures.server import World
+from fixtures.wire import ALLOWED, KEEP_ALIVE_S, Wire, two_ways
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from sharing import consultations, exchange, links, sessions
-from sharing.clock import MINUTE_US
-from sharing.vocabulary import Move, Purpose
-from slideserver.app import assemble
-from slideserver.fastpath import MAX_HEADS, Hits, tile_protocol
-from slideserver.pages import words
-from slideserver.state import State, open_state
+from sharing.vocabulary import Move
+from slideserver.fastpath import MAX_HEADS, Hits
+from tiler.storage.base import ByteSource
 
-KEEP_ALIVE_S = 75
-# Two of the own site, whose browsers may keep tiles; one who is asked elsewhere, and one whom a link admitted.
-ALLOWED = {
-    "reader": b"private, no-cache",
-    "neighbour": b"private, no-cache",
-    "consultant": b"no-store",
-    "guest": b"no-store",
-}
-DAY_US = 24 * 60 * MINUTE_US
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -48,150 +32,10 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         return super().time() + self.ahead_s
 
 
-class MemoryTransport(asyncio.Transport):
-    """What a protocol writes, and whether it has closed."""
-
-    def __init__(self) -> None:
-        super().__init__({"sockname": ("127.0.0.1", 8000), "peername": ("127.0.0.1", 50000)})
-        self.written = bytearray()
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        if not self.closed:  # as sockets do; uvicorn itself writes after the end when an answer comes too late
-            self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-@dataclass
-class Connection:
-    """One protocol with its transport."""
-
-    loop: SteppedLoop
-    protocol: HttpToolsProtocol
-    transport: MemoryTransport
-    tasks: set[asyncio.Task[None]]
-
-    def feed(self, data: bytes, *, settle: bool = True) -> None:
-        """As from the network; nothing more comes to a closed transport."""
-        if not self.transport.closed:
-            self.protocol.data_received(data)
-        if settle:
-            self.settle()
-
-    def settle(self) -> None:
-        """Until the application has nothing left to do."""
-        while self.tasks:
-            self.loop.run_until_complete(asyncio.wait_for(asyncio.wait(set(self.tasks)), 30))
-
-    def taken(self) -> bytes:
-        written = bytes(self.transport.written)
-        self.transport.written.clear()
-        return written
-
-
-@dataclass
-class Wire:
-    """Both protocols over the application of one state, with a slide and people who may and may not see it."""
-
-    state: State
-    loop: SteppedLoop
-    slide: str
-    """/tiles/{slide}/{version}"""
-    etag: str
-    cookies: dict[str, str]
-    calls: list[str] = field(default_factory=list)
-    """Paths that reached the application."""
-
-    def __post_init__(self) -> None:
-        application = assemble(self.state)
-
-        async def counted(scope, receive, send):
-            self.calls.append(scope["path"])
-            await application(scope, receive, send)
-
-        short = tile_protocol(self.state.access, self.state.sources, self.state.shown, secure=False)
-        self._configs = {
-            kind: uvicorn.Config(
-                counted, http=kind, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S
-            )
-            for kind in (short, HttpToolsProtocol)
-        }
-        self.short, self.ordinary = self._configs
-
-    def open(self, kind: type[HttpToolsProtocol]) -> Connection:
-        server = ServerState()
-        server.default_headers = [(b"date", b"Sat, 21 Nov 2026 22:13:20 GMT")]
-        transport = MemoryTransport()
-        protocol = kind(config=self._configs[kind], server_state=server, app_state={}, _loop=self.loop)
-        protocol.connection_made(transport)
-        return Connection(self.loop, protocol, transport, server.tasks)
-
-    def get(self, address: str = "0/0_0", *, cookie: str = "reader", more: str = "") -> bytes:
-        cookies = f"Cookie: {self.cookies[cookie]}\r\n" if cookie else ""
-        return f"GET {self.slide}/{address} HTTP/1.1\r\nHost: iain\r\n{cookies}{more}\r\n".encode()
-
-    def warm(self) -> None:
-        """After this, what may be answered from memory is in memory."""
-        for cookie in ALLOWED:
-            for address in ("0/0_0", "0/3_2"):
-                connection = self.open(self.ordinary)
-                connection.feed(self.get(address, cookie=cookie))
-        self.calls.clear()
-
-
 @pytest.fixture
 def wire(settings, database, centres, indexed) -> Iterator[Wire]:
-    loop = SteppedLoop()
-    asyncio.set_event_loop(loop)
-    state = open_state(settings, words.install)
-    state.access.read_epoch()
-    state.access._read_at = math.inf  # however slow the machine is, what was read stays fresh
-    slide = World("", settings, database, centres, indexed).add_slide(centres.caen, "26H01234")
-    people = {
-        "reader": centres.caen.pathologist,
-        "neighbour": centres.caen.lab_manager,
-        "consultant": centres.rouen.pathologist,
-        "foreigner": centres.lille.pathologist,
-    }
-    asker, case_id = centres.caen.pathologist, centres.caen.cases["26H01234"]
-    with database.writing() as session:
-        tokens = {name: sessions.create(session, member) for name, member in people.items()}
-        consultations.request(
-            session, asker, case_id, to_site=centres.rouen.id, question="Invasion ?", slide_id=slide.id
-        )
-        link = links.create(
-            session,
-            asker,
-            case_id,
-            None,
-            purpose=Purpose.CARE,
-            reason="Avis",
-            expires_us=session.now_us + DAY_US,
-            max_uses=2,
-            slide_id=slide.id,
-        )
-    cookies = {name: f"{state.cookie.name}={token}" for name, token in tokens.items()}
-    guests = [links.redeem(database, link.id, link.secret).token for _ in range(2)]
-    cookies |= {"guest": f"{state.guest_cookie.name}={guests[0]}"}
-    cookies |= {"both": f"{cookies['foreigner']}; {state.guest_cookie.name}={guests[1]}"}
-    wire = Wire(state, loop, f"/tiles/{slide.id}/{slide.version}", f'"{slide.version}"', cookies)
-    wire.warm()
-    yield wire
-    state.close()
-    loop.run_until_complete(loop.shutdown_default_executor())
-    asyncio.set_event_loop(None)
-    loop.close()
+    with two_ways(SteppedLoop(), settings, database, centres, indexed) as wire:
+        yield wire
 
 
 def test_a_plain_request_for_a_tile_never_reaches_the_application(wire):
@@ -455,7 +299,52 @@ def test_a_server_that_stops_closes_a_connection_that_had_only_hits(wire):
 
 def test_the_memory_for_header_blocks_is_bounded(wire):
     hits = Hits(wire.state.access, wire.state.sources, wire.state.shown, secure=False)
+    assert hits.answer(wire.get(), [])
     for number in range(MAX_HEADS + 10):
         assert hits.answer(wire.get(more=f"X: {number}\r\n"), [])
     assert len(hits._credentials) <= MAX_HEADS
+    assert len(hits._admissions) <= MAX_HEADS
     assert hits.answer(wire.get(more=f"X: {'x' * 3000}\r\n"), []) is None
+
+
+def test_a_slide_that_is_closed_is_not_held_open_by_those_who_read_it(wire):
+    connection = wire.open(wire.short)
+    connection.feed(wire.get())
+    first = connection.taken()
+    wire.state.sources.close()
+    connection.feed(wire.get())
+    assert wire.calls, "the ordinary way opens it again"
+    wire.calls.clear()
+    connection.feed(wire.get())
+    assert connection.taken() == first + first
+    assert wire.calls == []
+
+
+def test_what_is_not_in_memory_goes_the_way_that_can_wait(wire):
+    """As after `echo 1 > /proc/sys/vm/drop_caches`: the kernel has nothing, and says so instead of fetching it."""
+    connection = wire.open(wire.short)
+    connection.feed(wire.get())
+    first = connection.taken()
+    assert wire.calls == []
+    [opened] = wire.state.sources._open.values()
+    opened.source._blobs = tuple(Cold(blob) for blob in opened.source._blobs)
+    connection.feed(wire.get())
+    assert len(wire.calls) == 1
+    assert connection.taken() == first
+
+
+class Cold:
+    """A blob of which nothing is in memory."""
+
+    def __init__(self, blob: ByteSource) -> None:
+        self._blob = blob
+        self.length = blob.length
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._blob.read_at(offset, length)
+
+    def resident_at(self, offset: int, length: int) -> None:
+        return None
+
+    def resident_into(self, room: memoryview, offset: int) -> bool:
+        return False
