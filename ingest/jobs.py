@@ -50,6 +50,11 @@ class JobQueue(Protocol):
         """Ours for `lease_s` from now. Raises LeaseLostError."""
         ...
 
+    def report(self, job: Job, done: int, units: int, *, durable: bool) -> None:
+        """How far a long job has come. What is `durable` need not be done again, so tries are counted anew from there:
+        a job that gets on is not given up because the server was often restarted. Raises LeaseLostError."""
+        ...
+
     def hold(self, session: Session, job: Job) -> None:
         """Nobody else can take the job before the caller's transaction ends. Raises LeaseLostError."""
         ...
@@ -109,6 +114,11 @@ class SqlJobQueue:
     def renew(self, job: Job, lease_s: float) -> None:
         with self._database.writing() as session:
             self._move(session, job, lease_until_us=session.now_us + round(lease_s * SECOND_US))
+
+    def report(self, job: Job, done: int, units: int, *, durable: bool) -> None:
+        anew = {"attempts": 0} if durable else {}
+        with self._database.writing() as session:
+            self._move(session, job, done_units=done, units=units, **anew)
 
     def hold(self, session: Session, job: Job) -> None:
         self._move(session, job, state="running")

@@ -4,22 +4,24 @@ The file is opened in the sandbox alone; what comes out is checked here before i
 is no error: the slide is ready and unmatched, and a person attaches it. Working twice on one slide changes nothing.
 """
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from ingest import directory
+from ingest.build import BUILD
 from ingest.errors import NotNowError
 from ingest.jobs import Job, JobQueue
 from ingest.worker import Effect
 from sharing import slides
 from sharing.db.engine import Database, Session
-from sharing.slides import ImageFacts, Slide, StoredFile
+from sharing.slides import Slide, StoredFile
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 from tiler import icc
 from tiler.errors import BadIndexError, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
 from tiler.index import TileIndex, file_name
+from tiler.ladder import must_be_built
 from tiler.sandbox import IndexedSlide
 from tiler.storage.base import BlobStore
 from tiler.verification import check
@@ -79,6 +81,8 @@ class Register:
             for blob in blobs:
                 opened.callback(blob.close)
             check(index, blobs)
+        if indexed.thumbnail is None and not must_be_built(index.levels):
+            raise BadIndexError("The slide has no small picture.")
         for picture in (indexed.thumbnail, indexed.label, indexed.macro):
             if picture is not None and not (picture.startswith(_JPEG_START) and len(picture) <= PICTURE_MAX_BYTES):
                 raise BadIndexError("A small picture of the slide is not a JPEG of bounded size.")
@@ -87,6 +91,7 @@ class Register:
         return index
 
     def _opening(self, slide_id: SlideId, indexed: IndexedSlide, index: TileIndex) -> Effect:
+        folder = self._folder / slide_id
         contents = {
             file_name(index.digest): indexed.index_bytes,
             "thumbnail.jpg": indexed.thumbnail,
@@ -94,25 +99,18 @@ class Register:
             "macro.jpg": indexed.macro,
             "profile.icc": indexed.profile,
         }
-        found, size = index.metadata, index.levels[0].size
-        facts = ImageFacts(
-            format=found.format,
-            width=size.width,
-            height=size.height,
-            mpp_x=found.mpp_x,
-            mpp_y=found.mpp_y,
-            objective_power=found.objective_power,
-            has_label=indexed.label is not None,
-            has_macro=indexed.macro is not None,
-        )
 
         def effect(session: Session) -> None:
             # Under the fence, so that a worker that froze and woke up never touches the files of a slide in use.
             try:
-                _write(self._folder / slide_id, contents)
+                directory.write(folder, contents)
             except OSError as error:
                 raise NotNowError(f"The slide's index cannot be written: {error.strerror}.") from error
-            slides.mark_ready(session, slide_id, index_digest=index.digest, image=facts)
+            if not all(level.placed for level in index.levels):
+                self._queue.enqueue(session, BUILD, slide_id, {"slide": slide_id, "index": index.digest})
+            if not must_be_built(index.levels):
+                facts = directory.facts_of(index, folder)
+                slides.mark_ready(session, slide_id, index_digest=index.digest, image=facts)
 
         return effect
 
@@ -126,24 +124,3 @@ def _refusal(slide_id: SlideId, code: str, reason: str) -> Effect:
         slides.mark_refused(session, slide_id, code=code, reason=reason)
 
     return effect
-
-
-def _write(folder: Path, contents: dict[str, bytes | None]) -> None:
-    """Every file whole or absent, and durable when this returns."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in contents.items():
-        if data is None:
-            (folder / name).unlink(missing_ok=True)
-            continue
-        unfinished = folder / f".{name}"
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(folder / name)
-    for directory in (folder, folder.parent):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from anyio import CapacityLimiter, Semaphore
 
 from ingest.arrival import REGISTER
+from ingest.build import Builder
 from ingest.jobs import SqlJobQueue
 from ingest.receive import Limits, Uploads
 from ingest.register import Register
@@ -147,7 +148,8 @@ def working(state: State) -> Iterator[None]:
         log.warning("The sandbox is weak: a crafted slide is held back by limits and a system-call filter only")
     log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
-    work: dict[str, Work] = {"sealer": lambda stop: _seal(state.database, stop)}
+    builder = Builder(state.database, state.queue, state.store, state.sandbox, state.settings.var)
+    work: dict[str, Work] = {"sealer": lambda stop: _seal(state.database, stop), "builder": builder.run}
     if state.settings.smtp_host:
         work["mail"] = Mailer(state.database, state.settings).run
     for number in range(state.settings.workers):

@@ -186,6 +186,11 @@ class TileIndex:
             packed = self._tiles[at + 1]
             yield StoredTile(self._tiles[at], packed & 0xFFFFFFFF, packed >> 32 & 0xFFFF, packed >> 48)
 
+    def packed(self, level: int) -> bytes:
+        """The tiles of a stored or built level as `build` takes them."""
+        cols, rows, first = self._grids[level]
+        return self._tiles[2 * first : 2 * (first + cols * rows)].tobytes()
+
 
 def file_name(digest: str) -> str:
     """What an index file is called in the directory of its slide, where each generation stays."""

@@ -35,10 +35,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class IndexedSlide:
-    """What a worker says about a slide: claims, until `tiler.verification.check` has passed."""
+    """What a worker says about a slide: claims, until `tiler.verification.check` has passed. A slide that must be built
+    (`tiler.ladder.must_be_built`) has no thumbnail yet."""
 
     index_bytes: bytes
-    thumbnail: bytes
+    thumbnail: bytes | None
     label: bytes | None
     macro: bytes | None
     profile: bytes | None = None
@@ -116,7 +117,7 @@ class Sandbox:
                 if kind in parts or kind not in _OF_A_SLIDE:
                     raise WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
                 parts[kind] = payload
-            if not (parts.get(Kind.INDEX) and parts.get(Kind.THUMBNAIL)):
+            if not parts.get(Kind.INDEX):
                 raise WorkerDiedError("The program that decodes slides stopped before it had finished.")
         except WorkerDiedError as error:
             if worker.end(grace_s=_GRACE_S) in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
@@ -128,7 +129,7 @@ class Sandbox:
         finally:
             worker.end()
         label, macro, profile = (parts.get(kind) or None for kind in (Kind.LABEL, Kind.MACRO, Kind.PROFILE))
-        return IndexedSlide(parts[Kind.INDEX], parts[Kind.THUMBNAIL], label, macro, profile)
+        return IndexedSlide(parts[Kind.INDEX], parts.get(Kind.THUMBNAIL) or None, label, macro, profile)
 
     def start(self, task: Literal["index", "cut", "build"], slide: Path | None = None) -> Worker:
         """A new worker; it may still be loading. Raises SandboxUnavailableError."""

@@ -78,6 +78,7 @@ def _probe(out: int, slide: Path) -> None:
 
 def _index(out: int, slide: Path) -> None:
     from tiler.indexing import build_index, colour_profile
+    from tiler.ladder import ladder, must_be_built
     from tiler.opening import open_slide
     from tiler.pixels import associated_images, thumbnail
     from tiler.storage.local import LocalByteSource
@@ -87,7 +88,8 @@ def _index(out: int, slide: Path) -> None:
     try:
         opened = open_slide(source)
         send_blocking(out, Kind.INDEX, build_index(source, opened))
-        send_blocking(out, Kind.THUMBNAIL, thumbnail(source, opened))
+        if not must_be_built(ladder([(level.size, level.tile) for level in opened.levels])):
+            send_blocking(out, Kind.THUMBNAIL, thumbnail(source, opened))
         label, macro = associated_images(slide, opened.metadata.size)
         if label:
             send_blocking(out, Kind.LABEL, label)

@@ -133,13 +133,13 @@ def _store(settings: Settings, database: Database | None) -> Iterator[Finding]:
         yield Finding(part, state, f"{room}: scanners will soon be refused.", "Make room on this disk, or enlarge it.")
     else:
         yield Finding(part, State.FINE, room)
-    places = {(var / name).stat().st_dev for name in ("blobs", "uploads") if (var / name).is_dir()}
+    places = {(var / name).stat().st_dev for name in ("blobs", "uploads", "building") if (var / name).is_dir()}
     if len(places) > 1:
         yield Finding(
             part,
             State.FAILED,
             "Uploads and slides lie on different disks: an upload cannot become a slide.",
-            f"Put {var / 'uploads'} and {var / 'blobs'} on one file system.",
+            f"Put {var / 'uploads'}, {var / 'building'} and {var / 'blobs'} on one file system.",
         )
     if database is not None:
         yield _slides(settings, database)

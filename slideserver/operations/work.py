@@ -6,6 +6,7 @@ import threading
 from types import FrameType
 
 from ingest.arrival import REGISTER
+from ingest.build import Builder
 from ingest.jobs import SqlJobQueue
 from ingest.register import Register
 from ingest.worker import Worker
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 
 
 def work(settings: Settings, database: Database) -> None:
-    """Registers slides, `settings.workers` at a time, until SIGINT or SIGTERM; slides in hand are finished first."""
+    """Registers slides, `settings.workers` at a time, and builds their derived levels, until SIGINT or SIGTERM; slides
+    in hand are finished first, a build goes on another time."""
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -34,6 +36,8 @@ def work(settings: Settings, database: Database) -> None:
         threading.Thread(target=Worker(database, queue, handlers, f"{name}-{number}").run, args=(stop,))
         for number in range(settings.workers)
     ]
+    builder = Builder(database, queue, store, sandbox, settings.var, f"{name}-builder")
+    threads.append(threading.Thread(target=builder.run, args=(stop,)))
     for thread in threads:
         thread.start()
     if problem := sandbox.probe():

@@ -1,32 +1,19 @@
 """From the blob to the slide on the screen, through the real sandbox."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
 from fixtures.centres import Centres
-from fixtures.upload_server import make_uploads
-from sqlalchemy import select
+from fixtures.lab import SCAN, Lab
 
 from ingest.arrival import REGISTER
 from ingest.jobs import SqlJobQueue
-from ingest.protocol import UploadRequest
-from ingest.receive import Uploads
-from ingest.register import Reader, Register
-from ingest.worker import Worker
-from sharing import slides
 from sharing.clock import FrozenClock
 from sharing.db.engine import Database
-from sharing.db.tables import AuditEventRow
-from sharing.subjects import System
-from sharing.vocabulary import SlideId
 from tiler.errors import SandboxUnavailableError, TilerError, WorkerDiedError
 from tiler.index import TileIndex, file_name
-from tiler.sandbox import IndexedSlide, Sandbox
-from tiler.storage.local import LocalBlobStore
-
-SCAN = Path(__file__).parents[2] / "data" / "CMU-1-Small-Region.svs"
+from tiler.sandbox import IndexedSlide
 
 
 class Broken:
@@ -37,37 +24,6 @@ class Broken:
 
     def index_slide(self, path: Path) -> IndexedSlide:
         raise self.error
-
-
-class Lab:
-    """Uploads and a worker on one database and one data directory."""
-
-    def __init__(self, database: Database, centres: Centres, var: Path) -> None:
-        self.database, self.centres, self.var = database, centres, var
-        self.uploads: Uploads = make_uploads(database, var)
-
-    def push(self, data: bytes, accession: str | None = None) -> SlideId:
-        agent = self.centres.caen.agent
-        request = UploadRequest("lame.svs", len(data), hashlib.sha256(data).hexdigest(), accession)
-        with self.uploads.open(agent, self.uploads.create(agent, request)) as arrival:
-            arrival.write(data)
-            slide_id = arrival.finish().slide
-        assert slide_id
-        return slide_id
-
-    def worker(self, reader: Reader | None = None) -> Worker:
-        queue, store = SqlJobQueue(self.database), LocalBlobStore(self.var / "blobs")
-        register = Register(self.database, queue, store, reader or Sandbox(), self.var)
-        return Worker(self.database, queue, {REGISTER: register}, "worker")
-
-    def slide(self, slide_id: SlideId) -> slides.Slide:
-        with self.database.reading() as session:
-            return slides.get_slide(session, System(), slide_id)
-
-    def registrations(self) -> list[str]:
-        with self.database.reading() as session:
-            rows = session.scalars(select(AuditEventRow).where(AuditEventRow.act == "slide.registered"))
-            return [row.outcome for row in rows]
 
 
 @pytest.fixture

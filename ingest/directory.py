@@ -1,0 +1,44 @@
+"""The directory of a slide: every generation of its index, its small pictures, its colour profile."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from sharing.slides import ImageFacts
+from tiler.index import TileIndex
+
+
+def write(folder: Path, contents: Mapping[str, bytes | None]) -> None:
+    """Every file whole or absent (None), and durable when this returns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        if data is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        unfinished = folder / f".{name}"
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(folder / name)
+    for directory in (folder, folder.parent):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def facts_of(index: TileIndex, folder: Path) -> ImageFacts:
+    """What the platform knows of a slide's image, once the files of its directory are written."""
+    found, size = index.metadata, index.levels[0].size
+    return ImageFacts(
+        format=found.format,
+        width=size.width,
+        height=size.height,
+        mpp_x=found.mpp_x,
+        mpp_y=found.mpp_y,
+        objective_power=found.objective_power,
+        has_label=(folder / "label.jpg").exists(),
+        has_macro=(folder / "macro.jpg").exists(),
+    )
