@@ -1,9 +1,10 @@
 """Whatever anybody tries, a consultation stays on the table of moves, and so do the rights that hang on its state."""
 
 import shutil
-import tempfile
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+import pytest
 from fixtures.cases import add_slides
 from fixtures.centres import found_centres
 from hypothesis import HealthCheck, settings
@@ -23,7 +24,7 @@ from sharing.clock import FrozenClock
 from sharing.consultations import ALLOWED, SIDES
 from sharing.db.engine import open_database
 from sharing.errors import ConflictError, NotFoundError, RefusedError
-from sharing.vocabulary import Agreement, ConsultationState, Move, Side
+from sharing.vocabulary import Agreement, ConsultationState, Move, Side, new_id
 
 PEOPLE = [
     f"{site}.{role}" for site in ("caen", "rouen", "lille") for role in ("pathologist", "technician", "lab_manager")
@@ -36,14 +37,14 @@ class Exchange(RuleBasedStateMachine):
     """The model is the table itself, walked by the moves that went through; the checks are who made them."""
 
     consultations_asked = Bundle("consultations_asked")
-    template: Path
+    opened: Callable[[], AbstractContextManager[str]]
+    """A migrated, empty database for as long as one run of the machine takes; its address."""
 
     def __init__(self):
         super().__init__()
-        self.home = Path(tempfile.mkdtemp(prefix="iain-property-"))
-        shutil.copyfile(self.template, self.home / "iain.db")
         self.clock = FrozenClock()
-        self.database = open_database(f"sqlite:///{self.home / 'iain.db'}", self.clock)
+        self.held = ExitStack()
+        self.database = open_database(self.held.enter_context(type(self).opened()), self.clock)
         with self.database.writing() as session:
             self.centres = found_centres(session)
             self.shared = add_slides(session, self.centres.caen)
@@ -53,7 +54,7 @@ class Exchange(RuleBasedStateMachine):
 
     def teardown(self):
         self.database.close()
-        shutil.rmtree(self.home)
+        self.held.close()
 
     def person(self, name):
         site, role = name.split(".")
@@ -171,12 +172,36 @@ class Exchange(RuleBasedStateMachine):
                 assert seen is (live and name == "rouen.pathologist")
 
 
-def test_no_sequence_of_moves_by_anybody_leaves_the_table(sqlite_template):
-    Exchange.template = sqlite_template
+@pytest.fixture
+def opened_sqlite(sqlite_template, tmp_path):
+    @contextmanager
+    def opened():
+        path = tmp_path / f"{new_id()}.db"
+        shutil.copyfile(sqlite_template, path)
+        yield f"sqlite:///{path}"
+        path.unlink()
+
+    return opened
+
+
+@pytest.fixture
+def opened_postgresql(postgres):
+    @contextmanager
+    def opened():
+        name = f"iain_{new_id()}"
+        yield postgres.create(name, template="iain_template")
+        postgres.drop(name)
+
+    return opened
+
+
+@pytest.mark.parametrize(("engine", "runs"), [("sqlite", 25), ("postgresql", 10)])
+def test_no_sequence_of_moves_by_anybody_leaves_the_table(request, engine, runs):
+    machine = type("Exchange", (Exchange,), {"opened": staticmethod(request.getfixturevalue(f"opened_{engine}"))})
     run_state_machine_as_test(
-        Exchange,
+        machine,
         settings=settings(
-            max_examples=25,
+            max_examples=runs,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
