@@ -1,12 +1,20 @@
-/* A load generator that reads every answer: N keep-alive connections on one thread, each asking for the next tile of a
- * fixed list under the next credential of another, as soon as its last answer is complete and right.
+/* A load generator that reads every answer, on one thread, over keep-alive connections that belong to readers.
  *
- *   load PORT CONNECTIONS SECONDS REQUESTS TARGETS CREDENTIALS
+ *   load PORT MODE CONNECTIONS SECONDS REQUESTS GROUP INTERVAL_US TARGETS CREDENTIALS
  *
- * TARGETS: a line "LENGTH PATH" each, LENGTH 0 where it is not known beforehand. CREDENTIALS: a Cookie header's value a
- * line; "-" for none. It ends after SECONDS, or after REQUESTS answers when that is not 0. An answer counts when its
- * status is 200, its Content-Length the expected one, and its body starts and ends as a JPEG does; the first one that
- * does not ends the run with status 1 and a sentence. Standard output: "name value" lines.
+ * stream   CONNECTIONS readers with a connection each. Each asks for GROUP targets in a row under one credential, then
+ *          for the next GROUP of the list under the next credential; the next target as soon as the last is whole.
+ *          A latency is a target's.
+ * screens  One reader with CONNECTIONS connections fetches GROUP targets over all of them, then the next GROUP under the
+ *          next credential. A latency is a group's: from asking for its first target to having its last.
+ * open     As many readers as there are credentials, CONNECTIONS each. Every INTERVAL_US a GROUP falls due at the next
+ *          reader, whether what was due before is answered or not. A latency is a target's, from when it fell due.
+ *
+ * TARGETS: a line "LENGTH PATH" each, LENGTH 0 where it is not known beforehand; the list is gone through again and
+ * again. CREDENTIALS: a Cookie header's value a line; "-" for none. It ends after SECONDS, or after REQUESTS answers when
+ * that is not 0. An answer counts when its status is 200, its Content-Length the expected one, and its body starts and
+ * ends as a JPEG does; the first one that does not ends the run with status 1 and a sentence. Standard output: "name
+ * value" lines.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -26,25 +34,34 @@
 #include <unistd.h>
 
 enum { RESPONSE_MAX = 1 << 20, REQUEST_MAX = 4096, CONNECTIONS_MAX = 1024, RECONNECTS_MAX = 3 };
+enum mode { STREAM, SCREENS, OPEN };
 
 struct target { size_t length; char *path; };
+/* Whoever looks at groups of targets one after the other. */
+struct reader {
+    size_t group, taken, answered; /* the group at hand, and how many of its targets were asked for and answered */
+    uint64_t asked_ns;             /* when the group was begun */
+    int idle;                      /* open: no group is due */
+};
 struct connection {
-    int fd, retries;
+    int fd, retries, closing, waiting;
+    struct reader *reader;
     const struct target *target;
     char request[REQUEST_MAX], *response;
     size_t request_size, sent, received, header_size, body_size;
-    int closing;
-    uint64_t asked_ns;
+    uint64_t since_ns;
 };
 
+static enum mode mode;
 static struct target *targets;
 static char **credentials;
-static size_t target_count, credential_count, next_request, request_limit;
+static size_t target_count, credential_count, group_size, next_group, asked, request_limit;
+static uint64_t start_ns, interval_ns;
 static struct sockaddr_in address = {.sin_family = AF_INET};
 static int poller;
 
 static uint32_t *latencies_us;
-static size_t answers, capacity;
+static size_t answers, latency_count, capacity;
 static uint64_t bytes, reconnects;
 
 static void fail(const char *format, ...) {
@@ -114,18 +131,40 @@ static void push(struct connection *c) {
     }
 }
 
+/* When a group falls due; only in an open loop does that differ from when it is asked for. */
+static uint64_t due_ns(size_t group) { return start_ns + group * interval_ns; }
+
+/* The next target for a reader's connection; NULL when there is none for it now. */
+static const struct target *next_target(struct connection *c, uint64_t now) {
+    struct reader *r = c->reader;
+    if (request_limit && asked >= request_limit) return NULL;
+    if (r->taken == group_size) {
+        if (mode == SCREENS && r->answered < group_size) return NULL;
+        /* In an open loop the groups go round the readers; otherwise whoever is done takes the next one. */
+        size_t next = mode == OPEN ? r->group + credential_count : next_group;
+        if (mode == OPEN && due_ns(next) > now) return NULL;
+        if (mode != OPEN) next_group++;
+        *r = (struct reader){.group = next, .asked_ns = mode == OPEN ? due_ns(next) : now};
+    }
+    asked++;
+    return &targets[(r->group * group_size + r->taken++) % target_count];
+}
+
+/* Asks for the connection's next target, if there is one. */
 static void ask(struct connection *c) {
-    const struct target *t = &targets[next_request % target_count];
-    const char *cookie = credential_count ? credentials[next_request % credential_count] : NULL;
+    uint64_t now = now_ns();
+    const struct target *t = next_target(c, now);
+    const char *cookie = credential_count ? credentials[c->reader->group % credential_count] : NULL;
+    c->waiting = t != NULL;
+    if (!t) return;
     int n = snprintf(c->request, REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s%s%s\r\n", t->path,
                      cookie ? "Cookie: " : "", cookie ? cookie : "", cookie ? "\r\n" : "");
     if (n >= REQUEST_MAX) fail("Request too long: %s", t->path);
-    next_request++;
     c->target = t;
     c->request_size = (size_t)n;
     c->sent = c->received = c->header_size = 0;
     c->closing = 0;
-    c->asked_ns = now_ns();
+    c->since_ns = mode == OPEN ? c->reader->asked_ns : now;
     push(c);
 }
 
@@ -167,6 +206,11 @@ static int complete(struct connection *c) {
 static int pull(struct connection *c) {
     ssize_t n = recv(c->fd, c->response + c->received, RESPONSE_MAX - c->received, 0);
     if (n < 0 && errno == EAGAIN) return 0;
+    if (!c->waiting) { /* a server may end a connection that nobody uses, and say nothing unasked */
+        if (n > 0) fail("A connection was answered without a question.");
+        redial(c);
+        return 0;
+    }
     if (n <= 0) { /* keep-alive ended by the server between two answers: the same request again; otherwise a fault */
         if (c->received || c->retries++ >= RECONNECTS_MAX) fail("Connection lost in the answer to %s.", c->target->path);
         redial(c);
@@ -179,9 +223,16 @@ static int pull(struct connection *c) {
     return complete(c);
 }
 
+static void keep_latency(uint64_t since_ns) {
+    latencies_us = grown(latencies_us, latency_count, &capacity, sizeof *latencies_us);
+    latencies_us[latency_count++] = (uint32_t)((now_ns() - since_ns) / 1000);
+}
+
 static void count(struct connection *c) {
-    latencies_us = grown(latencies_us, answers, &capacity, sizeof *latencies_us);
-    latencies_us[answers++] = (uint32_t)((now_ns() - c->asked_ns) / 1000);
+    int whole_group = ++c->reader->answered == group_size;
+    if (mode != SCREENS) keep_latency(c->since_ns);
+    else if (whole_group) keep_latency(c->reader->asked_ns);
+    answers++;
     bytes += c->body_size;
     c->retries = 0;
 }
@@ -191,46 +242,80 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static size_t whole_number(const char *text, size_t low, size_t high, const char *what) {
+    size_t number = strtoul(text, NULL, 10);
+    if (number < low || number > high) fail("%s: from %zu to %zu.", what, low, high);
+    return number;
+}
+
+static enum mode mode_named(const char *name) {
+    static const char *const names[] = {"stream", "screens", "open"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, names[i])) return (enum mode)i;
+    fail("There is no mode %s.", name);
+    return STREAM;
+}
+
+static uint32_t percentile(double share) { return latencies_us[(size_t)((double)(latency_count - 1) * share)]; }
+
 int main(int argc, char **argv) {
     static struct connection connections[CONNECTIONS_MAX];
+    static struct reader readers[CONNECTIONS_MAX];
     struct epoll_event events[64];
     struct rusage usage;
-    if (argc != 7) fail("usage: load PORT CONNECTIONS SECONDS REQUESTS TARGETS CREDENTIALS");
+    if (argc != 10) fail("usage: load PORT MODE CONNECTIONS SECONDS REQUESTS GROUP INTERVAL_US TARGETS CREDENTIALS");
     address.sin_port = htons((uint16_t)atoi(argv[1]));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    size_t connection_count = strtoul(argv[2], NULL, 10), open_requests = 0;
-    if (!connection_count || connection_count > CONNECTIONS_MAX) fail("1 to %d connections.", CONNECTIONS_MAX);
-    request_limit = strtoul(argv[4], NULL, 10);
-    read_lists(argv[5], argv[6]);
+    mode = mode_named(argv[2]);
+    request_limit = strtoul(argv[5], NULL, 10);
+    group_size = whole_number(argv[6], 1, 1 << 20, "Targets in a group");
+    interval_ns = strtoul(argv[7], NULL, 10) * 1000;
+    read_lists(argv[8], argv[9]);
+    if (mode == OPEN && (!credential_count || !interval_ns)) fail("An open loop needs credentials and an interval.");
+    size_t each = whole_number(argv[3], 1, CONNECTIONS_MAX, "Connections");
+    size_t reader_count = mode == OPEN ? credential_count : mode == SCREENS ? 1 : each;
+    size_t connection_count = mode == STREAM ? each : each * reader_count;
+    if (connection_count > CONNECTIONS_MAX) fail("At most %d connections.", CONNECTIONS_MAX);
     poller = epoll_create1(0);
     for (size_t i = 0; i < connection_count; i++) {
+        connections[i].reader = &readers[i % reader_count];
         connections[i].response = malloc(RESPONSE_MAX);
         if (!connections[i].response) fail("Out of memory.");
         dial(&connections[i]);
     }
 
-    uint64_t start = now_ns(), deadline = start + (uint64_t)(atof(argv[3]) * 1e9), now = start;
-    for (size_t i = 0; i < connection_count && (!request_limit || next_request < request_limit); i++, open_requests++)
-        ask(&connections[i]);
-    while (open_requests && now < deadline) {
-        int ready = epoll_wait(poller, events, 64, 100);
+    start_ns = now_ns();
+    uint64_t deadline = start_ns + (uint64_t)(atof(argv[4]) * 1e9), now = start_ns;
+    for (size_t i = 0; i < reader_count; i++)
+        readers[i] = (struct reader){.group = i - reader_count, .taken = group_size, .answered = group_size};
+    for (size_t i = 0; i < connection_count; i++) ask(&connections[i]);
+    while (now < deadline && !(request_limit && answers >= request_limit)) {
+        uint64_t due = due_ns(next_group);
+        int patience = mode != OPEN ? 100 : due <= now ? 0 : (int)((due - now + 999999) / 1000000);
+        int ready = epoll_wait(poller, events, 64, patience);
         for (int i = 0; i < ready; i++) {
             struct connection *c = events[i].data.ptr;
             if (!pull(c)) continue;
             count(c);
             if (c->closing) redial(c);
-            if (request_limit && next_request >= request_limit) open_requests--;
-            else ask(c);
+            ask(c);
+            /* The last answer of a screen sets the reader's other connections to work as well. */
+            if (mode == SCREENS && c->reader->taken == 1)
+                for (size_t k = 0; k < connection_count; k++)
+                    if (!connections[k].waiting) ask(&connections[k]);
         }
         now = now_ns();
+        for (; mode == OPEN && due_ns(next_group) <= now; next_group++)
+            for (size_t k = next_group % reader_count; k < connection_count; k += reader_count)
+                if (!connections[k].waiting) ask(&connections[k]);
     }
-    if (!answers) fail("No answer within %s s.", argv[3]);
+    if (!latency_count) fail("No answer within %s s.", argv[4]);
 
-    qsort(latencies_us, answers, sizeof *latencies_us, by_value);
+    qsort(latencies_us, latency_count, sizeof *latencies_us, by_value);
     getrusage(RUSAGE_SELF, &usage);
-    printf("answers %zu\nseconds %.6f\nbytes %llu\nreconnects %llu\np50_us %u\np99_us %u\nclient_cpu_s %.3f\n", answers,
-           (double)(now - start) / 1e9, (unsigned long long)bytes, (unsigned long long)reconnects,
-           latencies_us[answers / 2], latencies_us[answers * 99 / 100],
+    printf("answers %zu\nseconds %.6f\nbytes %llu\nreconnects %llu\np50_us %u\np95_us %u\np99_us %u\nclient_cpu_s %.3f\n",
+           answers, (double)(now - start_ns) / 1e9, (unsigned long long)bytes, (unsigned long long)reconnects,
+           percentile(0.50), percentile(0.95), percentile(0.99),
            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
     return 0;

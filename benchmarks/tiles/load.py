@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 SOURCE = Path(__file__).with_name("load.c")
 
@@ -23,6 +24,17 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """Who asks when (load.c says what each mode does)."""
+
+    mode: Literal["stream", "screens", "open"]
+    connections: int
+    group: int = 1
+    """Targets in a row under one credential."""
+    interval_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """What one run of the generator saw: complete, right answers only."""
 
@@ -31,6 +43,7 @@ class Load:
     bytes: int
     reconnects: int
     p50_us: int
+    p95_us: int
     p99_us: int
     client_cpu_s: float
 
@@ -50,16 +63,17 @@ class Generator:
         port: int,
         targets: Sequence[Target],
         cookies: Sequence[str],
+        pattern: Pattern,
         *,
-        connections: int,
         seconds: float,
         requests: int = 0,
     ) -> Load:
-        """The load of `connections` for `seconds`, or until `requests` answers have come when that is not 0."""
+        """The load of this pattern for `seconds`, or until `requests` answers have come when that is not 0."""
         targets_file, cookies_file = self._scratch / "targets.txt", self._scratch / "cookies.txt"
         targets_file.write_text("".join(f"{target.length} {target.path}\n" for target in targets))
         cookies_file.write_text("".join(f"{cookie}\n" for cookie in cookies))
-        arguments = (port, connections, seconds, requests, targets_file, cookies_file if cookies else "-")
+        how = (pattern.mode, pattern.connections, seconds, requests, pattern.group, pattern.interval_us)
+        arguments = (port, *how, targets_file, cookies_file if cookies else "-")
         done = subprocess.run(
             [self._program, *map(str, arguments)], capture_output=True, text=True, timeout=seconds + 30, check=False
         )
@@ -72,15 +86,16 @@ class Generator:
             bytes=int(told["bytes"]),
             reconnects=int(told["reconnects"]),
             p50_us=int(told["p50_us"]),
+            p95_us=int(told["p95_us"]),
             p99_us=int(told["p99_us"]),
             client_cpu_s=float(told["client_cpu_s"]),
         )
 
     def prove(self, port: int, target: Target, cookies: Sequence[str]) -> None:
         """Asks for a tile with a wrong length and for one that is not there; raises when either passes as right."""
-        for wrong in (Target(target.path, target.length + 1), Target(target.path + "/nowhere", 0)):
+        for wrong in (Target(target.path, target.length + 1), Target("/nowhere" + target.path, 0)):
             try:
-                self.run(port, [wrong], cookies, connections=1, seconds=5, requests=1)
+                self.run(port, [wrong], cookies, Pattern("stream", 1), seconds=5, requests=1)
             except LoadError:
                 continue
             raise LoadError(f"The load generator took {wrong} for right: its numbers mean nothing.")

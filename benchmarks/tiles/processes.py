@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
+
 STOP_S = 15.0
 POLL_S = 0.05
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -27,12 +29,11 @@ def running(
     start_s: float = 60.0,
     env: Mapping[str, str] | None = None,
     stop: signal.Signals = signal.SIGTERM,
+    stdin: int = subprocess.DEVNULL,
 ) -> Iterator[int]:
     """The pid of a server that answers; it and what it started are gone when the block ends."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
-        )
+        process = subprocess.Popen([str(part) for part in command], stdin=stdin, stdout=output, stderr=output, env=env)
     try:
         deadline = time.monotonic() + start_s
         while not ready():
@@ -60,14 +61,33 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def answers(url: str) -> bool:
+    """Whether a server gives what is asked for, with or without having been asked before."""
+    try:
+        return httpx.get(url, timeout=30).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
 def tail(log: Path, lines: int = 15) -> str:
     """The end of a log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of all it started, ended or alive."""
-    return sum(_family(pid).values()) / _TICKS_PER_S
+def cpu_seconds(*pids: int) -> float:
+    """User and system time of these processes and of all they started, ended or alive."""
+    return sum(sum(_family(pid).values()) for pid in pids) / _TICKS_PER_S
+
+
+def running_seconds(pid: int) -> float:
+    """Time on a processor of a process and of all living ones below it, to the nanosecond (proc(5), schedstat); what
+    has ended in between is not in it."""
+    return sum(_nanoseconds(member) for member in _family(pid)) / 1e9
+
+
+def memory_mb(pid: int) -> float:
+    """Memory of a process and of all below it in 10⁶ bytes, a page that several share counted once (PSS)."""
+    return sum(_shared_out_kib(member) for member in _family(pid)) * 1024 / 1e6
 
 
 def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
@@ -99,3 +119,19 @@ def _status(pid: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return int(fields[1]), sum(int(ticks) for ticks in fields[11:15])
+
+
+def _nanoseconds(pid: int) -> int:
+    total = 0
+    for thread in Path("/proc", str(pid), "task").glob("*/schedstat"):
+        with suppress(OSError):
+            total += int(thread.read_text().split()[0])
+    return total
+
+
+def _shared_out_kib(pid: int) -> int:
+    try:
+        lines = Path("/proc", str(pid), "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)

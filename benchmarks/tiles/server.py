@@ -3,11 +3,19 @@
 from dataclasses import dataclass
 
 from benchmarks.tiles.figures import Measurement
-from benchmarks.tiles.load import Generator, Target
+from benchmarks.tiles.load import Generator, Pattern, Target
 from benchmarks.tiles.processes import cpu_seconds
 
-WARM_S = 1.0
-REPLAY_LIMIT_S = 60.0
+CONNECTIONS = 16
+SCREENFUL = 35
+BROWSER_CONNECTIONS = 6
+WARM_S = 0.5
+BRIEF_S = 1.0
+REPLAY_LIMIT_S = 90.0
+
+STREAM = Pattern("stream", CONNECTIONS, SCREENFUL)
+ONE_BY_ONE = Pattern("stream", 1, SCREENFUL)
+SCREENS = Pattern("screens", BROWSER_CONNECTIONS, SCREENFUL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +23,7 @@ class Server:
     """A running server; `replay` is the trace in its own tiles."""
 
     name: str
-    pid: int
+    pids: tuple[int, ...]
     port: int
     replay: tuple[Target, ...]
     cookies: tuple[str, ...] = ()
@@ -23,23 +31,30 @@ class Server:
     """Too slow to replay the trace many times: measured over exactly one replay, so that its mix is the others'."""
 
 
-def measure(server: Server, generator: Generator, *, connections: int, seconds: float) -> Measurement:
-    """One round of one server: warmed up, then loaded."""
-    generator.run(server.port, server.replay, server.cookies, connections=connections, seconds=WARM_S)
-    before = cpu_seconds(server.pid)
-    load = generator.run(
-        server.port,
-        server.replay,
-        server.cookies,
-        connections=connections,
-        seconds=REPLAY_LIMIT_S if server.slow else seconds,
-        requests=len(server.replay) if server.slow else 0,
-    )
+def measure(server: Server, generator: Generator, *, seconds: float, stream: Pattern = STREAM) -> Measurement:
+    """One round of one server: warmed up, loaded from many sides, asked one tile at a time, asked for screens."""
+    generator.run(server.port, server.replay, server.cookies, STREAM, seconds=WARM_S)
+    before = cpu_seconds(*server.pids)
+    if server.slow:
+        # Tile by tile: in screenfuls, the last one would be waited for with all other connections idle.
+        whole = Pattern("stream", CONNECTIONS)
+        requests = len(server.replay)
+        load = generator.run(
+            server.port, server.replay, server.cookies, whole, seconds=REPLAY_LIMIT_S, requests=requests
+        )
+    else:
+        load = generator.run(server.port, server.replay, server.cookies, stream, seconds=seconds)
+    cpu_s = cpu_seconds(*server.pids) - before
+    one_by_one = generator.run(server.port, server.replay, server.cookies, ONE_BY_ONE, seconds=BRIEF_S)
+    screens = generator.run(server.port, server.replay, server.cookies, SCREENS, seconds=BRIEF_S)
     return Measurement(
         answers=load.answers,
         seconds=load.seconds,
-        server_cpu_s=cpu_seconds(server.pid) - before,
+        server_cpu_s=cpu_s,
         p50_us=load.p50_us,
         p99_us=load.p99_us,
         trace_tiles=len(server.replay),
+        one_by_one_p50_us=one_by_one.p50_us,
+        screen_p50_us=screens.p50_us,
+        screen_p95_us=screens.p95_us,
     )

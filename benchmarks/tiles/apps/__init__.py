@@ -1,0 +1,1 @@
+"""The peers' applications. Each runs in the peers' environment and imports nothing of the project."""
