@@ -6,6 +6,7 @@ read as text when the server starts, so that there is no compiled file to forget
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from babel.messages.pofile import read_po
@@ -65,6 +66,7 @@ class Catalogue:
     __call__ = gettext
 
 
+@cache
 def load_catalogues(locales: Path = LOCALES) -> dict[Language, Catalogue]:
     """One catalogue a language, from `locales`; a language without a file speaks English."""
     return {language: _load(language, locales / language / "LC_MESSAGES" / "iain.po") for language in Language}

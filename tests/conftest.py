@@ -9,10 +9,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fixtures.centres import Centres, found_centres
+from fixtures.centres import Centres
 from fixtures.postgres import PostgresServer, postgres_server
+from fixtures.templates import Templates
 
-from sharing.clock import FrozenClock
+from sharing.clock import Clock, FrozenClock
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
 from sharing.vocabulary import new_id
@@ -46,30 +47,53 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def templates() -> Templates:
+    return Templates()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a migrated, empty database of the test's own: for what runs in another process."""
+def database_url(request: pytest.FixtureRequest, templates: Templates, clock: Clock, tmp_path: Path) -> Iterator[str]:
+    """The address of a migrated database of the test's own, empty but for the centres if the test wants them: for what
+    runs in another process."""
+    founded = "centres" in request.fixturenames
     if request.param == "sqlite":
+        empty: Path = request.getfixturevalue("sqlite_template")
+
+        def copy(name: str) -> str:
+            shutil.copyfile(empty, empty.with_name(name))
+            return f"sqlite:///{empty.with_name(name)}"
+
+        template = templates.founded("sqlite", clock, copy) if founded else None
         path = tmp_path / "iain.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
+        shutil.copyfile(empty.with_name(template.name) if template else empty, path)
+        url = f"sqlite:///{path}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
+
+        def create(name: str) -> str:
+            return server.create(name, template=TEMPLATE)
+
+        template = templates.founded("postgresql", clock, create) if founded else None
         name = f"iain_{new_id()}"
-        yield server.create(name, template=TEMPLATE)
+        url = server.create(name, template=template.name if template else TEMPLATE)
+    if template:
+        templates.centres[url] = template.centres
+    yield url
+    templates.centres.pop(url, None)
+    if request.param == "postgresql":
         server.drop(name)
 
 
 @pytest.fixture
-def database(database_url: str, clock: FrozenClock) -> Iterator[Database]:
-    """A migrated, empty database; each test runs once on SQLite and once on PostgreSQL."""
+def database(database_url: str, clock: Clock) -> Iterator[Database]:
+    """A migrated database, empty but for the centres; each test runs once on SQLite and once on PostgreSQL."""
     database = open_database(database_url, clock)
     yield database
     database.close()
 
 
 @pytest.fixture
-def centres(database: Database) -> Centres:
+def centres(database_url: str, templates: Templates) -> Centres:
     """Caen, Rouen and Lille in `database`."""
-    with database.writing() as session:
-        return found_centres(session)
+    return templates.centres[database_url]

@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from fixtures.centres import Centres
 from fixtures.server import SCAN, World, running_server
 
-from sharing.db.engine import Database, open_database
+from sharing.clock import SystemClock
+from sharing.db.engine import Database
 from slideserver.app import create_framework
 from slideserver.errors import Answers
 from slideserver.pages import words
@@ -33,11 +34,9 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """In the time of the world, since the server counts in it too."""
-    database = open_database(database_url)
-    yield database
-    database.close()
+def clock() -> SystemClock:
+    """The time of the world, since the server counts in it too."""
+    return SystemClock()
 
 
 @pytest.fixture

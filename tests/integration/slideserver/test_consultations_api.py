@@ -209,7 +209,9 @@ def test_of_two_answers_at_once_one_is_signed(world, slide) -> None:
     statuses: list[int] = []
 
     def answer(number: int) -> None:
-        with httpx.Client(base_url=world.url, headers=SAME_ORIGIN, cookies=cookies, timeout=60) as browser:
+        with httpx.Client(
+            base_url=world.url, headers=SAME_ORIGIN, cookies=cookies, timeout=60, verify=False
+        ) as browser:
             sent = {"agreement": "agree", "text": f"Avis {number}."}
             statuses.append(browser.post(path, json=sent).status_code)
 
