@@ -93,7 +93,7 @@ def open_state(
     database = open_database(settings.database, clock)
     store = LocalBlobStore(settings.var / "blobs")
     sandbox = sandbox or Sandbox(settings.sandbox)
-    cutters = CutterPool(sandbox, settings.workers)
+    cutters = CutterPool(sandbox, settings.workers + 1)  # one may hang for a moment and hold up nobody
     cache = TileCache(settings.tile_cache_bytes)
     queue = SqlJobQueue(database)
     cookie = SessionCookie(secure=settings.secure_cookies)

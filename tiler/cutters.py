@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tiler import jpeg
-from tiler.errors import DamagedSlideError, UnsupportedSlideError, WorkerDiedError
+from tiler.errors import DamagedSlideError, UnsupportedSlideError, WorkerDiedError, WorkerTimeoutError
 from tiler.geometry import Size
 from tiler.mosaic import Mosaic
 from tiler.pipes import Kind
@@ -19,6 +19,10 @@ from tiler.sandbox import Sandbox, Worker, refusal
 
 # A cutter is replaced after so many tiles: what leaks in a decoder stays small.
 MAX_CUTS: Final = 10_000
+# A cut takes milliseconds, sixty-four large tiles a quarter of a second. What takes longer has been frozen.
+TIMEOUT_S: Final = {"cut": 5.0, "build": 60.0}
+# On a machine with other things to do, a new worker may take a while to load its decoder.
+_START_TIMEOUT_S: Final = 30.0
 # Before the body of every picture a cutter makes; what else an encoder likes to write in front does not travel.
 HEADER: Final = jpeg.header(None, jpeg.Colour.YCBCR)
 
@@ -29,6 +33,7 @@ class _Cutter:
 
     worker: Worker
     slide_key: str
+    ready: bool = False
     cuts: int = 0
     busy: bool = True
 
@@ -42,13 +47,13 @@ class CutterPool:
     """
 
     def __init__(
-        self, sandbox: Sandbox, size: int = 1, *, timeout_s: float = 20, task: Literal["cut", "build"] = "cut"
+        self, sandbox: Sandbox, size: int = 1, *, timeout_s: float | None = None, task: Literal["cut", "build"] = "cut"
     ) -> None:
         """`task`: to `cut` while somebody waits, or to `build` with what time the machine has left."""
         self._sandbox = sandbox
         self._task: Literal["cut", "build"] = task
         self._size = size
-        self._timeout_s = timeout_s
+        self._timeout_s = timeout_s or TIMEOUT_S[task]
         self._cutters: list[_Cutter] = []  # the least recently used first
         self._changed = threading.Condition()
         self._closed = False
@@ -62,12 +67,12 @@ class CutterPool:
                 self._spare = self._start()
 
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
-        """See `tiler.source.Cutter`. A cutter that dies costs one retry; raises WorkerDiedError after the second death,
-        WorkerTimeoutError, DamagedSlideError."""
+        """See `tiler.source.Cutter`. A cutter that dies or hangs is replaced, and costs one retry. Raises
+        WorkerDiedError or WorkerTimeoutError after the second, DamagedSlideError."""
         request = mosaic.pack()
         try:
             return self._ask(slide_key, request, mosaic.out)
-        except WorkerDiedError:
+        except (WorkerDiedError, WorkerTimeoutError):
             return self._ask(slide_key, request, mosaic.out)
 
     def close(self) -> None:
@@ -85,6 +90,11 @@ class CutterPool:
 
     def _ask(self, slide_key: str, request: bytes, out: Size) -> bytes:
         with self._cutter(slide_key) as cutter:
+            if not cutter.ready:
+                kind, _ = cutter.worker.pipe.receive(deadline=time.monotonic() + _START_TIMEOUT_S)
+                if kind != Kind.READY:
+                    raise WorkerDiedError("The program that cuts tiles did not start as it should.")
+                cutter.ready = True
             deadline = time.monotonic() + self._timeout_s
             cutter.worker.pipe.send(Kind.CUT, request, deadline=deadline)
             kind, payload = cutter.worker.pipe.receive(deadline=deadline)

@@ -114,6 +114,7 @@ def _refuse(out: int, error: TilerError) -> None:
 def _cut(out: int, slide: Path) -> None:
     from tiler.pixels import cut
 
+    send_blocking(out, Kind.READY)
     while message := receive_blocking(0):
         try:
             send_blocking(out, Kind.TILE, cut(Mosaic.unpack(message[1])))

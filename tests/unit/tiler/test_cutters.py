@@ -123,9 +123,10 @@ class Scripted(Sandbox):
         return isolation.isolated(next(isolation.bubblewraps()), slide, [], start=script)
 
 
-DIE = "import os; os.read(0, 10); os.abort()"
-HANG = "import time; time.sleep(600)"
-LIE = "import os, struct; os.read(0, 10); os.write(1, struct.pack('<BI', 8, 4) + b'page'); os.read(0, 10**8)"
+READY = "import os, struct, time; os.write(1, bytes(5)); "
+DIE = READY + "os.read(0, 10); os.abort()"
+HANG = READY + "time.sleep(600)"
+LIE = READY + "os.read(0, 10); os.write(1, struct.pack('<BI', 8, 4) + b'page'); os.read(0, 10**8)"
 
 
 def test_one_death_costs_one_retry() -> None:
@@ -147,8 +148,17 @@ def test_two_deaths_are_an_error(script: str) -> None:
         pool.close()
 
 
-def test_a_cutter_that_hangs_is_ended() -> None:
+def test_a_cutter_that_hangs_costs_one_retry() -> None:
     pool = CutterPool(Scripted(HANG, ""), timeout_s=0.5)
+    try:
+        assert near(pixels(pool.cut("a", QUARTERS))[8:24, 8:24], COLOURS[0])
+        assert len(worker_pids(pool)) == 1
+    finally:
+        pool.close()
+
+
+def test_cutters_that_hang_are_ended() -> None:
+    pool = CutterPool(Scripted(HANG), timeout_s=0.5)
     try:
         started = time.monotonic()
         with pytest.raises(WorkerTimeoutError):
