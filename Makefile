@@ -18,7 +18,7 @@ WITHOUT_ADDRESSES := const fs = require("node:fs"), name = "package-lock.json", 
   fs.writeFileSync(name, JSON.stringify(lock, null, 2) + "\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing clean
+.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing torture-tiles clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ check: dev-setup ## formatting, lint, types, import contracts, front end
 unit: dev-setup ## only the tests that take seconds
 	$(BIN)/pytest tests/unit -q
 
-bench-tiles: dev-setup ## tile latency and throughput against nginx and Deep Zoom, in one run
+bench-tiles: dev-setup ## tiles beside nginx, large_image, iipsrv and Deep Zoom; cuts, growth, uploads
 	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.tiles
 
@@ -51,6 +51,9 @@ torture-ingest: dev-setup ## kill the server at random moments of an upload, and
 torture-sharing: dev-setup ## revoke while 32 read, forge links, race for them, restore a backup taken during writes
 	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.torture_sharing
+
+torture-tiles: dev-setup ## ask an oracle about tiles, feed hostile slides, kill cutters and builders
+	$(BIN)/python -m benchmarks.torture_tiles
 
 setup: $(VENV)/.run static ## everything that `make run` needs
 dev-setup: $(VENV)/.dev static ## everything that `make test` needs besides system packages

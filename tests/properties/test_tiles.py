@@ -5,10 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fixtures.figures import Figure
 from fixtures.slides import SCAN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.torture_tiles import indexes
 from tiler import jpeg
 from tiler.address import grid, tile_region, tiles_of
 from tiler.errors import BadIndexError, DamagedSlideError, TilerError, UnsupportedSlideError
@@ -43,6 +45,36 @@ def test_tiles_together_are_the_level(size: Size, tile: Size) -> None:
     across = sum(tile_region(size, tile, col, 0).width for col in range(cells.width))
     down = sum(tile_region(size, tile, 0, row).height for row in range(cells.height))
     assert (across, down) == (size.width, size.height)
+
+
+@given(size=sizes, tile=tiles, data=st.data())
+def test_from_a_tile_to_its_region_and_back(size: Size, tile: Size, data: st.DataObject) -> None:
+    cells = grid(size, tile)
+    col, row = data.draw(st.integers(0, cells.width - 1)), data.draw(st.integers(0, cells.height - 1))
+    region = tile_region(size, tile, col, row)
+    assert list(tiles_of(region, size, tile)) == [(col, row)]
+    corner = Region(region.x + region.width - 1, region.y + region.height - 1, 1, 1)
+    assert list(tiles_of(corner, size, tile)) == [(col, row)]
+    for outside in ((cells.width, row), (col, cells.height), (-1, row), (col, -1)):
+        with pytest.raises(ValueError, match="outside"):
+            tile_region(size, tile, *outside)
+
+
+@given(size=sizes, tile=tiles, data=st.data())
+def test_the_tiles_of_a_region_cover_each_of_its_pixels_once_and_none_lies_beside_it(
+    size: Size, tile: Size, data: st.DataObject
+) -> None:
+    x, y = data.draw(st.integers(0, size.width - 1)), data.draw(st.integers(0, size.height - 1))
+    width, height = data.draw(st.integers(1, size.width - x)), data.draw(st.integers(1, size.height - y))
+    covered = 0
+    for col, row in tiles_of(Region(x, y, width, height), size, tile):
+        at = tile_region(size, tile, col, row)
+        across = min(at.x + at.width, x + width) - max(at.x, x)
+        down = min(at.y + at.height, y + height) - max(at.y, y)
+        assert across > 0
+        assert down > 0
+        covered += across * down
+    assert covered == width * height
 
 
 @given(
@@ -121,3 +153,14 @@ def test_no_damaged_index_that_is_accepted_points_outside(edits: list[tuple[int,
                 assert jpeg.frame_size(whole) == level.tile
                 kinds = [segment.marker for segment in jpeg.segments(whole)]
                 assert not [kind for kind in kinds[1:] if kind == 0xFE or 0xE0 <= kind <= 0xEF]
+
+
+def test_four_thousand_mutated_indexes_lead_nowhere_else(figure: Figure) -> None:
+    """Fields set to telling numbers instead of bytes to any: of those that the check refuses, many do lead outside."""
+    tally = indexes.torture([SCAN.read_bytes()], 4000, seed=1)
+    figure("index.mutations", tally.tried)
+    figure("index.accepted_outside", tally.outside)
+    assert tally.outside == 0
+    assert tally.tried == 4000
+    assert tally.accepted > 100
+    assert tally.control > 100
