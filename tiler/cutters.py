@@ -19,6 +19,9 @@ from tiler.sandbox import Sandbox, Worker, refusal
 
 # A cutter is replaced after so many tiles: what leaks in a decoder stays small.
 MAX_CUTS: Final = 10_000
+# Readers of several slides take turns; so many cutters stay with their slides, 15 MB each, rather than start anew each
+# time.
+KEPT: Final = 8
 # A cut takes milliseconds, sixty-four large tiles a quarter of a second. What takes longer has been frozen.
 TIMEOUT_S: Final = {"cut": 5.0, "build": 60.0}
 # On a machine with other things to do, a new worker may take a while to load its decoder.
@@ -39,8 +42,8 @@ class _Cutter:
 
 
 class CutterPool:
-    """Up to `size` cutters at work, each bound to one slide for life, and, from the first on, one more waiting for the
-    next slide.
+    """Up to `size` cutters at work at once, of up to `KEPT` each bound to one slide for life, and for cutting one more
+    that waits for the next slide.
 
     Safe to use from several threads. Workers are started by a thread of the pool's own: the kernel ends them when the
     thread that started them does (prctl(2), PR_SET_PDEATHSIG).
@@ -49,10 +52,12 @@ class CutterPool:
     def __init__(
         self, sandbox: Sandbox, size: int = 1, *, timeout_s: float | None = None, task: Literal["cut", "build"] = "cut"
     ) -> None:
-        """`task`: to `cut` while somebody waits, or to `build` with what time the machine has left."""
+        """`task`: to `cut` while somebody waits, or to `build`, one slide after the other, with what time the machine
+        has left."""
         self._sandbox = sandbox
         self._task: Literal["cut", "build"] = task
         self._size = size
+        self._keep = KEPT if task == "cut" else 1
         self._timeout_s = timeout_s or TIMEOUT_S[task]
         self._cutters: list[_Cutter] = []  # the least recently used first
         self._changed = threading.Condition()
@@ -128,16 +133,15 @@ class CutterPool:
             while True:
                 if self._closed:
                     raise WorkerDiedError("The server is stopping.")
+                for cutter in [one for one in self._cutters if not (one.busy or one.worker.alive)]:
+                    self._drop(cutter)
                 idle = [cutter for cutter in self._cutters if not cutter.busy]
-                for cutter in idle:
-                    if not cutter.worker.alive:
-                        self._drop(cutter)
-                    elif cutter.slide_key == slide_key:
-                        return self._use(cutter)
-                if len(self._cutters) < self._size:
-                    return self._bind(slide_key)
-                if idle := [cutter for cutter in self._cutters if not cutter.busy]:
-                    self._drop(idle[0])
+                if len(self._cutters) - len(idle) < self._size:
+                    for cutter in idle:
+                        if cutter.slide_key == slide_key:
+                            return self._use(cutter)
+                    if len(self._cutters) >= max(self._keep, self._size):
+                        self._drop(idle[0])
                     return self._bind(slide_key)
                 self._changed.wait()
 
@@ -153,7 +157,7 @@ class CutterPool:
 
     def _bind(self, slide_key: str) -> _Cutter:
         """Give the spare worker to a slide and start the next spare."""
-        spare, self._spare = self._spare or self._start(), self._start()
+        spare, self._spare = self._spare or self._start(), self._start() if self._task == "cut" else None
         cutter = _Cutter(spare.result(), slide_key)
         self._cutters.append(cutter)
         return cutter
