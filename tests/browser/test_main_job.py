@@ -143,6 +143,19 @@ def test_label_and_macro_are_one_key_away(desk: Desks) -> None:
     expect(panel.locator("img:visible")).to_have_count(0)
 
 
+def test_all_keys_are_one_key_away(desk: Desks) -> None:
+    anne = desk()
+    page = anne.sign_in("pathologiste.caen")
+    open_slide(anne, page)
+    keys = page.locator("dialog.iv-keys")
+    for _ in range(2):
+        page.keyboard.press("?")
+        expect(keys).to_be_visible()
+        expect(keys).to_contain_text("Tab")
+        page.keyboard.press("?")
+        expect(keys).to_be_hidden()
+
+
 def test_the_next_slide_of_the_case_is_one_key_away(desk: Desks) -> None:
     anne = desk()
     page = anne.sign_in("pathologiste.caen")

@@ -24,7 +24,6 @@ import { ableTo, frame, insetsOf, PHONE } from "./frame";
 import type { Pin } from "./going";
 import { Hindrance } from "./hindrance";
 import { Keyboard } from "./keyboard";
-import "./keys";
 import type { KeysDialog } from "./keys";
 import { LightElement } from "./light";
 import "./notice";
@@ -322,7 +321,7 @@ export class Viewer extends LightElement {
         this.#address.settle();
         void this.#copying.copy(this.#speech.words.linkByHand);
       },
-      toggleKeys: () => this.keysDialog.toggle(),
+      toggleKeys: () => void this.#toggleKeys(),
       goToTools: () => this.#goToTools(),
     });
   };
@@ -343,6 +342,17 @@ export class Viewer extends LightElement {
     if (!asking) return this.#panels.ask(true);
     this.#panels.stopAsking();
     this.#stage?.focus();
+  }
+
+  /** The list of keys comes when it is first asked for. */
+  async #toggleKeys(): Promise<void> {
+    try {
+      await import("./keys");
+    } catch {
+      return this.#hindrance.askWhy();
+    }
+    await this.keysDialog.updateComplete;
+    this.keysDialog.toggle();
   }
 
   #goToTools(): void {

@@ -12,17 +12,26 @@ import { normalizeRotation } from "../model/space";
 // The library frees canvases it forgets, but not bitmaps.
 OpenSeadragon.converter.learnDestroy("imageBitmap", (bitmap: ImageBitmap) => bitmap.close());
 
-interface PlacedTile extends OpenSeadragon.Tile {
+interface Extent {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Where a picture goes, and how much of it. */
+interface Placed {
   readonly position: OpenSeadragon.Point;
   readonly size: OpenSeadragon.Point;
   readonly sourceBounds: OpenSeadragon.Rect;
 }
 
 interface DrawableImage {
-  getTilesToDraw(): readonly { readonly tile: PlacedTile }[];
+  getTilesToDraw(): readonly { readonly tile: OpenSeadragon.Tile & Placed }[];
+  getBounds(current: boolean): OpenSeadragon.Rect;
 }
 
 export class ExactDrawer extends OpenSeadragon.DrawerBase {
+  /** The whole slide, small: stands where tiles are still on their way, so that tissue never gives way to grey. */
+  backing: HTMLImageElement | null = null;
   readonly #context: CanvasRenderingContext2D;
 
   constructor(options: ConstructorParameters<typeof OpenSeadragon.DrawerBase>[0]) {
@@ -66,14 +75,26 @@ export class ExactDrawer extends OpenSeadragon.DrawerBase {
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     const rotation = normalizeRotation(this.viewport.getRotation(true));
     if (rotation % 90 !== 0) this.#turn(rotation);
+    const put = (picture: CanvasImageSource & Extent, place: Placed): void => {
+      if (rotation % 90 === 0) this.#drawUpright(picture, place, ratio, rotation / 90);
+      else this.#drawTurned(picture, place, ratio);
+    };
     for (const image of images) {
+      if (this.backing) put(this.backing, this.#placeOfWhole(image, this.backing));
       for (const { tile } of image.getTilesToDraw()) {
         const bitmap: ImageBitmap | undefined = this.getDataToDraw(tile);
-        if (!bitmap) continue;
-        if (rotation % 90 === 0) this.#drawUpright(bitmap, tile, ratio, rotation / 90);
-        else this.#drawTurned(bitmap, tile, ratio);
+        if (bitmap) put(bitmap, tile);
       }
     }
+  }
+
+  #placeOfWhole(image: DrawableImage, { naturalWidth, naturalHeight }: HTMLImageElement): Placed {
+    const bounds = image.getBounds(true);
+    return {
+      position: this.viewport.pixelFromPointNoRotate(bounds.getTopLeft(), true),
+      size: this.viewport.deltaPixelsFromPointsNoRotate(bounds.getSize(), true),
+      sourceBounds: new OpenSeadragon.Rect(0, 0, naturalWidth, naturalHeight),
+    };
   }
 
   /** Resizing a canvas empties it, so it happens only here, right before the drawing. */
@@ -89,7 +110,7 @@ export class ExactDrawer extends OpenSeadragon.DrawerBase {
   }
 
   /** At quarter turns: the tile's place on the screen is found first, and rounded there. */
-  #drawUpright(bitmap: ImageBitmap, tile: PlacedTile, ratio: number, quarters: number): void {
+  #drawUpright(picture: CanvasImageSource & Extent, place: Placed, ratio: number, quarters: number): void {
     const [cos, sin] = [
       [1, 0],
       [0, 1],
@@ -97,20 +118,20 @@ export class ExactDrawer extends OpenSeadragon.DrawerBase {
       [0, -1],
     ][quarters] as [number, number];
     const [middleX, middleY] = [this.canvas.width / 2, this.canvas.height / 2];
-    const [left, top] = [tile.position.x * ratio - middleX, tile.position.y * ratio - middleY];
-    const [right, bottom] = [left + tile.size.x * ratio, top + tile.size.y * ratio];
+    const [left, top] = [place.position.x * ratio - middleX, place.position.y * ratio - middleY];
+    const [right, bottom] = [left + place.size.x * ratio, top + place.size.y * ratio];
     const xs = [left * cos - top * sin, right * cos - bottom * sin].map((x) => Math.round(x + middleX));
     const ys = [left * sin + top * cos, right * sin + bottom * cos].map((y) => Math.round(y + middleY));
     const [width, height] = [Math.abs(xs[1]! - xs[0]!), Math.abs(ys[1]! - ys[0]!)];
     const [across, along] = quarters % 2 === 0 ? [width, height] : [height, width];
     this.#context.setTransform(cos, sin, -sin, cos, (xs[0]! + xs[1]!) / 2, (ys[0]! + ys[1]!) / 2);
-    this.#paint(bitmap, tile, -across / 2, -along / 2, across, along);
+    this.#paint(picture, place, -across / 2, -along / 2, across, along);
   }
 
   /** At any other angle edges cannot fall on pixels: a pixel of overlap hides the seams. */
-  #drawTurned(bitmap: ImageBitmap, tile: PlacedTile, ratio: number): void {
-    const { position, size } = tile;
-    this.#paint(bitmap, tile, position.x * ratio, position.y * ratio, size.x * ratio + 1, size.y * ratio + 1);
+  #drawTurned(picture: CanvasImageSource & Extent, place: Placed, ratio: number): void {
+    const { position, size } = place;
+    this.#paint(picture, place, position.x * ratio, position.y * ratio, size.x * ratio + 1, size.y * ratio + 1);
   }
 
   #turn(degrees: number): void {
@@ -120,9 +141,16 @@ export class ExactDrawer extends OpenSeadragon.DrawerBase {
     this.#context.translate(-middleX, -middleY);
   }
 
-  #paint(bitmap: ImageBitmap, tile: PlacedTile, x: number, y: number, width: number, height: number): void {
-    const across = Math.min(tile.sourceBounds.width, bitmap.width);
-    const down = Math.min(tile.sourceBounds.height, bitmap.height);
-    this.#context.drawImage(bitmap, 0, 0, across, down, x, y, width, height);
+  #paint(
+    picture: CanvasImageSource & Extent,
+    place: Placed,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+  ): void {
+    const across = Math.min(place.sourceBounds.width, picture.width);
+    const down = Math.min(place.sourceBounds.height, picture.height);
+    this.#context.drawImage(picture, 0, 0, across, down, x, y, width, height);
   }
 }

@@ -46,6 +46,7 @@ export class Stage {
   #meant = 0;
   #moving = false;
   #pointer: Point | null = null;
+  #backing: HTMLImageElement | null = null;
 
   constructor(
     private readonly element: HTMLElement,
@@ -94,6 +95,7 @@ export class Stage {
     this.#slide = slide;
     this.#source = new SlideTileSource(slide, this.#loader);
     this.#remember(slide);
+    void this.#layBacking(slide);
     this.#osd.addOnceHandler("open", () => {
       this.#limits = space.zoomLimits(slide, this.size, space.opticsOf(slide));
       this.moveTo(firstView(this.size), { jump: true });
@@ -109,6 +111,8 @@ export class Stage {
     this.#loader.close();
     this.#slide = null;
     this.#source = null;
+    this.#backing = null;
+    this.#drawBacking(false);
     this.#osd.close();
   }
 
@@ -198,7 +202,9 @@ export class Stage {
     this.events.view(this.#view);
     this.#tellPointer();
     // The library finds out at its next frame what is missing; "viewport-change" tells that it has.
-    if (before !== viewportState(viewport)) this.events.drawn(false, this.#loader.missing);
+    if (before === viewportState(viewport)) return;
+    this.#drawBacking(true);
+    this.events.drawn(false, this.#loader.missing);
   }
 
   /** Judged by where the view is going, so that a long zoom does not fetch what it only passes. */
@@ -221,7 +227,32 @@ export class Stage {
   #tellDrawn(): void {
     // A tile that failed counts as settled for the library, until it is asked for again.
     const settled = this.#image?.getFullyLoaded() === true && this.#loader.someArrived;
-    this.events.drawn(settled, this.#loader.missing);
+    const { missing } = this.#loader;
+    this.#drawBacking(!settled || missing > 0);
+    this.events.drawn(settled, missing);
+  }
+
+  /** The thumbnail, which the page mostly has already: it is on the stage before the first tile. */
+  async #layBacking(slide: SlideDescription): Promise<void> {
+    if (!slide.thumbnail_url) return;
+    const picture = new Image();
+    picture.src = slide.thumbnail_url;
+    try {
+      await picture.decode();
+    } catch {
+      return;
+    }
+    if (this.#slide !== slide) return;
+    this.#backing = picture;
+    this.#tellDrawn();
+  }
+
+  #drawBacking(needed: boolean): void {
+    const drawer = this.#osd.drawer as ExactDrawer;
+    const backing = needed ? this.#backing : null;
+    if (drawer.backing === backing) return;
+    drawer.backing = backing;
+    this.#osd.forceRedraw();
   }
 
   #tellPointer(): void {
