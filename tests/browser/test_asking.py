@@ -31,6 +31,7 @@ def anne(desk: Desks) -> tuple[Desk, Page]:
 
 def open_panel(page: Page) -> None:
     page.keyboard.press("c")
+    page.locator("[data-tab=ask], [name=to]").first.wait_for(state="attached")
     if page.locator("[data-tab=ask]").count():
         page.locator("[data-tab=ask]").click()
     expect(page.locator("[name=to]").first).to_be_attached()
