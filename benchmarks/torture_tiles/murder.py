@@ -27,7 +27,7 @@ from tiler.storage.local import LocalByteSource
 
 READERS: Final = 8
 # A frozen cutter is given up after this; far more than a cut takes, also on a machine that is busy.
-PATIENCE_S: Final = 2.0
+PATIENCE_S: Final = 3.0
 # So many tiles come between two strikes: none is struck twice.
 _BETWEEN_TILES: Final = (READERS, 4 * READERS)
 _GIVE_UP_S: Final = 60.0
