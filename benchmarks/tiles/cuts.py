@@ -35,6 +35,8 @@ CELLS_A_ROUND = 60
 WARM_CELLS = 5
 QUALITY = 75  # openslide-python's own Deep Zoom example server
 SESSIONS, SEED = 8, 3
+# Deep Zoom halves with a filter that keeps edges sharp: on tissue 7 to 10 grey levels. Neighbouring cells differ by 40.
+ALIKE = 15.0
 GB = 1_000_000_000
 
 
@@ -96,7 +98,7 @@ def _cut_rounds(
         return source.get(*cell)
 
     warm, cells = cells[:WARM_CELLS], cells[WARM_CELLS:]
-    pictures.require_alike([(ours(cell), theirs(cell)) for cell in warm])
+    pictures.require_alike([(ours(cell), theirs(cell)) for cell in warm], ALIKE)
     rounds = min(bench.rounds, len(cells) // CELLS_A_ROUND)
     pairs = []
     for turn in range(rounds):

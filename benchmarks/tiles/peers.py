@@ -82,7 +82,7 @@ def _read(ours: Platform, slide: Path, accession: str) -> Read:
     """Pushes a slide and fetches what reading sessions need of it."""
     ours.push(slide, accession)
     ours.finish_work()
-    description = ours.describe(ours.slide_of(accession))
+    (description,) = ours.describe(ours.slide_of(accession))
     size = Size(description["width"], description["height"])
     sessions = read_sessions(size, tissue(slide), count=SESSIONS, seed=SEED)
     paths = [tile_path(description, address) for address in replay(sessions, native_grids(description))]

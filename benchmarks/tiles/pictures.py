@@ -17,13 +17,13 @@ class DifferentPicturesError(Exception):
     """Two servers show different things for the same part of the slide."""
 
 
-def require_alike(pairs: Sequence[tuple[bytes, bytes]]) -> None:
-    """Raises DifferentPicturesError unless both JPEGs of each pair show the same."""
+def require_alike(pairs: Sequence[tuple[bytes, bytes]], limit: float = ALIKE) -> None:
+    """Raises DifferentPicturesError unless both JPEGs of each pair show the same, up to `limit` grey levels."""
     for number, (left, right) in enumerate(pairs):
         found = difference(left, right)
-        if found > ALIKE:
+        if found > limit:
             raise DifferentPicturesError(
-                f"Pair {number} of {len(pairs)} differs by {found:.1f} grey levels, and {ALIKE:.0f} are allowed: "
+                f"Pair {number} of {len(pairs)} differs by {found:.1f} grey levels, and {limit:.0f} are allowed: "
                 "the servers do not show the same part of the slide."
             )
 

@@ -64,7 +64,7 @@ def _files(bench: Bench, slide: Path) -> list[Path]:
 
 
 def _targets(ours: Platform, slide: Path) -> list[Target]:
-    description = ours.describe(ours.slide_of(READ))
+    (description,) = ours.describe(ours.slide_of(READ))
     size = Size(description["width"], description["height"])
     sessions = read_sessions(size, tissue(slide), count=READERS // 5, seed=5)
     paths = [tile_path(description, address) for address in replay(sessions, native_grids(description))]

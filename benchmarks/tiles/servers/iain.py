@@ -67,11 +67,10 @@ class Platform:
             raise ServerError(f"The slide of {accession} is not ready but {slide['state']}.")
         return str(slide["id"])
 
-    def describe(self, slide_id: str) -> Description:
-        """The description of a slide, as the viewer gets it."""
+    def describe(self, *slide_ids: str) -> list[Description]:
+        """The descriptions of slides, as the viewer gets them."""
         with self.client() as client:
-            description: Description = client.get(f"/api/slides/{slide_id}").raise_for_status().json()
-            return description
+            return [client.get(f"/api/slides/{slide_id}").raise_for_status().json() for slide_id in slide_ids]
 
     def fetch(self, paths: Sequence[str]) -> dict[str, bytes]:
         """What is there, over HTTP, as the first reader gets it."""
@@ -129,7 +128,9 @@ def platform(
     serve: list[str | Path] = [Path(sys.executable).parent / "iain", "serve", "--var", var, "--port", str(port)]
     ready = f"{url}/login"
     with running(serve, log=directory / "iain.log", ready=lambda: answers(ready), env=_env()) as pid:
-        yield Platform(var, key_file, pid, port, tuple(_sign_in(url, login) for login in logins))
+        with httpx.Client(base_url=url, headers={"Origin": url, "Sec-Fetch-Site": "same-origin"}) as browser:
+            cookies = tuple(_sign_in(browser, login) for login in logins)
+        yield Platform(var, key_file, pid, port, cookies)
 
 
 def _env() -> dict[str, str]:
@@ -157,10 +158,10 @@ def _populate(database: Database, logins: Sequence[str], accessions: Sequence[st
     return Agent(scanner_id, SITE, "Scanner")
 
 
-def _sign_in(url: str, login: str) -> str:
+def _sign_in(browser: httpx.Client, login: str) -> str:
     """The Cookie header of a new session."""
-    form = {"login": login, "password": PASSWORD}
-    answer = httpx.post(f"{url}/login", data=form, headers={"Origin": url, "Sec-Fetch-Site": "same-origin"})
+    browser.cookies.clear()
+    answer = browser.post("/login", data={"login": login, "password": PASSWORD})
     if not answer.cookies:
         raise ServerError(f"{login} could not sign in: HTTP {answer.status_code}")
     return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
