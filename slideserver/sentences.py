@@ -1,4 +1,4 @@
-"""What `sharing` says when something cannot be done, in the language of whoever did it.
+"""What `sharing` and `tiler` say when something cannot be done, in the language of whoever did it.
 
 Its errors are English sentences. Those that are always the same are message ids; those that carry a value are taken
 apart by a pattern, so that the sentence can be translated around it.
@@ -32,6 +32,15 @@ FIXED: tuple[str, ...] = (
     N_("This is more than ten years. Choose a shorter period."),
     N_("This is no view of a slide. Open the slide again and pin the view anew."),
     N_("Somebody was faster: this consultation has just moved. Reload the page to see where it stands."),
+    # of slides (`tiler.descriptor`)
+    N_(
+        "The levels of this slide are not halves of each other in tiles of one size, so it cannot be told as Deep Zoom "
+        "or IIIF. Open it in the viewer of this site."
+    ),
+    N_(
+        "The tiles of this slide are not square, so it cannot be told as Deep Zoom. Use its IIIF address, or open it "
+        "in the viewer of this site."
+    ),
 )
 
 FIELDS: Mapping[str, str] = {

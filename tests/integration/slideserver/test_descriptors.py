@@ -10,11 +10,15 @@ import httpx
 import pytest
 from fixtures.profiles import matrix_profile
 from fixtures.server import World
+from fixtures.slides import one_level
 from PIL import Image, ImageCms
 
 from sharing import audit
 from sharing.slides import Slide
 from sharing.vocabulary import Act
+from slideserver import sentences
+from tiler.descriptor import NOT_HALVES, NOT_SQUARE
+from tiler.geometry import Size
 from tiler.icc import rebuilt
 
 DOCUMENTS = {
@@ -36,9 +40,30 @@ def slide(world: World) -> Slide:
     return slide
 
 
+class Patient:
+    """A member who asks again while the server is too busy to say whether she may (503), as viewers do."""
+
+    def __init__(self, world: World, login: str) -> None:
+        self._client = world.signed_in(login)
+        self.cookies = self._client.cookies
+
+    def get(self, path: str, **more: dict[str, str]) -> httpx.Response:
+        return self._ask("GET", path, **more)
+
+    def head(self, path: str) -> httpx.Response:
+        return self._ask("HEAD", path)
+
+    def _ask(self, method: str, path: str, **more: dict[str, str]) -> httpx.Response:
+        deadline = time.monotonic() + 20
+        while True:
+            answer = self._client.request(method, path, **more)
+            if answer.status_code != 503 or time.monotonic() > deadline:
+                return answer
+
+
 @pytest.fixture
-def browser(world: World) -> httpx.Client:
-    return world.signed_in("pathologiste.caen")
+def browser(world: World) -> Patient:
+    return Patient(world, "pathologiste.caen")
 
 
 def below(slide: Slide, what: str) -> str:
@@ -166,9 +191,24 @@ def test_a_slide_without_a_profile_says_so(world, browser) -> None:
     assert browser.get(below(slide, "profile.icc")).status_code == 404
 
 
+def test_a_slide_that_cannot_be_told_so_says_why(world, browser, sandbox, tmp_path) -> None:
+    path = tmp_path / "oblong.tif"
+    path.write_bytes(one_level(tile=Size(128, 64)))
+    world.indexed = sandbox.index_slide(path)
+    slide = world.add_slide(world.centres.caen)
+    said = browser.get(below(slide, "slide.json")).json()
+    assert (said["deep_zoom"], said["iiif"]) == (None, "iiif/info.json")
+    for what in ("slide.dzi", "slide_files/9/0_0.jpeg"):
+        for language, word in (("en", "not square"), ("fr", "carrées")):
+            answer = browser.get(below(slide, what), headers={"Accept-Language": language})
+            assert answer.status_code == 404
+            assert word in answer.json()["detail"]
+    assert {NOT_HALVES, NOT_SQUARE} <= set(sentences.FIXED)
+
+
 def test_another_centre_keeps_nothing_of_what_it_is_shown(world, slide) -> None:
     world.ask(slide, world.centres.rouen)
-    rouen = world.signed_in("pathologiste.rouen")
+    rouen = Patient(world, "pathologiste.rouen")
     for what in (*DOCUMENTS, "slide_files/12/9_12.jpeg"):
         answer = rouen.get(below(slide, what))
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -177,7 +217,7 @@ def test_another_centre_keeps_nothing_of_what_it_is_shown(world, slide) -> None:
 class Slow:
     """Requests on a plain socket, whose answers are not read."""
 
-    def __init__(self, world: World, browser: httpx.Client) -> None:
+    def __init__(self, world: World, browser: Patient) -> None:
         parts = urlsplit(world.url)
         self._address = (parts.hostname or "", parts.port or 0)
         self._cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
