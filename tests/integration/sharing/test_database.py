@@ -17,8 +17,9 @@ from sharing.db import engine as engine_module
 from sharing.db import migrations
 from sharing.db.engine import open_database
 from sharing.db.migrations import downgrade, upgrade
-from sharing.db.tables import Base
+from sharing.db.tables import Base, JobRow
 from sharing.errors import BusyError, NotFoundError, SchemaError
+from sharing.slides import StoredFile
 from sharing.vocabulary import Agreement, Purpose
 
 
@@ -247,3 +248,41 @@ def test_the_second_migration_goes_down_and_up_with_data_in_it(database, centres
         with pytest.raises(NotFoundError):
             slides.get_slide(session, centres.rouen.pathologist, shared.first)
         assert exchange.unread(session, centres.rouen.pathologist) == 0
+
+
+def test_the_third_migration_has_every_slide_read_anew_and_touches_nothing_else(database, centres, shared):
+    """Indexes have another form on either side of it. What was received and what people said stays."""
+    with database.writing() as session:
+        for slide_id in (shared.first, shared.unready):
+            done = dict(state="done", attempts=1, not_before_us=5, fence=1, created_us=5, finished_us=6)
+            session.add(JobRow(id=f"read-{slide_id}", kind="register", key=slide_id, payload="{}", **done))
+        derived = StoredFile("derived.tiles", "d" * 64, 7)
+        slides.publish(session, shared.first, index_digest="e" * 64, derived=derived)
+        session.add(JobRow(id="build", kind="build", key=shared.first, payload="{}", units=3, done_units=3, **done))
+    before = shape(database)
+
+    def read_anew(*columns: str) -> None:
+        with database.connect_for_schema() as connection:
+            [(state, *values)] = connection.execute(
+                text(f"SELECT {', '.join(('state', 'index_digest', 'case_id', *columns))} FROM slide WHERE id = :id"),
+                {"id": shared.first},
+            )
+            assert (state, *values) == ("received", None, centres.caen.cases["26H01234"], *[None] * len(columns))
+            jobs = connection.execute(text("SELECT key, kind, state, attempts FROM job ORDER BY attempts")).all()
+            assert [tuple(job) for job in jobs] == [
+                (shared.first, "register", "queued", 0),
+                (shared.unready, "register", "done", 1),
+            ]
+            files = connection.execute(text("SELECT name FROM slide_file WHERE slide_id = :id"), {"id": shared.first})
+            assert files.all() == [("first.svs",)]
+
+    downgrade(database, "0002")
+    read_anew()
+    with database.connect_for_schema() as connection:
+        connection.execute(text("UPDATE slide SET state = 'ready', index_digest = 'old' WHERE state = 'received'"))
+        connection.execute(text("UPDATE slide SET state = 'indexing' WHERE id = :id"), {"id": shared.unready})
+        connection.execute(text("UPDATE job SET state = 'done', attempts = 1"))
+        connection.commit()
+    upgrade(database)
+    assert shape(database) == before
+    read_anew("version")
