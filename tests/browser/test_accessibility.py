@@ -1,8 +1,10 @@
-"""Every page under axe-core and under the production security policy, in both languages and both appearances.
+"""Every page under axe-core and under the production security policy: in both languages, both appearances, and on a
+desk and a telephone, such that each two of these meet.
 
 axe is handed to the page by the debugger's protocol, past the security policy, which so stays in force for the page.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.centres import Centres
-from fixtures.desk import Desk, Desks
+from fixtures.desk import DESK, PHONE, Desk, Desks
 from fixtures.figures import Figure
 from fixtures.platform import Platform, new_world
 from fixtures.shares import Shared, share
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EXAMINE = "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })"
 SERIOUS = {"serious", "critical"}
 ANNE, PAUL, CLAIRE, JULIEN = "pathologiste.caen", "pathologiste.rouen", "responsable.caen", "technicien.caen"
 STRANGER, GUEST = "", "by link"
@@ -68,7 +71,7 @@ def visits(shared: Shared) -> list[Visit]:
         Visit("/slides/{slide_id} label", ANNE, f"/slides/{shared.slide_id}", viewer("e", "iain-label img")),
         Visit("/slides/{slide_id} asking", ANNE, f"/slides/{shared.slide_id}", viewer("c", "[data-tab=ask]")),
         Visit("/slides/{slide_id} linking", ANNE, f"/slides/{shared.slide_id}", viewer("c", "[data-tab=link]")),
-        Visit("/slides/{slide_id} consultant", PAUL, f"/slides/{shared.slide_id}", viewer("", "iain-consultation")),
+        Visit("/slides/{slide_id} consultant", PAUL, f"/slides/{shared.slide_id}", answering),
         Visit("/consultations", ANNE, "/consultations"),
         Visit("/consultations consultant", PAUL, "/consultations"),
         Visit("/consultations/{consultation_id}", ANNE, f"/consultations/{shared.answered}"),
@@ -97,15 +100,26 @@ def viewer(key: str = "", place: str = "iain-viewer") -> Callable[[Page], None]:
     return then
 
 
+def answering(page: Page) -> None:
+    """The question beside the slide; on a telephone it lies behind the slide until it is called."""
+    viewer()(page)
+    if page.viewport_size == PHONE:
+        page.locator("iain-sheet button", has_text=re.compile("Avis|Opinion")).click()
+    page.locator("iain-consultation").wait_for()
+
+
 def test_the_walk_knows_every_page(shared: Shared) -> None:
     routes = {route.path for route in pages.router.routes if "GET" in getattr(route, "methods", ())} - NO_PAGES
     assert {visit.route.split(" ")[0] for visit in visits(shared)} | {"/g/{slide_id}"} >= routes
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize(
+    ("language", "theme", "screen"),
+    [("fr", "light", DESK), ("en", "dark", DESK), ("fr", "dark", PHONE), ("en", "light", PHONE)],
+    ids=["fr-light-desk", "en-dark-desk", "fr-dark-phone", "en-light-phone"],
+)
 def test_pages_are_for_everybody(
-    desk: Desks, shared: Shared, figure: Figure, platform: Platform, language: str, theme: str
+    desk: Desks, shared: Shared, figure: Figure, platform: Platform, language: str, theme: str, screen: dict[str, int]
 ) -> None:
     axe = AXE.read_text()
     serious: list[str] = []
@@ -115,7 +129,7 @@ def test_pages_are_for_everybody(
 
     def person(login: str) -> Desk:
         if login not in people:
-            each = desk(color_scheme=theme, locale={"fr": "fr-FR", "en": "en-GB"}[language])
+            each = desk(color_scheme=theme, locale={"fr": "fr-FR", "en": "en-GB"}[language], viewport=screen)
             each.context.add_cookies([{"name": "iain_language", "value": language, "url": platform.url}])
             each.expected += ["status of 404", "status of 403"]
             if login not in (STRANGER, GUEST):
@@ -129,7 +143,7 @@ def test_pages_are_for_everybody(
             each.picture(page, f"{theme}-{slug(name)}")
         assert page.evaluate("document.documentElement.lang") == language, name
         page.evaluate(f"() => {{ {axe}\n; }}")
-        found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", RULES)["violations"]
+        found = page.evaluate(EXAMINE, RULES)["violations"]
         for violation in found:
             where = "; ".join(str(node["target"]) for node in violation["nodes"][:3])
             line = f"{name}: {violation['impact']} {violation['id']}: {violation['help']} ({where})"
@@ -166,7 +180,7 @@ def test_axe_sees_what_is_wrong(desk: Desks) -> None:
     page.evaluate("document.querySelectorAll('label').forEach((label) => label.remove())")
     page.evaluate("document.documentElement.removeAttribute('lang')")
     page.evaluate(f"() => {{ {AXE.read_text()}\n; }}")
-    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", RULES)["violations"]
+    found = page.evaluate(EXAMINE, RULES)["violations"]
     assert {"label", "html-has-lang"} <= {violation["id"] for violation in found}
 
 
