@@ -82,6 +82,7 @@ class State:
     def close(self) -> None:
         self.sources.close()
         self.cutters.close()
+        self.throttle.close()
         self.database.close()
 
 
@@ -115,7 +116,7 @@ def open_state(
         guest_cookie=guest_cookie,
         shown=Credentials(cookie, guest_cookie),
         passwords=Passwords(),
-        throttle=Throttle(database.clock),
+        throttle=Throttle(database.clock, settings.var / "throttle.db"),
         logins=CapacityLimiter(LOGIN_THREADS),
         writers=Semaphore(1 if database.engine.dialect.name == "sqlite" else WRITERS),
         catalogues=catalogues,

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 from sharing.clock import FrozenClock
@@ -10,8 +12,10 @@ def clock() -> FrozenClock:
 
 
 @pytest.fixture
-def throttle(clock) -> Throttle:
-    return Throttle(clock)
+def throttle(clock, tmp_path) -> Iterator[Throttle]:
+    throttle = Throttle(clock, tmp_path / "throttle.db")
+    yield throttle
+    throttle.close()
 
 
 def admitted(throttle: Throttle, login: str, source: str, tries: int) -> int:
@@ -71,3 +75,15 @@ def test_success_forgets_the_tries_and_gives_the_last_one_back(throttle) -> None
 )
 def test_what_counts_as_one_source(host, source) -> None:
     assert source_of(host) == source
+
+
+def test_all_processes_on_a_data_directory_count_together(throttle, clock, tmp_path) -> None:
+    other = Throttle(clock, tmp_path / "throttle.db")
+    assert admitted(throttle, "anne", "a", 6) == 6
+    assert admitted(other, "anne", "a", 100) == PAIR - 6
+    assert throttle.admit("anne", "a") > 0
+    clock.advance(minutes=15)
+    assert other.admit("anne", "a") == 0
+    other.succeeded("anne", "a")
+    assert admitted(throttle, "anne", "a", 100) == PAIR
+    other.close()
