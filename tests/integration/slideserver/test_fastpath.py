@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from fixtures.wire import ALLOWED, KEEP_ALIVE_S, Wire, two_ways
+from fixtures.wire import ALLOWED, KEEP_ALIVE_S, Wire, dated, two_ways
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -177,11 +177,6 @@ def test_both_ways_say_the_same_to_whatever_is_sent(wire):
 
     compare()
     assert taken > 40, "the short cut was hardly taken, so the comparison says nothing"
-
-
-def dated(answer: bytes) -> bytes:
-    """An answer without what differs from one to the next by intent: the reference number of an error page."""
-    return re.sub(rb"\b[0-9a-f]{32}\b", b"", answer)
 
 
 def test_a_request_in_pieces_goes_the_ordinary_way_and_the_next_one_the_short_one(wire):
