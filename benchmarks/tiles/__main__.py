@@ -6,9 +6,9 @@ count, 3 when the run is void (the machine was busy), 1 when something was wrong
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,15 +33,7 @@ PARTS: dict[str, Callable[[Bench], Figures]] = {
     "growth": growth,
     "uploads": uploads,
 }
-FAULTS = (
-    LoadError,
-    ServerError,
-    DifferentPicturesError,
-    NothingComparedError,
-    TilerError,
-    httpx.HTTPError,
-    subprocess.SubprocessError,
-)
+FAULTS = (LoadError, ServerError, DifferentPicturesError, NothingComparedError, TilerError, httpx.HTTPError, OSError)
 
 
 def main() -> int:
@@ -60,6 +52,9 @@ def main() -> int:
             except FAULTS as error:
                 # The other parts are worth having; the run as a whole has failed.
                 print(f"{name}: {error}", file=sys.stderr)
+                status = 1
+            except Exception:
+                traceback.print_exc()
                 status = 1
     print(f"\n{ratio_table(found)}\n")
     for name, spread in found.items():
@@ -80,7 +75,7 @@ def _bench(scratch: Path, name: str, options: argparse.Namespace) -> Bench:
     below = scratch / name
     below.mkdir()
     rounds, seconds = (2, 1.0) if options.quick else (options.rounds, options.seconds)
-    return Bench(BUILD, below, Generator(BUILD, below), rounds, seconds, options.quick)
+    return Bench(BUILD, below, Generator(BUILD, below), rounds, seconds)
 
 
 def _machine() -> str:

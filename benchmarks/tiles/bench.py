@@ -15,7 +15,6 @@ class Bench:
     generator: Generator
     rounds: int
     seconds: float
-    quick: bool
 
     def below(self, name: str) -> Path:
         """A new directory of the run."""

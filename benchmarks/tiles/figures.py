@@ -24,14 +24,14 @@ class Measurement:
     answers: int
     seconds: float
     server_cpu_s: float
-    p50_us: int
-    p99_us: int
+    p50_us: float
+    p99_us: float
     trace_tiles: int
     """Tiles in one replay of the trace on this server's grid."""
-    one_by_one_p50_us: int
-    screen_p50_us: int
+    one_by_one_p50_us: float
+    screen_p50_us: float
     """A screenful over a browser's connections, from its first request to its last tile."""
-    screen_p95_us: int
+    screen_p95_us: float
 
     @property
     def tiles_per_s(self) -> float:

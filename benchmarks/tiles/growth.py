@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.tiles.bench import Bench
 from benchmarks.tiles.figures import Figures, Spread
 from benchmarks.tiles.load import Target
-from benchmarks.tiles.processes import cpu_seconds, memory_mb
+from benchmarks.tiles.processes import ServerError, cpu_seconds, memory_mb
 from benchmarks.tiles.server import SCREENFUL, STREAM
 from benchmarks.tiles.servers.iain import SITE, Description, Platform, platform, tile_path
 from benchmarks.tiles.slides import NATIVE, drawn, repeated
@@ -72,7 +72,7 @@ def _register(database: Database, var: Path, agent: Agent, slide: Path, accessio
     with database.reading() as session:
         found = slides.get_slide(session, System(), slide_id)
     if found.state is not SlideState.READY:
-        raise RuntimeError(f"{slide.name} was not registered: {found.refusal_reason}")
+        raise ServerError(f"{slide.name} was not registered: {found.refusal_reason}")
     return slide_id
 
 
@@ -81,7 +81,7 @@ def _copies(database: Database, var: Path, agent: Agent, slide: Path, first: Sli
     with database.reading() as session:
         known = slides.get_slide(session, System(), first)
     if known.index_digest is None or known.width is None or known.height is None or known.format is None:
-        raise RuntimeError(f"The slide {first} has no index.")
+        raise ServerError(f"The slide {first} has no index.")
     facts = ImageFacts(
         format=known.format,
         width=known.width,

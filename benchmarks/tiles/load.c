@@ -60,7 +60,7 @@ static uint64_t start_ns, interval_ns;
 static struct sockaddr_in address = {.sin_family = AF_INET};
 static int poller;
 
-static uint32_t *latencies_us;
+static uint64_t *latencies_ns;
 static size_t answers, latency_count, capacity;
 static uint64_t bytes, reconnects;
 
@@ -224,8 +224,8 @@ static int pull(struct connection *c) {
 }
 
 static void keep_latency(uint64_t since_ns) {
-    latencies_us = grown(latencies_us, latency_count, &capacity, sizeof *latencies_us);
-    latencies_us[latency_count++] = (uint32_t)((now_ns() - since_ns) / 1000);
+    latencies_ns = grown(latencies_ns, latency_count, &capacity, sizeof *latencies_ns);
+    latencies_ns[latency_count++] = now_ns() - since_ns;
 }
 
 static void count(struct connection *c) {
@@ -238,7 +238,7 @@ static void count(struct connection *c) {
 }
 
 static int by_value(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
@@ -256,7 +256,9 @@ static enum mode mode_named(const char *name) {
     return STREAM;
 }
 
-static uint32_t percentile(double share) { return latencies_us[(size_t)((double)(latency_count - 1) * share)]; }
+static double percentile_us(double share) {
+    return (double)latencies_ns[(size_t)((double)(latency_count - 1) * share)] / 1000;
+}
 
 int main(int argc, char **argv) {
     static struct connection connections[CONNECTIONS_MAX];
@@ -311,11 +313,11 @@ int main(int argc, char **argv) {
     }
     if (!latency_count) fail("No answer within %s s.", argv[4]);
 
-    qsort(latencies_us, latency_count, sizeof *latencies_us, by_value);
+    qsort(latencies_ns, latency_count, sizeof *latencies_ns, by_value);
     getrusage(RUSAGE_SELF, &usage);
-    printf("answers %zu\nseconds %.6f\nbytes %llu\nreconnects %llu\np50_us %u\np95_us %u\np99_us %u\nclient_cpu_s %.3f\n",
+    printf("answers %zu\nseconds %.6f\nbytes %llu\nreconnects %llu\np50_us %.1f\np95_us %.1f\np99_us %.1f\nclient_cpu_s %.3f\n",
            answers, (double)(now - start_ns) / 1e9, (unsigned long long)bytes, (unsigned long long)reconnects,
-           percentile(0.50), percentile(0.95), percentile(0.99),
+           percentile_us(0.50), percentile_us(0.95), percentile_us(0.99),
            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
     return 0;

@@ -42,9 +42,9 @@ class Load:
     seconds: float
     bytes: int
     reconnects: int
-    p50_us: int
-    p95_us: int
-    p99_us: int
+    p50_us: float
+    p95_us: float
+    p99_us: float
     client_cpu_s: float
 
 
@@ -85,9 +85,9 @@ class Generator:
             seconds=float(told["seconds"]),
             bytes=int(told["bytes"]),
             reconnects=int(told["reconnects"]),
-            p50_us=int(told["p50_us"]),
-            p95_us=int(told["p95_us"]),
-            p99_us=int(told["p99_us"]),
+            p50_us=float(told["p50_us"]),
+            p95_us=float(told["p95_us"]),
+            p99_us=float(told["p99_us"]),
             client_cpu_s=float(told["client_cpu_s"]),
         )
 

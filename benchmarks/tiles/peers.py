@@ -10,7 +10,7 @@ import httpx
 from benchmarks.tiles import pictures
 from benchmarks.tiles.bench import Bench
 from benchmarks.tiles.environment import peers_environment
-from benchmarks.tiles.figures import Figures, Measurement, Names, Round, Spread, figures, require_fit, table
+from benchmarks.tiles.figures import Figures, Measurement, Names, Round, Spread, figures, table
 from benchmarks.tiles.load import Target
 from benchmarks.tiles.passed import equal_share
 from benchmarks.tiles.server import STREAM, Server, measure
@@ -130,8 +130,6 @@ def _round(bench: Bench, servers: Sequence[Server], turn: int) -> Round:
     }
     told = ", ".join(f"{name} {one.tiles_per_s:,.0f}" for name, one in measured.items())
     bench.say(f"Round {turn + 1}, tiles/s: {told}")
-    if not bench.quick:
-        require_fit(measured[nginx.NAME].tiles_per_s * 2)
     return {server.name: measured[server.name] for server in servers}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.tiles.environment import APPLICATIONS
 from benchmarks.tiles.load import Target
-from benchmarks.tiles.processes import answers, free_port, running
+from benchmarks.tiles.processes import ServerError, answers, free_port, running
 from benchmarks.tiles.server import Server
 from tiler.address import TileAddress
 
@@ -25,7 +25,7 @@ def large_image(directory: Path, programs: Path, slide: Path, replay: Sequence[T
     # It numbers its levels from the coarsest, and has a level more or less than we do where only one tile is left.
     top = _levels(programs, environment) - 1
     if top < coarsest:
-        raise ValueError(f"large_image has {top + 1} levels and the trace asks for {coarsest + 1}.")
+        raise ServerError(f"large_image has {top + 1} levels and the trace asks for {coarsest + 1}.")
     targets = tuple(Target(f"/{top - level}/{col}/{row}", 0) for level, col, row in replay)
     command: list[str | Path] = [
         programs / "uvicorn",
