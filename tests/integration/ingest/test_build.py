@@ -16,6 +16,7 @@ from sharing.db.engine import Database
 from sharing.db.tables import JobRow, SlideFileRow
 from sharing.slides import Slide
 from sharing.vocabulary import SlideId
+from slideserver.operations import backup, restore
 from slideserver.sources import OpenSlide, Sources
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
@@ -23,6 +24,7 @@ from tiler.errors import SandboxUnavailableError
 from tiler.geometry import Size
 from tiler.index import TileIndex, file_name
 from tiler.sandbox import Sandbox
+from tiler.storage.local import LocalBlobStore
 
 # What the engines have to do with it is held by those tests that run on both.
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -91,7 +93,25 @@ def test_every_built_tile_is_the_cut_one_and_readers_notice_nothing(lab, sources
     assert derived_tiles(first) == cut
     sources.close()
     assert sources.open(before).source.index.generation == 0
-    assert not (lab.var / "building").exists() or not any((lab.var / "building").iterdir())
+    assert not any((lab.var / "building").iterdir())
+
+
+@ON_SQLITE
+def test_a_backup_has_what_was_built_and_one_of_the_time_before_has_not(lab, sandbox, tmp_path: Path) -> None:
+    slide_id = lab.registered()
+    before = backup.take(lab.database, lab.var, tmp_path / "before")
+    lab.builder(sandbox).step()
+    after = backup.take(lab.database, lab.var, tmp_path / "after", previous=tmp_path / "before")
+    assert before.manifest.flaws == after.manifest.flaws == ()
+    told = restore.put_back(tmp_path / "after", tmp_path / "again", f"sqlite:///{tmp_path / 'restored.db'}")
+    assert told.manifest.files == before.manifest.files + 1  # the derived tiles; one index for the other
+    slide = lab.slide(slide_id)
+    index = TileIndex.open(
+        tmp_path / "again" / "slides" / slide_id / file_name(slide.index_digest), digest=slide.index_digest
+    )
+    assert index.generation == 1
+    _, derived = lab.files(slide_id)
+    assert LocalBlobStore(tmp_path / "again" / "blobs").open("caen", derived.sha256).length == derived.length
 
 
 @ON_SQLITE
