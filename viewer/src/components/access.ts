@@ -27,6 +27,7 @@ const OF_GUEST: Readonly<Record<Exclude<GuestState, "standing">, Refused>> = {
 export class Access {
   #timer = 0;
   #slide: SlideDescription | null = null;
+  #asked: SlideDescription | null = null;
   readonly #visit = new Visit((state) => this.#guestTold(state));
 
   constructor(private readonly tell: (refused: Refused | null) => void) {}
@@ -43,9 +44,13 @@ export class Access {
     const slide = this.#slide;
     if (!slide) return;
     if (this.#isGuest) return this.#visit.ask();
-    const refusal = await whyRefused(slide.id);
+    // A screen of tiles that fail together makes one question.
+    if (this.#asked === slide) return;
+    this.#asked = slide;
+    const refusal = await whyRefused(slide.id).finally(() => {
+      this.#asked = null;
+    });
     if (this.#slide !== slide) return;
-    window.clearTimeout(this.#timer);
     if (refusal === "away") this.#timer = window.setTimeout(() => void this.ask(), ASK_AGAIN_MS);
     const shared = refusal === "revoked" && contextOf(slide).kind === "consultation";
     this.tell(refusal && { refusal, ending: shared ? "share" : null });

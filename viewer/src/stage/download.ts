@@ -73,7 +73,6 @@ export class Download {
       window.clearTimeout(whole);
     }
     this.freed();
-    // An embedded colour profile is honoured as it is for any picture.
     return createImageBitmap(blob);
   }
 }
