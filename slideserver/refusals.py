@@ -27,9 +27,10 @@ REASONS: tuple[str, ...] = (
     N_("The slide's tiles are progressive, lossless or arithmetic JPEG; only baseline JPEG tiles can be shown."),
     N_("The slide has missing tiles; slides with gaps cannot be shown."),
     N_(
-        "The slide has no overview: its coarsest level is %(width)s × %(height)s pixels. Export it with a pyramid of "
-        "levels."
+        "The slide has no overview: its coarsest level is %(width)s × %(height)s pixels, more than %(most)s tiles. "
+        "Export it with a pyramid of levels."
     ),
+    N_("The slide's overview could not be made in %(tries)s tries."),
     N_("The file holds more than %(most)s images; it is not one slide."),
     N_("The slide has more than %(most)s tiles."),
     N_("The slide has more than %(most)s levels."),

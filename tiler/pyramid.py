@@ -37,13 +37,13 @@ _THUMBNAIL_SIDE: Final = 512
 @dataclass(frozen=True, slots=True)
 class Built:
     """The derived tiles of a slide in one file, the index of the generation that has them, and a small picture of the
-    whole for a slide that had none before."""
+    whole for a slide that had none before; there is one wherever the smallest level is derived."""
 
     path: Path
     length: int
     sha256: str
     index_bytes: bytes
-    thumbnail: bytes
+    thumbnail: bytes | None
 
 
 class LevelFile:
@@ -193,12 +193,15 @@ class Pyramid:
         )
         return Built(path, at, sha256.hexdigest(), data, self._thumbnail())
 
-    def _thumbnail(self) -> bytes:
-        """The whole slide as it is on the finest derived level of at most 512 pixels a side."""
+    def _thumbnail(self) -> bytes | None:
+        """The whole slide as it is on the finest derived level of at most 512 pixels a side or one tile; None where the
+        scanner stored all that are so small."""
         for number in self.missing:
             level = self._index.levels[number]
-            if max(level.size.width, level.size.height) <= _THUMBNAIL_SIDE:
+            if max(level.size.width, level.size.height) <= _THUMBNAIL_SIDE or level.grid.area == 1:
                 break
+        else:
+            return None
         cells = [(col, row) for row in range(level.grid.height) for col in range(level.grid.width)]
         children = [self._finer(number, col, row) for col, row in cells]
         sizes = [tile_region(level.size, level.tile, col, row).size for col, row in cells]
