@@ -163,6 +163,8 @@ class TileIndex:
         index = TileIndex(data)
         if digest is not None and index.digest != digest:
             raise BadIndexError(f"The tile index {path.name} was changed after registration; register the slide again.")
+        # Its digest took every page of the file; look-ups need few of them at a time.
+        data.madvise(mmap.MADV_DONTNEED)
         return index
 
     def locate(self, level: int, col: int, row: int) -> tuple[int, int, int, bytes] | None:
