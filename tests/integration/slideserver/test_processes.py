@@ -1,0 +1,108 @@
+"""`iain serve` with several processes: one server to everybody."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from fixtures.platform import clean_environment, free_port
+from fixtures.server import World
+
+from slideserver.auth.throttle import PAIR
+
+IAIN = Path(sys.executable).with_name("iain")
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@dataclass
+class Server:
+    url: str
+    process: subprocess.Popen
+
+    def children(self) -> list[int]:
+        """The two that answer, then the one that does what is done once: in the order of their start."""
+        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in told.split()]
+
+    def sockets(self, pid: int) -> int:
+        """How many connections a process has, beside the listening socket and what it has without any."""
+        return sum(os.readlink(entry).startswith("socket:") for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[Server]:
+    """Beside the one the world has in a thread, on the same data."""
+    port = free_port()
+    command = [str(IAIN), "serve", "--port", str(port), "--var", str(world.settings.var)]
+    command += ["--database-url", world.settings.database]
+    log = world.settings.var / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stderr=output, stdout=output, env=clean_environment(IAIN_PROCESSES="2"))
+    server = Server(f"http://127.0.0.1:{port}", process)
+    wait_for(lambda: answers(server.url), log)
+    yield server
+    if process.poll() is None:
+        process.terminate()
+        assert process.wait(30) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_both_processes_answer_as_one(world: World, server: Server) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
+    cookies = dict(world.signed_in("pathologiste.caen").cookies)
+    expected = httpx.get(world.url + path, cookies=cookies)
+    idle = [server.sockets(pid) for pid in server.children()]
+    with several(server.url, 16, cookies=cookies) as browsers:
+        for browser in browsers:
+            for _ in range(3):
+                answer = browser.get(path)
+                assert answer.content == expected.content
+                assert {**answer.headers, "date": ""} == {**expected.headers, "date": ""}
+        busy = [server.sockets(pid) for pid in server.children()]
+    assert [now > then for now, then in zip(busy, idle, strict=True)] == [True, True, False]
+
+
+def test_whoever_guesses_gets_no_more_tries_than_at_one_process(world: World, server: Server) -> None:
+    guess = {"login": "pathologiste.caen", "password": "not this one"}
+    with several(server.url, PAIR + 6, headers={"Sec-Fetch-Site": "same-origin"}) as browsers:
+        statuses = [browser.post("/login", data=guess).status_code for browser in browsers]
+    assert statuses == [401] * PAIR + [429] * 6
+
+
+def test_nothing_is_left_of_a_server_that_is_killed(server: Server) -> None:
+    children = server.children()
+    assert len(children) == 3
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait(10)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.url)
+
+
+@contextmanager
+def several(url: str, count: int, **more: object) -> Iterator[list[httpx.Client]]:
+    """So many browsers, each with a connection of its own that stays open."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(httpx.Client(base_url=url, timeout=30, verify=False, **more)) for _ in range(count)]
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool], log: Path | None = None) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text() if log else "in vain"
+        time.sleep(0.02)
