@@ -95,6 +95,13 @@ class Shown:
     def path(self, address: TileAddress) -> str:
         return self._tile_url.format(**address._asdict())
 
+    def deep_zoom_path(self, address: TileAddress) -> str:
+        """Where Deep Zoom has the same tile in its true size; its levels count up to the full resolution."""
+        full = self.levels[0][0]
+        finest = (max(full.width, full.height) - 1).bit_length()
+        folder = self._tile_url.partition("{level}")[0]
+        return f"{folder}slide_files/{finest - address.level}/{address.col}_{address.row}.jpeg"
+
     def oracle(self, path: Path) -> Oracle:
         """OpenSlide's view of the same file."""
         return Oracle(path, self.levels)

@@ -29,6 +29,7 @@ class Oracle:
         self._slide = openslide.OpenSlide(path)
         self._stored = [Size(*each) for each in self._slide.level_dimensions]
         self.levels = tuple(levels)
+        self._reduced: dict[TileAddress, Pixels] = {}
         if not set(self._stored) <= {size for size, _ in levels}:
             raise ValueError(f"{path.name} has levels that are not served.")
 
@@ -59,12 +60,30 @@ class Oracle:
         same = np.array_equal(found[: region.height, : region.width], wanted)
         return None if same else "other pixels than the file's"
 
+    def piece_fault(self, address: TileAddress, served: bytes) -> str | None:
+        """As `fault`, of a tile in its true size: one at an edge, which had to be cropped, is encoded anew."""
+        size, tile = self.levels[address.level]
+        region = tile_region(size, tile, address.col, address.row)
+        if region.size == tile or not self.is_stored(address.level):
+            return self.fault(address, served)
+        found = decoded(served)
+        if found.shape[:2] != (region.height, region.width):
+            return f"{found.shape[1]} × {found.shape[0]} pixels instead of {region.width} × {region.height}"
+        near = psnr(found, self._read(self._stored.index(size), region.x, region.y, region.size))
+        return None if near >= MIN_PSNR_DB else f"{near:.1f} dB"
+
     def near(self, address: TileAddress, served: bytes) -> float:
         """How near a derived tile is to the reduction of the file's pixels, in dB."""
         return psnr(decoded(served), self.wanted(address))
 
     def wanted(self, address: TileAddress) -> Pixels:
         """The pixels of a derived tile, averaged from the next finer level that the file has."""
+        held = self._reduced.get(address)
+        if held is None:
+            held = self._reduced[address] = self._reduce(address)
+        return held
+
+    def _reduce(self, address: TileAddress) -> Pixels:
         size, tile = self.levels[address.level]
         region = tile_region(size, tile, address.col, address.row)
         finer = max(number for number, each in enumerate(self._stored) if each.width >= size.width)

@@ -1,4 +1,4 @@
-"""A slide as large as scanners make them, in a small file: 200,000 × 150,000 pixels out of a few hundred tiles that are
+"""A slide as large as scanners make them, in a small file: over 200,000 × 150,000 pixels out of a few hundred tiles that are
 stored once and pointed to many times. To whoever reads it, there is no difference."""
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from tiler.jpeg import Colour
 from tiler.readers import tiff
 from tiler.synthetic.pyramid import Coding, TiffWriter, image_tags
 
-VAST: Final = Size(200_000, 150_000)
+# Multiples of 512, so that OpenSlide reads exact places on each level.
+VAST: Final = Size(392 * 512, 294 * 512)
 _TILE: Final = Size(256, 256)
 _SIDE: Final = 8  # so many tiles, squared, are different on each level
 _CODING: Final = Coding(Colour.YCBCR, 85)
