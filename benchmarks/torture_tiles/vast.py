@@ -1,5 +1,5 @@
-"""A slide as large as scanners make them, in a small file: over 200,000 × 150,000 pixels out of a few hundred tiles that are
-stored once and pointed to many times. To whoever reads it, there is no difference."""
+"""A slide as large as scanners make them, in a small file: more than 200,000 × 150,000 pixels out of a few hundred
+tiles, each stored once and pointed to many times. To whoever reads it, there is no difference."""
 
 from __future__ import annotations
 
