@@ -4,10 +4,15 @@ Who leaves a view behind closes its requests. What of them has not begun by then
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
+from starlette.types import Receive
+
+
+class GoneError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 @dataclass(slots=True)
@@ -52,3 +57,22 @@ class Errands:
                 return await to_thread.run_sync(call, limiter=self._threads)
             finally:
                 del self._going[key]
+
+
+async def unless_gone(receive: Receive, work: Coroutine[None, None, bytes]) -> bytes:
+    """The outcome of `work`, which is cancelled when the connection closes first. Raises GoneError then."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        leaving.result()
+        raise GoneError
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -5,9 +5,7 @@ one look-up in the tile index, one read that cannot wait. What can wait runs in 
 delays a tile and no cold disk delays the loop; and only as long as somebody waits for it.
 """
 
-import asyncio
 import hashlib
-from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
@@ -18,7 +16,7 @@ from slideserver import addresses
 from slideserver.access import Access, Verdict
 from slideserver.addresses import Headers, Wanted
 from slideserver.auth.cookies import Credentials
-from slideserver.errands import Errands
+from slideserver.errands import Errands, GoneError, unless_gone
 from slideserver.guests import ENDS
 from slideserver.middleware import TILES, Refuse
 from slideserver.sources import OpenSlide, Sources
@@ -50,10 +48,6 @@ class Yes:
     body: bytes | None
     media_type: bytes
     more: Headers
-
-
-class GoneError(Exception):
-    """Nobody waits for the answer any more."""
 
 
 def picture_headers(
@@ -144,7 +138,7 @@ class TileRoute:
             if not (wanted.lasting and _has(known, etag)):
                 body = wanted.at_hand(opened)
                 if body is None:
-                    body = await _unless_gone(receive, self._fetched(scope["path"], wanted, opened))
+                    body = await unless_gone(receive, self._fetched(scope["path"], wanted, opened))
                 if not wanted.lasting:
                     etag = b'"%s-%s"' % (etag.strip(b'"'), hashlib.sha256(body).hexdigest()[:8].encode())
                     body = None if _has(known, etag) else body
@@ -170,22 +164,3 @@ class TileRoute:
 
 def _has(known: list[bytes], etag: bytes) -> bool:
     return any(etag in value for value in known)
-
-
-async def _unless_gone(receive: Receive, work: Coroutine[None, None, bytes]) -> bytes:
-    """The outcome of `work`, which is cancelled when the connection closes first. Raises GoneError then."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        leaving.result()
-        raise GoneError
-    finally:
-        working.cancel()
-        leaving.cancel()
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -28,7 +28,7 @@ _SPACES: Final = (b"XYZ ", b"Lab ")
 _INTENTS: Final = range(4)
 # What a transform from the scanner's colours is computed with (9.2), and the types it may have.
 _CURVE: Final = (b"curv", b"para")
-_TABLE: Final = (b"mft1", b"mft2")
+_TABLE: Final = (b"mft1", b"mft2", b"mAB ")
 _KEPT: Final[Mapping[bytes, tuple[bytes, ...]]] = {
     **dict.fromkeys((b"rXYZ", b"gXYZ", b"bXYZ", b"wtpt"), (b"XYZ ",)),
     **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _CURVE),
@@ -56,7 +56,10 @@ def rebuilt(profile: bytes) -> bytes:
     if b"A2B0" not in kept and not kept.keys() >= _MATRIX:
         raise NotAProfileError("The colour profile does not say what its colours are.")
     words = _words_of_version_2 if profile[8] == 2 else _words_of_version_4
-    return _written(header, {**words(), **kept})
+    made = _written(header, {**words(), **kept})
+    if len(made) > MAX_BYTES:  # tags may lie over one another, and no longer do
+        raise NotAProfileError("The colour profile is larger than one needs to be.")
+    return made
 
 
 def is_rebuilt(profile: bytes) -> bool:
@@ -104,6 +107,8 @@ def _element(data: bytes, kinds: tuple[bytes, ...]) -> bytes:
     kind = data[:4]
     if kind not in kinds:
         raise NotAProfileError("A tag of the colour profile is of a kind that cannot be passed on.")
+    if kind == b"mAB ":
+        return _chain(data)
     length = _length(kind, data)
     if len(data) < length:
         raise NotAProfileError("A tag of the colour profile is cut short.")
@@ -131,6 +136,46 @@ def _length(kind: bytes, data: bytes) -> int:
     before, after = (256, 256) if kind == b"mft1" else struct.unpack_from(">2H", data, 48)
     entries = 3 * int(before) + 3 * int(points) ** 3 + 3 * int(after)
     return 48 + entries if kind == b"mft1" else 52 + 2 * entries
+
+
+def _chain(data: bytes) -> bytes:
+    """lutAToBType (10.12): B curves, matrix, M curves, grid of colours, A curves, as far as they are there."""
+    if data[8:10] != b"\3\3":
+        raise NotAProfileError("A table of the colour profile does not lead from three colours to three.")
+    offsets = struct.unpack_from(">5I", data, 12)
+    places, parts = [], b""
+    for offset, numbers in zip(offsets, (_curves, _matrix, _curves, _grid, _curves), strict=True):
+        places.append(32 + len(parts) if offset else 0)
+        if offset:
+            part = numbers(data[offset:])
+            parts += part + bytes(-len(part) % 4)
+    if not offsets[0]:
+        raise NotAProfileError("A table of the colour profile has no curves.")
+    return b"mAB " + _NOTHING + struct.pack(">2BH5I", 3, 3, 0, *places) + parts
+
+
+def _curves(data: bytes) -> bytes:
+    """One for each of three colours, each at a multiple of four bytes."""
+    found = b""
+    for _ in range(3):
+        curve = _element(data[len(found) :], _CURVE)
+        found += curve + bytes(-len(curve) % 4)
+    return found
+
+
+def _matrix(data: bytes) -> bytes:
+    if len(data) < 48:
+        raise NotAProfileError("A matrix of the colour profile is cut short.")
+    return data[:48]
+
+
+def _grid(data: bytes) -> bytes:
+    """Points along each of three colours, bytes to a number, and the numbers (10.12.3)."""
+    red, green, blue, width = struct.unpack_from(">3B13xB", data)
+    length = 3 * red * green * blue * width
+    if min(red, green, blue) < 2 or width not in (1, 2) or len(data) < 20 + length:
+        raise NotAProfileError("A table of the colour profile is cut short.")
+    return struct.pack(">3B13xB3x", red, green, blue, width) + data[20 : 20 + length]
 
 
 def _words_of_version_2() -> dict[bytes, bytes]:

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from fixtures.profiles import matrix_profile, table_profile, with_tag
+from fixtures.profiles import chain_profile, matrix_profile, table_profile, with_tag
 from PIL import Image, ImageCms
 
 from tiler.icc import MAX_BYTES, NotAProfileError, rebuilt
@@ -23,8 +23,10 @@ def converted(profile: bytes) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
-@pytest.mark.parametrize("make", [matrix_profile, table_profile])
-@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize(
+    ("make", "version"),
+    [(matrix_profile, 2), (matrix_profile, 4), (table_profile, 2), (table_profile, 4), (chain_profile, 4)],
+)
 def test_it_has_the_same_effect_and_no_text(make, version: int) -> None:
     original = make(version, SECRET)
     assert SECRET in original
@@ -80,6 +82,9 @@ def test_a_tag_that_is_not_what_it_says_is_not_passed_on(version: int) -> None:
         (b"A2B0", b"mft1" + bytes(4) + b"\x04\x03\x02\0" + bytes(9000)),
         (b"A2B0", b"mft2" + bytes(4) + b"\x03\x03\xff\0" + bytes(60)),
         (b"A2B0", b"mAB " + bytes(4) + b"\x03\x03\0\0" + bytes(900)),
+        (b"A2B0", b"mAB " + bytes(4) + b"\x03\x03\0\0" + struct.pack(">5I", 32, 0, 0, 4000, 0) + bytes(900)),
+        (b"A2B0", b"mAB " + bytes(4) + b"\x04\x03\0\0" + struct.pack(">5I", 32, 0, 0, 0, 0) + bytes(900)),
+        (b"A2B0", b"mBA " + bytes(4) + b"\x03\x03\0\0" + bytes(900)),
     ):
         with pytest.raises(NotAProfileError):
             rebuilt(with_tag(sound, name, data))
@@ -90,12 +95,12 @@ def test_a_tag_that_is_not_what_it_says_is_not_passed_on(version: int) -> None:
 def test_damage_anywhere_is_refused_or_rebuilt_to_something_that_stays() -> None:
     """No damage makes it fall over, and nothing comes out that would not come out of itself again."""
     random_ = random.Random(3)
-    for sound in (matrix_profile(2, SECRET), table_profile(4, SECRET)):
+    for sound in (matrix_profile(2, SECRET), table_profile(4, SECRET), chain_profile(4, SECRET)):
         refused = 0
         for _ in range(400):
             data = bytearray(sound)
             for _ in range(random_.randint(1, 4)):
-                data[random_.randrange(min(len(data), 600))] = random_.randrange(256)
+                data[random_.randrange(min(len(data), 900))] = random_.randrange(256)
             if random_.random() < 0.3:
                 del data[random_.randrange(len(data)) :]
             try:
@@ -105,3 +110,16 @@ def test_damage_anywhere_is_refused_or_rebuilt_to_something_that_stays() -> None
             else:
                 assert rebuilt(made) == made
         assert 20 < refused < 400
+
+
+def test_tags_that_lie_over_one_another_do_not_make_a_profile_too_large() -> None:
+    points = 800_000
+    curve = b"curv" + bytes(4) + struct.pack(">I", points) + bytes(2 * points)
+    sound = matrix_profile(4, b"")
+    overlaid = bytearray(with_tag(sound, b"rTRC", curve))
+    for name in (b"gTRC", b"bTRC"):
+        entry = overlaid.index(name, 132)
+        struct.pack_into(">4sII", overlaid, entry, name, len(sound), len(curve))
+    assert len(overlaid) < MAX_BYTES
+    with pytest.raises(NotAProfileError, match="larger"):
+        rebuilt(bytes(overlaid))
