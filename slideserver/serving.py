@@ -15,7 +15,7 @@ from slideserver.app import Beside, assemble
 from slideserver.fastpath import tile_protocol
 from slideserver.pages import words
 from slideserver.settings import Settings
-from slideserver.state import open_state, running, watching, working
+from slideserver.state import open_state, running, watching
 from slideserver.supervision import Program, supervise
 from tiler.sandbox import Sandbox
 
@@ -62,7 +62,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     Raises ChildError.
 
     Several processes accept from the one listening socket, and none of them does anything but answer: what is to be
-    done once (`state.working`) has a process of its own, which ends last, so that it seals what the others recorded.
+    done once (`state.working`) has a process of its own, which ends last, so that all that was recorded is sealed.
     """
     count = settings.processes or min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
     if count == 1:
@@ -122,7 +122,7 @@ def _work(settings: Settings, sandbox: Sandbox) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     state = open_state(settings, words.install, sandbox=sandbox)
-    with working(state):
+    with running(state):
         stop.wait()
     state.close()
 

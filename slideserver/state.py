@@ -134,15 +134,16 @@ def running(state: State) -> Iterator[None]:
 
 @contextmanager
 def watching(state: State) -> Iterator[None]:
-    """What every process that answers requests needs beside them: the watcher of the access epoch."""
+    """What every process that answers requests needs beside them: the watcher of the access epoch, and the sealer, who
+    also writes down which strangers this process refused."""
     state.access.read_epoch()
-    with _threads({"access-epoch": state.access.watch}):
+    with _threads({"access-epoch": state.access.watch, "sealer": lambda stop: _seal(state.database, stop)}):
         yield
 
 
 @contextmanager
 def working(state: State) -> Iterator[None]:
-    """What is done once, however many processes answer requests: job workers, the sealer, mail."""
+    """What is done once, however many processes answer requests: registering and building slides, mail."""
     if state.sandbox_problem:
         log.warning("Slides that arrive are kept, and none can be opened: %s", state.sandbox_problem)
     elif state.settings.sandbox == "weak":
@@ -150,7 +151,7 @@ def working(state: State) -> Iterator[None]:
     log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
     builder = Builder(state.database, state.queue, state.store, state.sandbox, state.settings.var)
-    work: dict[str, Work] = {"sealer": lambda stop: _seal(state.database, stop), "builder": builder.run}
+    work: dict[str, Work] = {"builder": builder.run}
     if state.settings.smtp_host:
         work["mail"] = Mailer(state.database, state.settings).run
     for number in range(state.settings.workers):
