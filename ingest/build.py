@@ -59,7 +59,7 @@ class Build:
             files = slides.files_of(session, slide_id, received_only=True)
         if slide.state is SlideState.REFUSED or slide.index_digest not in (digest, None):
             return _nothing
-        folder, place = self._slides / slide_id, self._building / f"{slide_id}-{digest[:16]}"
+        folder, place = self._slides / slide_id, self._place(job)
         index = TileIndex.open(folder / file_name(digest), digest=digest)
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,13 @@ class Build:
             if slides.get_slide(session, System(), slide_id).state is SlideState.INDEXING:
                 reason = f"The slide's overview could not be made in {tries} tries."
                 slides.mark_refused(session, slide_id, code="unreadable", reason=reason)
+            shutil.rmtree(self._place(job), ignore_errors=True)
 
         return effect
+
+    def _place(self, job: Job) -> Path:
+        """Where the levels of this build are kept until all are there."""
+        return self._building / f"{job.payload['slide']}-{job.payload['index'][:16]}"
 
     def _teller(self, job: Job, tiles: int) -> Callable[[int, bool], None]:
         told = time.monotonic()

@@ -20,10 +20,11 @@ from slideserver.operations import backup, restore
 from slideserver.sources import OpenSlide, Sources
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
-from tiler.errors import SandboxUnavailableError
+from tiler.errors import SandboxUnavailableError, WorkerDiedError
 from tiler.geometry import Size
 from tiler.index import TileIndex, file_name
 from tiler.sandbox import Sandbox
+from tiler.sandbox import Worker as CutterProcess
 from tiler.storage.local import LocalBlobStore
 
 # What the engines have to do with it is held by those tests that run on both.
@@ -199,6 +200,24 @@ def test_without_a_sandbox_the_build_waits(lab, sandbox, clock: FrozenClock) -> 
     assert lab.job().state == "queued"
     lab.builder(sandbox).step()
     assert lab.index(lab.slide(slide_id)).generation == 1
+
+
+class DyingSandbox(Sandbox):
+    def start(self, *_: object) -> CutterProcess:
+        raise WorkerDiedError("The program that cuts tiles ended by itself.")
+
+
+@ON_SQLITE
+def test_a_build_that_is_given_up_leaves_nothing_lying_about(lab, clock: FrozenClock) -> None:
+    slide_id = lab.registered()
+    lab.builder(DyingSandbox()).step()
+    assert any((lab.var / "building").iterdir())
+    for _ in range(20):
+        clock.advance(hours=2)
+        lab.builder(DyingSandbox()).step()
+    assert lab.job().state == "dead"
+    assert not any((lab.var / "building").iterdir())
+    assert (lab.slide(slide_id).state, lab.index(lab.slide(slide_id)).generation) == ("ready", 0)
 
 
 def undecodable(image: bytes) -> bytes:
