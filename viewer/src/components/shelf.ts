@@ -9,6 +9,7 @@ export class Shelf {
   readonly #known = new Map<string, SlideDescription>();
   #taking: AbortController | null = null;
   #warming: AbortController | null = null;
+  #warmed: string | null = null;
 
   /** The slide before (-1) or after (1) this one, of those that can be shown. */
   neighbour({ id, slides_of_case }: SlideDescription, by: -1 | 1): string | null {
@@ -23,7 +24,8 @@ export class Shelf {
   /** Makes the next slide of the case quick to open: its description, its thumbnail, its index at the server. */
   async warm(slide: SlideDescription): Promise<void> {
     const next = this.neighbour(slide, 1);
-    if (next === null || this.#known.has(next)) return;
+    if (next === null || next === this.#warmed || this.#known.has(next)) return;
+    this.#warmed = next;
     this.#warming?.abort();
     const warming = new AbortController();
     this.#warming = warming;
@@ -65,6 +67,7 @@ export class Shelf {
   clear(): void {
     this.#taking?.abort();
     this.#warming?.abort();
+    this.#warmed = null;
     this.#known.clear();
   }
 }
