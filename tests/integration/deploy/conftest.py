@@ -2,12 +2,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.profiles import matrix_profile
 from fixtures.server import SCAN, World
 
 from sharing.clock import SystemClock
 from sharing.db.engine import Database, open_database
 from sharing.vocabulary import new_id
 from slideserver.settings import Settings
+from tiler.icc import rebuilt
 from tiler.sandbox import IndexedSlide, Sandbox
 
 
@@ -33,7 +35,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 def world(settings: Settings, database: Database, centres, indexed: IndexedSlide) -> World:
     """A data directory and a database with one ready slide at each of two centres; no server runs."""
     world = World("", settings, database, centres, indexed)
-    world.add_slide(centres.caen, "26H01234")
+    coloured = world.add_slide(centres.caen, "26H01234")
+    (settings.var / "slides" / coloured.id / "profile.icc").write_bytes(rebuilt(matrix_profile(2, b"")))
     world.add_slide(centres.rouen, "26R00077")
     return world
 

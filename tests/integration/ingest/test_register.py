@@ -1,19 +1,23 @@
 """From the blob to the slide on the screen, through the real sandbox."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fixtures.centres import Centres
 from fixtures.lab import SCAN, Lab
+from fixtures.profiles import matrix_profile
+from fixtures.slides import one_level
 
 from ingest.arrival import REGISTER
 from ingest.jobs import SqlJobQueue
 from sharing.clock import FrozenClock
 from sharing.db.engine import Database
 from tiler.errors import SandboxUnavailableError, TilerError, WorkerDiedError
+from tiler.icc import rebuilt
 from tiler.index import TileIndex, file_name
-from tiler.sandbox import IndexedSlide
+from tiler.sandbox import IndexedSlide, Sandbox
 
 
 class Broken:
@@ -88,6 +92,27 @@ def test_a_file_that_kills_its_reader_is_tried_twice_and_refused(lab: Lab, clock
     assert worker.step()
     slide = lab.slide(slide_id)
     assert (slide.state, slide.refusal_code) == ("refused", "decoder-died")
+
+
+def test_the_colour_profile_is_kept_beside_the_index(lab: Lab) -> None:
+    profile = matrix_profile(2, b"CANARY")
+    slide_id = lab.push(one_level(change={34675: (7, profile)}))
+    assert lab.worker().step()
+    assert (lab.var / "slides" / slide_id / "profile.icc").read_bytes() == rebuilt(profile)
+
+
+class Talkative:
+    """A reader that lets a profile through as the scanner wrote it."""
+
+    def index_slide(self, path: Path) -> IndexedSlide:
+        return replace(Sandbox().index_slide(path), profile=matrix_profile(2, b"CANARY"))
+
+
+def test_a_profile_that_holds_words_is_not_believed(lab: Lab) -> None:
+    slide_id = lab.push(SCAN.read_bytes())
+    assert lab.worker(Talkative()).step()
+    assert (lab.slide(slide_id).state, lab.slide(slide_id).refusal_code) == ("refused", "bad-index")
+    assert not (lab.var / "slides" / slide_id).exists()
 
 
 def test_without_a_sandbox_slides_wait_and_none_is_refused(lab: Lab, clock: FrozenClock) -> None:
