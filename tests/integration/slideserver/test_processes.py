@@ -1,5 +1,6 @@
 """`iain serve` with several processes: one server to everybody."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from fixtures.platform import clean_environment, free_port
 from fixtures.server import World
+from sqlalchemy import text
 
 from slideserver.auth.throttle import PAIR
 
@@ -75,6 +77,22 @@ def test_whoever_guesses_gets_no_more_tries_than_at_one_process(world: World, se
     with several(server.url, PAIR + 6, headers={"Sec-Fetch-Site": "same-origin"}) as browsers:
         statuses = [browser.post("/login", data=guess).status_code for browser in browsers]
     assert statuses == [401] * PAIR + [429] * 6
+
+
+def test_strangers_are_counted_whichever_process_refused_them(world: World, server: Server) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
+    with several(server.url, 16, cookies={"iain_session": "nobody"}) as browsers:
+        assert {browser.get(path).status_code for browser in browsers} == {401}
+
+    def counted() -> int:
+        """Those of this minute, and those of the minute before, should it have ended meanwhile."""
+        with world.database.reading() as session:
+            events = session.scalars(text("SELECT detail FROM audit_event WHERE act = 'strangers.refused'"))
+            told = sum(int(json.loads(detail)["count"]) for detail in events)
+            return told + (session.scalar(text("SELECT sum(count) FROM stranger_refusal")) or 0)
+
+    wait_for(lambda: counted() == 16)
 
 
 def test_nothing_is_left_of_a_server_that_is_killed(server: Server) -> None:
