@@ -54,7 +54,7 @@ class Register:
             if slide.state in (SlideState.READY, SlideState.REFUSED):
                 return _nothing
             slides.start_indexing(session, slide_id)
-            files = slides.files_of(session, slide_id)
+            files = slides.files_of(session, slide_id, received_only=True)
         path = self._store.path(slide.site_id, files[0].sha256)
         try:
             indexed = self._reader.index_slide(path)

@@ -1,5 +1,6 @@
 """Derived levels built behind a slide that is already shown: the same bytes, published once, whatever happens."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,13 +8,13 @@ import pytest
 from fixtures.centres import Centres
 from fixtures.lab import SCAN, Lab
 from fixtures.slides import jpeg_image, one_level
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ingest.build import BUILD, Build
 from ingest.worker import Worker
 from sharing.clock import FrozenClock
 from sharing.db.engine import Database
-from sharing.db.tables import JobRow, SlideFileRow
+from sharing.db.tables import JobRow, SlideFileRow, SlideRow
 from sharing.slides import Slide
 from sharing.vocabulary import SlideId
 from slideserver.operations import backup, restore
@@ -113,6 +114,23 @@ def test_a_backup_has_what_was_built_and_one_of_the_time_before_has_not(lab, san
     assert index.generation == 1
     _, derived = lab.files(slide_id)
     assert LocalBlobStore(tmp_path / "again" / "blobs").open("caen", derived.sha256).length == derived.length
+
+
+@ON_SQLITE
+def test_a_slide_that_was_built_can_be_read_anew(lab, sandbox) -> None:
+    """As an upgrade does that reads slides differently; the files are gone, too, and the build runs too early."""
+    slide_id = lab.registered()
+    lab.builder(sandbox).step()
+    version = lab.slide(slide_id).version
+    with lab.database.writing() as session:
+        session.execute(update(SlideRow).values(state="received", index_digest=None))
+        session.execute(update(JobRow).values(state="queued", attempts=0, finished_us=None))
+    shutil.rmtree(lab.var / "slides")
+    lab.builder(sandbox).step()
+    assert lab.job().state == "queued"
+    assert lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert (slide.state, slide.version, lab.index(slide).generation) == ("ready", version, 0)
 
 
 @ON_SQLITE

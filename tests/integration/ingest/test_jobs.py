@@ -132,6 +132,22 @@ def test_a_retried_job_waits_for_its_time(database, queue, clock) -> None:
     assert row(database).last_error == "dark"
 
 
+def test_a_job_tells_how_far_it_has_come_and_what_is_durable_is_no_failure(database, queue, clock) -> None:
+    enqueue(database, queue)
+    for _ in range(3):
+        job = queue.claim("killed", KINDS, 30)
+        clock.advance(seconds=30)
+    with pytest.raises(LeaseLostError):
+        queue.report(job, 10, 40, durable=True)
+    job = queue.claim("w", KINDS, 30)
+    queue.report(job, 10, 40, durable=False)
+    assert (row(database).done_units, row(database).units, row(database).attempts) == (10, 40, 4)
+    queue.report(job, 20, 40, durable=True)
+    assert (row(database).done_units, row(database).state) == (20, "running")
+    clock.advance(seconds=30)
+    assert queue.claim("next", KINDS, 30).attempt == 1
+
+
 def test_a_buried_job_never_comes_back(database, queue, clock) -> None:
     enqueue(database, queue)
     job = queue.claim("w", KINDS, 30)
