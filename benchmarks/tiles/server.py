@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.tiles.figures import Measurement
-from benchmarks.tiles.load import Generator, Pattern, Target
+from benchmarks.tiles.load import Generator, Load, Pattern, Target
 from benchmarks.tiles.processes import cpu_seconds
 
 CONNECTIONS = 16
@@ -12,6 +12,7 @@ BROWSER_CONNECTIONS = 6
 # So that every process has met every reader, and the page cache every tile.
 WARM_REPLAYS, WARM_LIMIT_S, WARM_SLOW_S = 3, 20.0, 0.5
 BRIEF_S = 1.0
+BRIEF_SCREENS = 6
 REPLAY_LIMIT_S = 90.0
 
 STREAM = Pattern("stream", CONNECTIONS, SCREENFUL)
@@ -46,8 +47,7 @@ def measure(server: Server, generator: Generator, *, seconds: float, stream: Pat
     else:
         load = generator.run(server.port, server.replay, server.cookies, stream, seconds=seconds)
     cpu_s = cpu_seconds(*server.pids) - before
-    one_by_one = generator.run(server.port, server.replay, server.cookies, ONE_BY_ONE, seconds=BRIEF_S)
-    screens = generator.run(server.port, server.replay, server.cookies, SCREENS, seconds=BRIEF_S)
+    one_by_one, screens = (_briefly(server, generator, pattern) for pattern in (ONE_BY_ONE, SCREENS))
     return Measurement(
         answers=load.answers,
         seconds=load.seconds,
@@ -65,3 +65,10 @@ def _warm_up(server: Server, generator: Generator) -> None:
     requests = 0 if server.slow else WARM_REPLAYS * len(server.replay)
     seconds = WARM_SLOW_S if server.slow else WARM_LIMIT_S
     generator.run(server.port, server.replay, server.cookies, STREAM, seconds=seconds, requests=requests)
+
+
+def _briefly(server: Server, generator: Generator, pattern: Pattern) -> Load:
+    """For a second; a slow server for some screens, however long they take it."""
+    requests = BRIEF_SCREENS * SCREENFUL if server.slow else 0
+    seconds = REPLAY_LIMIT_S if server.slow else BRIEF_S
+    return generator.run(server.port, server.replay, server.cookies, pattern, seconds=seconds, requests=requests)
