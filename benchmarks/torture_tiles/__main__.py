@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.torture_tiles import bombs, builds, hostile, indexes, murder
-from benchmarks.torture_tiles.delivery import Desk, Shown
+from benchmarks.torture_tiles.delivery import Desk, Shown, fetched
 from benchmarks.torture_tiles.marked import Layout, make_marked
 from benchmarks.torture_tiles.mutations import SlideMutator
 from benchmarks.torture_tiles.oracle import Oracle
@@ -99,7 +99,7 @@ def ask_the_oracle(on: Stage, folder: Path, tiles: int, seed: int, report: Repor
             for turn in range(-(-tiles // READERS)):
                 slide = chance.randrange(len(shown))
                 address = any_tile(oracles[slide], chance)
-                answer = reader.get(shown[slide].path(address))
+                answer = fetched(reader, shown[slide].path(address))
                 cut += not oracles[slide].is_stored(address.level)
                 fault = oracles[slide].fault(address, answer.content) if answer.is_success else str(answer.status_code)
                 if fault:

@@ -30,6 +30,7 @@ SETTLED: Final = (SlideState.READY, SlideState.REFUSED)
 ANSWER_WITHIN_S: Final = 10.0
 _SAME_ORIGIN: Final = {"Sec-Fetch-Site": "same-origin"}
 _POLL_S: Final = 0.02
+_AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,15 @@ class Desk:
             if answer.status_code != httpx.codes.SEE_OTHER:
                 raise RuntimeError(f"{self.login} could not sign in: HTTP {answer.status_code}")
             yield browser
+
+
+def fetched(reader: httpx.Client, path: str) -> httpx.Response:
+    """The answer to a request that is made again, as a viewer does, while the server says that it cannot now: on a
+    machine with too much to do it may not know for a moment who still has access."""
+    give_up = time.monotonic() + ANSWER_WITHIN_S
+    while (answer := reader.get(path)).status_code == httpx.codes.SERVICE_UNAVAILABLE and time.monotonic() < give_up:
+        time.sleep(_AGAIN_S)
+    return answer
 
 
 class Shown:

@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from benchmarks.torture_tiles.delivery import Desk, Shown
+from benchmarks.torture_tiles.delivery import Desk, Shown, fetched
 from benchmarks.torture_tiles.oracle import Oracle
 from sharing.errors import ConflictError
 from sharing.vocabulary import SlideId, SlideState
@@ -47,7 +47,7 @@ class Control:
         level = turn % len(self.shown.levels)
         cells = self.oracle.cells(level)
         address = TileAddress(level, turn % cells.width, turn // 7 % cells.height)
-        answer = reader.get(self.shown.path(address))
+        answer = fetched(reader, self.shown.path(address))
         if answer.status_code != httpx.codes.OK:
             return f"HTTP {answer.status_code}"
         return self.oracle.fault(address, answer.content)

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixtures.figures import Figure
 from fixtures.slides import LONG, SCAN, SHORT, UNDEFINED, jpeg_image, level_tags, one_level
 
+from benchmarks.torture_tiles import bombs
 from tiler.errors import (
     DamagedSlideError,
     NotASlideError,
@@ -161,6 +163,15 @@ def test_each_file_ends_ready_or_refused_in_words(name: str, sandbox: Sandbox, t
     assert outcome(sandbox, path) is expected
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mb < 200
+
+
+def test_bombs_are_refused_at_once_and_within_bounds(tmp_path: Path, figure: Figure) -> None:
+    slowest_s, largest_mb, accepted = bombs.set_off(tmp_path)
+    figure("tiles.bombs", len(bombs.BOMBS))
+    figure("tiles.bomb_refused_s", slowest_s)
+    assert accepted == 0
+    assert largest_mb < 200
+    assert slowest_s < 10, "two seconds on a machine with nothing else to do"
 
 
 def test_nobody_is_named_by_what_is_kept(sandbox: Sandbox, tmp_path: Path) -> None:

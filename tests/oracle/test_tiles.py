@@ -12,7 +12,7 @@ import pytest
 from fixtures.figures import Figure
 from fixtures.tiles import ready, running_desk
 
-from benchmarks.torture_tiles.delivery import Desk, Shown
+from benchmarks.torture_tiles.delivery import Desk, Shown, fetched
 from benchmarks.torture_tiles.marked import Layout, make_marked
 from benchmarks.torture_tiles.oracle import MIN_PSNR_DB, Oracle, decoded, psnr
 from tiler.address import TileAddress
@@ -66,7 +66,7 @@ def sampled(stage: Stage) -> list[Sampled]:
             for _ in range(-(-TILES // THREADS)):
                 slide = chance.randrange(len(SLIDES))
                 address = stage.address(chance, slide)
-                answer = reader.get(stage.shown[slide].path(address)).raise_for_status()
+                answer = fetched(reader, stage.shown[slide].path(address)).raise_for_status()
                 found.append(Sampled(slide, address, answer.content))
         return found
 
@@ -98,10 +98,10 @@ def test_deep_zoom_gives_the_same_tiles_in_their_true_size(stage: Stage) -> None
                 cells = oracle.cells(address.level)
                 if chance.random() < 0.5:
                     address = address._replace(col=cells.width - 1)
-                tile = reader.get(shown.deep_zoom_path(address)).raise_for_status().content
+                tile = fetched(reader, shown.deep_zoom_path(address)).raise_for_status().content
                 assert oracle.piece_fault(address, tile) is None, (slide, address)
                 size = decoded(tile).shape[:2]
-                if size == decoded(own := reader.get(shown.path(address)).content).shape[:2]:
+                if size == decoded(own := fetched(reader, shown.path(address)).content).shape[:2]:
                     assert tile == own
                 else:
                     cropped += 1

@@ -47,6 +47,7 @@ def test_tiles_together_are_the_level(size: Size, tile: Size) -> None:
     assert (across, down) == (size.width, size.height)
 
 
+@settings(deadline=None)
 @given(size=sizes, tile=tiles, data=st.data())
 def test_from_a_tile_to_its_region_and_back(size: Size, tile: Size, data: st.DataObject) -> None:
     cells = grid(size, tile)
@@ -60,7 +61,8 @@ def test_from_a_tile_to_its_region_and_back(size: Size, tile: Size, data: st.Dat
             tile_region(size, tile, *outside)
 
 
-@given(size=sizes, tile=tiles, data=st.data())
+@settings(deadline=None)
+@given(size=st.builds(Size, st.integers(1, 800), st.integers(1, 800)), tile=tiles, data=st.data())
 def test_the_tiles_of_a_region_cover_each_of_its_pixels_once_and_none_lies_beside_it(
     size: Size, tile: Size, data: st.DataObject
 ) -> None:
