@@ -6,6 +6,7 @@ count, 3 when the run is void (the machine was busy), 1 when something was wrong
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -38,7 +39,9 @@ FAULTS = (LoadError, ServerError, DifferentPicturesError, NothingComparedError, 
 
 def main() -> int:
     options = _options()
-    print(_machine())
+    # Whoever ends the run ends its servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    print(_machine(), flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
     found: Figures = {}
     status = 0
