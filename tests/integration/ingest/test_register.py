@@ -101,16 +101,24 @@ def test_the_colour_profile_is_kept_beside_the_index(lab: Lab) -> None:
     assert (lab.var / "slides" / slide_id / "profile.icc").read_bytes() == rebuilt(profile)
 
 
-class Talkative:
-    """A reader that lets a profile through as the scanner wrote it."""
+class Liar:
+    """A reader that says one thing otherwise than it is."""
+
+    def __init__(self, **lie: bytes | None) -> None:
+        self._lie = lie
 
     def index_slide(self, path: Path) -> IndexedSlide:
-        return replace(Sandbox().index_slide(path), profile=matrix_profile(2, b"CANARY"))
+        return replace(Sandbox().index_slide(path), **self._lie)
 
 
-def test_a_profile_that_holds_words_is_not_believed(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    "lie",
+    [{"profile": matrix_profile(2, b"CANARY")}, {"thumbnail": None}, {"thumbnail": b"<svg>"}],
+    ids=["a profile that holds words", "no thumbnail", "no JPEG"],
+)
+def test_what_a_reader_says_beside_the_index_is_not_believed_either(lab: Lab, lie: dict[str, bytes | None]) -> None:
     slide_id = lab.push(SCAN.read_bytes())
-    assert lab.worker(Talkative()).step()
+    assert lab.worker(Liar(**lie)).step()
     assert (lab.slide(slide_id).state, lab.slide(slide_id).refusal_code) == ("refused", "bad-index")
     assert not (lab.var / "slides" / slide_id).exists()
 

@@ -134,7 +134,7 @@ DEATHS = {
     "sends a tile instead": "say(8, b'x'); time.sleep(60)",
     "sends one thing twice": "say(1, b'x'); say(1, b'x'); time.sleep(60)",
     "is done with nothing": "say(5); time.sleep(60)",
-    "forgets the thumbnail": "say(1, b'x'); say(5); time.sleep(60)",
+    "forgets the index": "say(2, b'x'); say(5); time.sleep(60)",
     "refuses in no known form": "say(6, b'[1, 2'); time.sleep(60)",
     "refuses for an unknown reason": """say(6, b'{"code": "sandbox-unavailable", "sentence": "x"}'); time.sleep(60)""",
     "refuses with numbers": """say(6, b'{"code": "damaged", "sentence": 5}'); time.sleep(60)""",
