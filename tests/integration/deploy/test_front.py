@@ -29,6 +29,7 @@ def platform(tmp_path: Path, database_url: str, centres: Centres) -> Iterator[Pl
         "IAIN_BASE_URL": front.url,
         "IAIN_SECURE_COOKIES": "true",
         "IAIN_TRUSTED_PROXIES": "127.0.0.1",
+        "IAIN_PROCESSES": "1",  # that several are as one is held elsewhere, and each takes its time to start
     }
     with running_platform(tmp_path / "var", database_url=database_url, **environment) as platform:
         platform.front = front  # type: ignore[attr-defined]
