@@ -36,6 +36,7 @@ from tiler.address import TileAddress
 from tiler.geometry import Size
 from tiler.synthetic import Spec, make_slide
 
+PARTS = ("oracle", "hostile", "index", "murder", "builds")
 READERS = 8
 SCAN = Path(__file__).parents[2] / "tests" / "data" / "CMU-1-Small-Region.svs"
 SLIDES: tuple[Layout, ...] = ("svs", "tiff", "flat", "svs", "tiff", "flat", "svs", "svs")
@@ -153,7 +154,8 @@ def feed_what_is_hostile(on: Stage, folder: Path, sound: list[bytes], count: int
         shown = ready(on.desk, reader, path)
     control = hostile.Control(shown, shown.oracle(path))
     mutator, numbers = SlideMutator(sound), range(seed, seed + count * 21 // 20)
-    mutated = hostile.feed(on.desk, ((f"{number}.svs", mutator.mutated(number)) for number in numbers), control)
+    files = ((f"{number}.svs", mutator.mutated(number)) for number in numbers)
+    mutated = hostile.feed(on.desk, files, control, tell=report.say)
     told = ", ".join(f"{number} {code}" for code, number in mutated.refusals.most_common())
     report.say(f"{mutated.slides} mutated slides: {mutated.ready} ready, with {mutated.tiles} tiles; refused: {told}")
     if mutated.ready < count // 10:
@@ -250,22 +252,32 @@ def main() -> int:
     parser.add_argument("--indexes", type=int, default=50_000, help="to mutate")
     parser.add_argument("--kills", type=int, default=6, help="of the builder of the vast slide")
     parser.add_argument("--whole", action="store_true", help="build half the resolution too: four times the work")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this; may be given more than once")
     parser.add_argument("--seed", type=int, default=20260105)
     options = parser.parse_args()
+    parts = set(options.part or PARTS)
     report, seed = Report(), options.seed
     downsamples = (1, 4, 16, 64, 256) if options.whole else (1, 2, 8, 32, 128, 512)
     with tempfile.TemporaryDirectory(prefix="iain-torture-") as name, ThreadPoolExecutor(1) as beside:
         folder = Path(name)
         sound = seeds(folder)
-        set_off_bombs(folder, report)
-        murder_cutters(folder, 40, 4, seed, report)
-        built = beside.submit(build_and_kill, folder, downsamples, options.kills, seed, report)
-        mutate_indexes(folder, sound, options.indexes, seed, report)
-        # Few slides open, few tiles kept: everything changes hands all the time.
-        with stage(folder / "stage", workers="2", open_slides="4", tile_cache_bytes="1000000") as on:
-            ask_the_oracle(on, folder, options.tiles, seed, report)
-            feed_what_is_hostile(on, folder, sound, options.slides, seed, report)
-        built.result()
+        if "hostile" in parts:
+            set_off_bombs(folder, report)
+        if "murder" in parts:
+            murder_cutters(folder, 40, 4, seed, report)
+        if "builds" in parts:
+            built = beside.submit(build_and_kill, folder, downsamples, options.kills, seed, report)
+        if "index" in parts:
+            mutate_indexes(folder, sound, options.indexes, seed, report)
+        if parts & {"oracle", "hostile"}:
+            # Few slides open, few tiles kept: everything changes hands all the time.
+            with stage(folder / "stage", workers="2", open_slides="4", tile_cache_bytes="1000000") as on:
+                if "oracle" in parts:
+                    ask_the_oracle(on, folder, options.tiles, seed, report)
+                if "hostile" in parts:
+                    feed_what_is_hostile(on, folder, sound, options.slides, seed, report)
+        if "builds" in parts:
+            built.result()
     return report.close(seed)
 
 

@@ -4,7 +4,7 @@ the server lives, and meanwhile a sound slide is shown as if nothing happened.""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from tiler.address import TileAddress
 # A decoder may take its two minutes twice before a slide is given up; more is hanging.
 SETTLE_WITHIN_S: Final = 300.0
 _AT_ONCE: Final = 64
+_TELL_EVERY: Final = 500
 
 
 @dataclass(slots=True)
@@ -53,8 +54,10 @@ class Control:
         return self.oracle.fault(address, answer.content)
 
 
-def feed(desk: Desk, files: Iterable[tuple[str, bytes]], control: Control) -> Tally:
-    """Deliver these files, some at once, and look at what comes of each."""
+def feed(
+    desk: Desk, files: Iterable[tuple[str, bytes]], control: Control, tell: Callable[[str], None] = lambda said: None
+) -> Tally:
+    """Deliver these files, some at once, and look at what comes of each; `tell` hears now and then how far it is."""
     tally = Tally()
     waiting: list[tuple[str, SlideId]] = []
     with desk.reader() as reader:
@@ -65,6 +68,8 @@ def feed(desk: Desk, files: Iterable[tuple[str, bytes]], control: Control) -> Ta
                 continue
             if len(waiting) == _AT_ONCE:
                 _look(desk, reader, *waiting.pop(0), control, tally)
+                if tally.slides % _TELL_EVERY == 0:
+                    tell(f"{tally.slides} files so far, {tally.ready} ready")
         for name, slide_id in waiting:
             _look(desk, reader, name, slide_id, control, tally)
     return tally
