@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 
 class Build:
-    """The handler of the jobs that registration leaves behind. A build ends between two rows of tiles when `stopping`
-    says so, and goes on at the last finished level another time."""
+    """The handler of the jobs that registration leaves behind. A build ends between two tiles when `stopping` says
+    so, and goes on at the last finished level another time."""
 
     def __init__(
         self,

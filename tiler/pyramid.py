@@ -102,7 +102,7 @@ class Pyramid:
         return sum(self._index.levels[number].grid.area for number in self.missing)
 
     def build(self, tell: Callable[[int, bool], None] = lambda done, durable: None) -> Built:
-        """Build every level that is not finished yet, and assemble them. `tell` is called after each row with the
+        """Build every level that is not finished yet, and assemble them. `tell` is called after each tile with the
         number of tiles done, and whether a level has just become durable; what it raises ends the build. Raises
         DamagedSlideError, SandboxError, OSError."""
         try:
@@ -136,7 +136,7 @@ class Pyramid:
                     tile = self._cutter.cut(self._key, mosaic_of(self._index.levels, number, col, row, self._finer))
                     file.write(memoryview(tile)[len(HEADER) :])
                     lengths.append(len(tile) - len(HEADER))
-                tell(done + len(lengths), False)
+                    tell(done + len(lengths), False)
             file.write(lengths.tobytes())
             file.flush()
             os.fsync(file.fileno())

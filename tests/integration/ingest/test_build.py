@@ -171,7 +171,7 @@ def test_a_build_that_is_told_to_stop_goes_on_where_it_was(lab, sandbox, clock: 
 
     def stopping() -> bool:
         asked.append(lab.job().done_units)
-        return len(asked) == 10  # the first level has seven rows and its end
+        return len(asked) == 40  # the first level has 35 tiles and its end
 
     lab.builder(sandbox, stopping).step()
     assert (lab.job().state, lab.job().done_units, lab.job().attempts) == ("queued", 35, 0)
@@ -180,8 +180,8 @@ def test_a_build_that_is_told_to_stop_goes_on_where_it_was(lab, sandbox, clock: 
     lab.builder(sandbox, lambda: bool(asked.append(1))).step()
     assert lab.job().state == "done"
     assert lab.index(lab.slide(slide_id)).generation == 1
-    # Only the end of the first level, which was found finished; then rows and end of the others, 4 + 1, 2 + 1, 1 + 1.
-    assert len(asked) == 1 + 5 + 3 + 2
+    # Only the end of the first level, which was found finished; then tiles and end of the others.
+    assert len(asked) == 1 + (12 + 1) + (4 + 1) + (1 + 1)
 
 
 def test_a_builder_that_froze_changes_nothing(lab, sandbox, clock: FrozenClock) -> None:

@@ -22,7 +22,7 @@ from tiler.storage.local import LocalByteSource
 from tiler.verification import check
 
 ON_SCAN = pytest.mark.parametrize("slide", ["scan"], indirect=True)
-# Builds in a process of its own, and says each row: `python -c BUILDER slide index directory`.
+# Builds in a process of its own, and says each tile: `python -c BUILDER slide index directory`.
 BUILDER = """
 import sys
 from pathlib import Path
@@ -120,9 +120,9 @@ def test_a_build_that_is_killed_again_and_again_comes_to_the_same_end(
     while True:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
-            rows = chance.randrange(1, 6) if killed < 3 else 10**6
-            said = [line.strip() for line, _ in zip(process.stdout, range(rows), strict=False)]
-            if rows < 10**6:
+            tiles = chance.randrange(1, 40) if killed < 3 else 10**6
+            said = [line.strip() for line, _ in zip(process.stdout, range(tiles), strict=False)]
+            if tiles < 10**6:
                 os.kill(process.pid, signal.SIGKILL)
                 killed += 1
                 continue
