@@ -33,6 +33,7 @@ from tiler.sandbox import Sandbox
 from tiler.storage.local import LocalBlobStore
 
 MANY, SOME, READERS = 500, 200, 50
+WARM_PASSES = 4
 SMALL, LARGE = 100_000_000, 10_000_000_000
 CASES = {"small": "26B00001", "large": "26B00002", "many": "26B00003"}
 
@@ -140,7 +141,7 @@ def _memory(bench: Bench, ours: Platform, many: Sequence[Description], before: f
     """10⁶ bytes of all the platform's processes together once each has opened 500 slides."""
     targets = [Target(tile_path(description, TileAddress(0, 0, 0)), 0) for description in many]
     # Tile by tile round many connections: each process gets to see each slide.
-    for _ in range(4):
+    for _ in range(WARM_PASSES):
         bench.generator.run(ours.port, targets, ours.cookies, STREAM, seconds=60, requests=2 * len(targets))
         random.shuffle(targets)
     after = memory_mb(ours.pid)
@@ -177,14 +178,14 @@ def _places(chance: random.Random, description: Description, count: int) -> list
 
 
 def _cost_round(bench: Bench, ours: Platform, loads: Mapping[str, Sequence[Target]], turn: int) -> dict[str, float]:
-    """µs of CPU a tile under each load, each warmed up by going through it once."""
+    """µs of CPU a tile under each load, once every process knows every reader of every slide."""
     names = [*loads][turn % len(loads) :] + [*loads][: turn % len(loads)]
     # As many readers as divide the slides: who reads which stays the same, as it does for people.
     cookies = ours.cookies[:READERS]
     costs = {}
     for name in names:
         targets = loads[name]
-        bench.generator.run(ours.port, targets, cookies, STREAM, seconds=60, requests=len(targets))
+        bench.generator.run(ours.port, targets, cookies, STREAM, seconds=60, requests=WARM_PASSES * len(targets))
         before = cpu_seconds(ours.pid)
         load = bench.generator.run(ours.port, targets, cookies, STREAM, seconds=bench.seconds)
         costs[name] = (cpu_seconds(ours.pid) - before) / load.answers * 1e6
