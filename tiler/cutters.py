@@ -26,6 +26,13 @@ KEPT: Final = 8
 TIMEOUT_S: Final = {"cut": 5.0, "build": 60.0}
 # On a machine with other things to do, a new worker may take a while to load its decoder.
 _START_TIMEOUT_S: Final = 30.0
+_STARTS: Final = 3
+
+
+class _NotStartedError(WorkerDiedError):
+    """A cutter died before it was given anything: no tile is to blame."""
+
+
 # Before the body of every picture a cutter makes; what else an encoder likes to write in front does not travel.
 HEADER: Final = jpeg.header(None, jpeg.Colour.YCBCR)
 
@@ -74,11 +81,18 @@ class CutterPool:
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
         """See `tiler.source.Cutter`. A cutter that dies or hangs is replaced, and costs one retry. Raises
         WorkerDiedError or WorkerTimeoutError after the second, DamagedSlideError."""
-        request = mosaic.pack()
-        try:
-            return self._ask(slide_key, request, mosaic.out)
-        except (WorkerDiedError, WorkerTimeoutError):
-            return self._ask(slide_key, request, mosaic.out)
+        request, tried, starts = mosaic.pack(), False, _STARTS
+        while True:
+            try:
+                return self._ask(slide_key, request, mosaic.out)
+            except _NotStartedError:
+                starts -= 1
+                if not starts:
+                    raise
+            except (WorkerDiedError, WorkerTimeoutError):
+                if tried:
+                    raise
+                tried = True
 
     def close(self) -> None:
         """End all cutters, also those at work."""
@@ -96,7 +110,10 @@ class CutterPool:
     def _ask(self, slide_key: str, request: bytes, out: Size) -> bytes:
         with self._cutter(slide_key) as cutter:
             if not cutter.ready:
-                kind, _ = cutter.worker.pipe.receive(deadline=time.monotonic() + _START_TIMEOUT_S)
+                try:
+                    kind, _ = cutter.worker.pipe.receive(deadline=time.monotonic() + _START_TIMEOUT_S)
+                except WorkerDiedError as error:
+                    raise _NotStartedError("The program that cuts tiles did not start.") from error
                 if kind != Kind.READY:
                     raise WorkerDiedError("The program that cuts tiles did not start as it should.")
                 cutter.ready = True

@@ -149,6 +149,23 @@ def test_one_death_costs_one_retry() -> None:
         pool.close()
 
 
+def test_a_cutter_that_dies_before_it_has_work_costs_no_retry() -> None:
+    pool = CutterPool(Scripted("raise SystemExit", DIE, "raise SystemExit", ""))
+    try:
+        assert near(pixels(pool.cut("a", QUARTERS))[8:24, 8:24], COLOURS[0])
+    finally:
+        pool.close()
+
+
+def test_where_no_cutter_starts_the_tile_fails() -> None:
+    pool = CutterPool(Scripted("raise SystemExit"))
+    try:
+        with pytest.raises(WorkerDiedError, match="start"):
+            pool.cut("a", QUARTERS)
+    finally:
+        pool.close()
+
+
 @pytest.mark.parametrize("script", [DIE, LIE])
 def test_two_deaths_are_an_error(script: str) -> None:
     pool = CutterPool(Scripted(script))
