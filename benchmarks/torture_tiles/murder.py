@@ -28,8 +28,8 @@ from tiler.storage.local import LocalByteSource
 READERS: Final = 8
 # A frozen cutter is given up after this; far more than a cut takes, also on a machine that is busy.
 PATIENCE_S: Final = 3.0
-# So many tiles come between two strikes: none is struck twice.
-_BETWEEN_TILES: Final = (READERS, 4 * READERS)
+# So many tiles come between two strikes, and all those at least that were being cut at the first: none is struck twice.
+_BETWEEN_TILES: Final = (1, 4 * READERS)
 _GIVE_UP_S: Final = 60.0
 
 
@@ -43,6 +43,8 @@ class Tally:
     wrong: int = 0
     failed: int = 0
     slowest_s: float = 0.0
+    going_on: dict[int, float] = field(default_factory=dict)
+    """Per reader, since when it has waited for its tile."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -82,20 +84,22 @@ def torture(slides: Sequence[Path], *, kills: int, freezes: int, seed: int) -> T
 def _read(
     sources: Sequence[TileSource], oracles: Sequence[Oracle], seed: int, stop: threading.Event, tally: Tally
 ) -> None:
-    chance = random.Random(seed)
+    chance, me = random.Random(seed), threading.get_ident()
     while not stop.is_set():
         number = chance.randrange(len(sources))
         derived = [level for level in range(len(oracles[number].levels)) if not oracles[number].is_stored(level)]
         level = chance.choice(derived)
         cells = oracles[number].cells(level)
         address = TileAddress(level, chance.randrange(cells.width), chance.randrange(cells.height))
-        began = time.monotonic()
+        began = tally.going_on[me] = time.monotonic()
         try:
             tile = sources[number].get(*address)
         except SandboxError:
             with tally.lock:
                 tally.failed += 1
             continue
+        finally:
+            del tally.going_on[me]
         took = time.monotonic() - began
         fault = oracles[number].fault(address, tile)
         with tally.lock:
@@ -108,14 +112,20 @@ def _strike(pool: CutterPool, kills: int, freezes: int, chance: random.Random, t
     """Now and then, a signal to the interpreter of a cutter that is at work."""
     signals = [signal.SIGKILL] * kills + [signal.SIGSTOP] * freezes
     chance.shuffle(signals)
+    struck = time.monotonic()
     for number in signals:
         goal, give_up = tally.tiles + chance.randint(*_BETWEEN_TILES), time.monotonic() + _GIVE_UP_S
-        while tally.tiles < goal or not (working := _working(pool)):
+        while (
+            tally.tiles < goal
+            or any(since <= struck for since in list(tally.going_on.values()))
+            or not (working := _working(pool))
+        ):
             if time.monotonic() > give_up:
                 raise RuntimeError(f"No tile comes any more: {tally}")
             time.sleep(0.001)
         with suppress(ProcessLookupError):
             os.kill(chance.choice(working), number)
+            struck = time.monotonic()
             tally.kills += number == signal.SIGKILL
             tally.freezes += number == signal.SIGSTOP
 
@@ -128,6 +138,6 @@ def _working(pool: CutterPool) -> list[int]:
         with suppress(OSError):
             for one in family:
                 family += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-        if cutter.busy and len(family) > 1:
+        if cutter.busy and cutter.ready and len(family) > 1:
             found.append(family[-1])
     return found
