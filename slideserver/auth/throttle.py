@@ -41,8 +41,9 @@ class Throttle:
         self._lock = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        # Losing the last tries with the power is no harm.
-        self._connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {SCHEMA}")
+        # Several processes open it at the same moment. SQLite waits only for a lock taken in one step; to change
+        # the journal, or to go from reading to writing, it refuses at once.
+        self._connection.executescript(f"PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
 
     def close(self) -> None:
         self._connection.close()

@@ -1,4 +1,7 @@
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from subprocess import PIPE, Popen
 
 import pytest
 
@@ -87,3 +90,29 @@ def test_all_processes_on_a_data_directory_count_together(throttle, clock, tmp_p
     other.succeeded("anne", "a")
     assert admitted(throttle, "anne", "a", 100) == PAIR
     other.close()
+
+
+# Opens one file after the other, each when told to.
+STARTER = """
+import sys
+from pathlib import Path
+from sharing.clock import SystemClock
+from slideserver.auth.throttle import Throttle
+for path in sys.stdin:
+    Throttle(SystemClock(), Path(path.strip())).close()
+    print("started", flush=True)
+"""
+
+
+def test_processes_that_start_at_the_same_moment_all_start(tmp_path) -> None:
+    with ExitStack() as starters:
+        processes = [
+            starters.enter_context(Popen([sys.executable, "-c", STARTER], stdin=PIPE, stdout=PIPE, text=True))
+            for _ in range(3)
+        ]
+        for number in range(200):
+            for process in processes:
+                process.stdin.write(f"{tmp_path / str(number)}.db\n")
+                process.stdin.flush()
+            for process in processes:
+                assert process.stdout.readline() == "started\n", number
