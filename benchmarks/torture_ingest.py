@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.tiles.processes import accepts
 from ingest.protocol import OFFSET_CONTENT_TYPE, SLIDE_HEADER, TUS_VERSION, UploadRequest
 from sharing import sites
 from sharing.db.engine import open_database
@@ -59,9 +60,13 @@ class Server:
         raise RuntimeError(f"The server does not start; its log is {self.log}:\n{self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:
+        """Its children are the kernel's to kill, which takes a moment: until then one of them may answer."""
         if self.process:
             self.process.kill()
             self.process.wait()
+            deadline = time.monotonic() + START_WITHIN_S
+            while accepts(self.port) and time.monotonic() < deadline:
+                time.sleep(0.002)
 
 
 @dataclass
