@@ -36,9 +36,10 @@ ADDRESS_AT = len("GET /tiles//") + 26 + len("/") + 16
 ADDRESS_BYTES = len("12/1234567_1234567 ")
 # Request headers that change the answer, or where the request ends; all others mean nothing to a tile.
 MEANINGFUL = frozenset({b"if-none-match", b"expect", b"content-length", b"transfer-encoding", b"upgrade"})
-# Browsers send 500 to 1,000 bytes of headers; 4,096 readers at once are many more than there will be.
+# Browsers send 500 to 1,000 bytes of headers; there will be fewer readers at once than this, each with a few slides.
 MAX_HEAD_BYTES = 2048
 MAX_HEADS = 4096
+MAX_ADMISSIONS = 4 * MAX_HEADS
 # Larger than any stored tile a viewer would want; one that is larger still goes the ordinary way.
 ROOM_BYTES = 1 << 20
 
@@ -55,14 +56,12 @@ def tile_protocol(access: Access, sources: Sources, shown: Credentials, *, secur
     return BoundTileProtocol
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Admission:
     """What was decided about one header block before one slide, and what stands around the length of a tile then."""
 
     decision: Decision
     opened: OpenSlide
-    default_headers: Headers
-    """uvicorn's, of which it makes a new list every second, with the new date."""
     before: bytes
     after: bytes
 
@@ -79,6 +78,9 @@ class Hits:
         self._credentials: dict[bytes, str] = {}
         # What stands before the address of a tile, and after it.
         self._admissions: dict[tuple[bytes, bytes], Admission] = {}
+        # uvicorn's headers, of which it makes a new list every second, and what an answer so begins with.
+        self._default_headers: Headers = []
+        self._start = b""
         self._closed = 0
         self._room = memoryview(bytearray(ROOM_BYTES))
 
@@ -91,12 +93,8 @@ class Hits:
             self._closed = self._sources.closed
             self._admissions.clear()
         admission = self._admissions.get(key)
-        if (
-            admission is None
-            or admission.default_headers is not default_headers
-            or not self._access.holds(admission.decision)
-        ):
-            admission = self._admit(key, default_headers)
+        if admission is None or not self._access.holds(admission.decision):
+            admission = self._admit(key)
             if admission is None:
                 return None
         address = ADDRESS.fullmatch(data, ADDRESS_AT, end)
@@ -110,9 +108,13 @@ class Hits:
         if tile is None:
             return None
         header, body = tile
-        return b"%b%d%b" % (admission.before, len(header) + len(body), admission.after), header, body
+        if default_headers is not self._default_headers:
+            self._default_headers = default_headers
+            self._start = STATUS_LINE[200] + _lines(default_headers)
+        length = len(header) + len(body)
+        return b"%b%b%d%b" % (self._start, admission.before, length, admission.after), header, body
 
-    def _admit(self, key: tuple[bytes, bytes], default_headers: Headers) -> Admission | None:
+    def _admit(self, key: tuple[bytes, bytes]) -> Admission | None:
         """What may be done for requests like this one, if all there is to know is in memory."""
         match = SLIDE.fullmatch(key[0])
         if match is None or not key[1].startswith(VERSION):
@@ -127,13 +129,12 @@ class Hits:
         opened = self._sources.find(decision.slide)
         if opened is None:
             return None
-        headers = [*default_headers, *picture_headers(opened.etag, 0, own=decision.own), *self._security]
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        lines = _lines([*picture_headers(opened.etag, 0, own=decision.own), *self._security])
         before, name, after = lines.partition(b"content-length: ")
-        before, after = STATUS_LINE[200] + before + name, after.removeprefix(b"0") + b"\r\n"
-        if len(self._admissions) >= MAX_HEADS:
+        if len(self._admissions) >= MAX_ADMISSIONS:
             self._admissions.clear()
-        admission = self._admissions[key] = Admission(decision, opened, default_headers, before, after)
+        after = after.removeprefix(b"0") + b"\r\n"
+        admission = self._admissions[key] = Admission(decision, opened, before + name, after)
         return admission
 
     def _recognise(self, head: bytes) -> str:
@@ -215,6 +216,10 @@ class TileProtocol(HttpToolsProtocol):
 
     def _wait_for_more(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 class _Message:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sharing import consultations, exchange, links, sessions
 from sharing.vocabulary import Move
+from slideserver import fastpath
 from slideserver.fastpath import MAX_HEADS, Hits
 from tiler.storage.base import ByteSource
 
@@ -292,13 +293,14 @@ def test_a_server_that_stops_closes_a_connection_that_had_only_hits(wire):
     assert connection.transport.closed
 
 
-def test_the_memory_for_header_blocks_is_bounded(wire):
+def test_the_memory_for_header_blocks_is_bounded(wire, monkeypatch):
+    monkeypatch.setattr(fastpath, "MAX_ADMISSIONS", 100)
     hits = Hits(wire.state.access, wire.state.sources, wire.state.shown, secure=False)
     assert hits.answer(wire.get(), [])
     for number in range(MAX_HEADS + 10):
         assert hits.answer(wire.get(more=f"X: {number}\r\n"), [])
     assert len(hits._credentials) <= MAX_HEADS
-    assert len(hits._admissions) <= MAX_HEADS
+    assert len(hits._admissions) <= 100
     assert hits.answer(wire.get(more=f"X: {'x' * 3000}\r\n"), []) is None
 
 
