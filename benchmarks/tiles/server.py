@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from benchmarks.tiles.figures import Measurement
 from benchmarks.tiles.load import Generator, Load, Pattern, Target
-from benchmarks.tiles.processes import cpu_seconds
+from benchmarks.tiles.processes import apart, cpu_seconds
 
 CONNECTIONS = 16
 SCREENFUL = 35
@@ -47,7 +47,9 @@ def measure(server: Server, generator: Generator, *, seconds: float, stream: Pat
     else:
         load = generator.run(server.port, server.replay, server.cookies, stream, seconds=seconds)
     cpu_s = cpu_seconds(*server.pids) - before
-    one_by_one, screens = (_briefly(server, generator, pattern) for pattern in (ONE_BY_ONE, SCREENS))
+    with apart(server.pids):
+        one_by_one = _briefly(server, generator, ONE_BY_ONE)
+    screens = _briefly(server, generator, SCREENS)
     return Measurement(
         answers=load.answers,
         seconds=load.seconds,

@@ -1,9 +1,10 @@
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.tiles.processes import ServerError, cpu_seconds, running
+from benchmarks.tiles.processes import ServerError, apart, cpu_seconds, running
 
 # A parent that starts a child; both burn the CPU for a while and tell so. The child ends when the parent is gone.
 CHILD = """
@@ -42,3 +43,12 @@ def test_a_server_that_ends_at_once_is_told_with_its_last_words(tmp_path):
     command = [sys.executable, "-c", "raise SystemExit('port taken')"]
     with pytest.raises(ServerError, match="port taken"), running(command, log=tmp_path / "log", ready=lambda: False):
         pytest.fail("the block must not run")
+
+
+def test_servers_keep_to_one_core_and_who_asks_to_another(tmp_path):
+    cores = sorted(os.sched_getaffinity(0))
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with running(command, log=tmp_path / "log", ready=lambda: True) as pid:
+        with apart([pid]):
+            assert (os.sched_getaffinity(pid), os.sched_getaffinity(0)) == ({cores[-1]}, {cores[0]})
+        assert os.sched_getaffinity(pid) == os.sched_getaffinity(0) == set(cores)
