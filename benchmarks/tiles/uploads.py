@@ -84,7 +84,7 @@ def _sending(bench: Bench, ours: Platform, files: Sequence[Path]) -> Iterator[li
         agents = [
             stack.enter_context(
                 running(
-                    ["nice", "-n", "19", *ours.agent(file, SENT)],
+                    ["chrt", "--idle", "0", *ours.agent(file, SENT)],
                     log=bench.scratch / f"{file.stem}.log",
                     ready=lambda: True,
                 )

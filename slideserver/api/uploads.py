@@ -4,8 +4,12 @@ Plain Starlette routes: the key, the headers and the offset are judged before th
 a body goes to the disk in pieces of bounded size, from threads of its own. What an upload is, `ingest.receive` knows.
 """
 
+import asyncio
 import logging
+import os
+import threading
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -53,6 +57,9 @@ Act = Callable[[Request, Agent], Awaitable[Response]]
 
 WRITE_BYTES = 1024 * 1024
 THREADS = 8
+# Of the threads that write and hash (nice(2)). With 15, a tile that falls due while three scanners send waits
+# 7 ms at worst (p99) where it waited 10.
+NICENESS = 15
 STALL_S = 30.0
 
 STATUS: dict[Problem, int] = {
@@ -109,6 +116,8 @@ class _Door:
         self._uploads, self._languages, self._stall_s = uploads, languages, stall_s
         # Threads of their own: a slow disk under an upload must not make anybody wait for a page.
         self._limiter = anyio.CapacityLimiter(THREADS)
+        # Moving and proving bytes takes computing time, and can wait until no reader wants the core.
+        self._movers = ThreadPoolExecutor(THREADS, "upload", _yield_to_readers)
 
     def guarded(self, act: Act, *, tus: bool = True) -> Callable[[Request], Awaitable[Response]]:
         """`act` for whoever shows a scanner's key; every refusal as problem+json."""
@@ -160,7 +169,7 @@ class _Door:
             await self._blocking(arrival.expect, offset, length, checksum)
             if not await self._take(request, arrival):
                 return _problem(Problem.BODY_STALLED, "The body was cut. What arrived is kept: ask for the offset.")
-            return _held(204, await self._blocking(arrival.finish))
+            return _held(204, await self._in_turn(arrival.finish))
         finally:
             with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
                 await self._blocking(_close, arrival)
@@ -195,17 +204,27 @@ class _Door:
                 buffer += message.get("body", b"")
                 whole = not message.get("more_body", False)
             if buffer and (whole or cut or len(buffer) >= WRITE_BYTES):
-                await self._blocking(arrival.write, bytes(buffer))
+                await self._in_turn(arrival.write, bytes(buffer))
                 buffer.clear()
             if cut:
                 return False
         return True
+
+    async def _in_turn(self, work: Callable[..., Answer], *args: object) -> Answer:
+        moving = asyncio.wrap_future(self._movers.submit(work, *args))
+        with anyio.CancelScope(shield=True):  # nobody else may touch the arrival before the thread is done with it
+            await asyncio.wait((moving,))
+        return moving.result()
 
     async def _blocking(self, work: Callable[..., Answer], *args: object) -> Answer:
         return await run_sync(work, *args, limiter=self._limiter)
 
 
 _UNCACHED = {"Cache-Control": "no-store"}
+
+
+def _yield_to_readers() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _upload_id(request: Request) -> UploadId:
