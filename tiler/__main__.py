@@ -14,6 +14,7 @@ from rich.table import Table
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
 from tiler.errors import TilerError
+from tiler.geometry import Size
 from tiler.index import TileIndex
 from tiler.sandbox import IndexedSlide, Sandbox
 from tiler.source import TileSource
@@ -38,20 +39,20 @@ def info(given: argparse.Namespace) -> None:
     console = Console()
     facts = Table("field", "value", title=given.slide.name, title_justify="left")
     for name in type(index.metadata).__slots__:
+        value = getattr(index.metadata, name)
         if name != "properties":
-            facts.add_row(name, str(getattr(index.metadata, name)))
+            facts.add_row(name, _pixels(value) if isinstance(value, Size) else str(value))
     for name, text in index.metadata.properties.items():
         facts.add_row(name, text)
     console.print(facts)
     levels = Table("level", "pixels", "downsample", "tile", "tiles", "where")
     for number, level in enumerate(index.levels):
-        size, tile = level.size, level.tile
         where = "stored" if level.stored else "cut on demand"
         levels.add_row(
             str(number),
-            f"{size.width} × {size.height}",
+            _pixels(level.size),
             f"{level.downsample:g}",
-            f"{tile.width} × {tile.height}",
+            _pixels(level.tile),
             str(level.grid.area),
             where,
         )
@@ -64,7 +65,9 @@ def tile(given: argparse.Namespace) -> None:
     pool = CutterPool(Sandbox(given.sandbox))
     blob = LocalByteSource(given.slide)
     try:
-        data = TileSource(index, [blob], pool, TileCache(256 * 1024 * 1024), "slide").get(*given.address)
+        data = TileSource(index, [blob], pool, TileCache(256 * 1024 * 1024), "slide").get(
+            given.level, given.col, given.row
+        )
     finally:
         pool.close()
         blob.close()
@@ -86,7 +89,8 @@ def verify(given: argparse.Namespace) -> None:
 
 
 def _indexed(given: argparse.Namespace) -> tuple[IndexedSlide, TileIndex]:
-    slide = Sandbox(given.sandbox).index_slide(given.slide)
+    with Console(stderr=True).status(f"Reading {given.slide.name} …"):
+        slide = Sandbox(given.sandbox).index_slide(given.slide)
     index = TileIndex(slide.index_bytes)
     blob = LocalByteSource(given.slide)
     try:
@@ -94,6 +98,10 @@ def _indexed(given: argparse.Namespace) -> tuple[IndexedSlide, TileIndex]:
     finally:
         blob.close()
     return slide, index
+
+
+def _pixels(size: Size) -> str:
+    return f"{size.width} × {size.height}"
 
 
 def _write(out: Path | None, data: bytes) -> None:
@@ -111,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         one = actions.add_parser(name, help=action.__doc__)
         one.add_argument("slide", type=Path)
         if name == "tile":
-            one.add_argument("address", type=int, nargs=3, metavar=("LEVEL", "COL", "ROW"))
+            for number in ("level", "col", "row"):
+                one.add_argument(number, type=int)
         if name in ("tile", "index"):
             one.add_argument("--out", type=Path)
     return parser

@@ -20,8 +20,17 @@ def test_info_shows_facts_and_levels(
 ) -> None:
     assert run(monkeypatch, "info", svs_slide) == 0
     shown = capsys.readouterr().out
-    for part in ("aperio", "0.499", "2560 × 1728", "stored", "cut on demand"):
+    for part in ("aperio", "0.499", "│ 2560 × 1728", "stored", "cut on demand"):
         assert part in shown
+
+
+@pytest.mark.parametrize("action", ["info", "tile", "index", "verify"])
+def test_each_action_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run(monkeypatch, action, "--help")
+    assert f"tiler {action}" in capsys.readouterr().out
 
 
 def test_a_tile_and_an_index_are_written(monkeypatch: pytest.MonkeyPatch, svs_slide: Path, tmp_path: Path) -> None:
