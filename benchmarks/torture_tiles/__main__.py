@@ -212,8 +212,9 @@ def build_and_kill(folder: Path, downsamples: tuple[int, ...], kills: int, seed:
     slide, index = folder / "large.tif", folder / "large.index"
     make_vast(slide, (1, 4, 16), size=Size(10_240, 8_192))
     builds.indexed(slide, index)
-    builds.torture(slide, index, folder / "whole", kills=0, every_s=(1, 1), seed=seed)
-    tally = builds.torture(slide, index, folder / "killed", kills=8, every_s=(0.2, 2.5), seed=seed)
+    whole_s = builds.torture(slide, index, folder / "whole", kills=0, every_s=(1, 1), seed=seed).seconds
+    moments = (whole_s / 10, whole_s * 2 / 3)
+    tally = builds.torture(slide, index, folder / "killed", kills=8, every_s=moments, seed=seed)
     builds.compare(slide, index, folder / "killed", tally, samples=200, seed=seed)
     same = builds.built_digest(folder / "whole") == builds.built_digest(folder / "killed")
     report.say(f"{tally.tiles} tiles built in spite of {tally.kills} kills; the same bytes: {same}")
