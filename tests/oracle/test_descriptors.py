@@ -22,30 +22,6 @@ from tiler.storage.local import LocalByteSource
 
 
 @pytest.fixture(scope="module")
-def cutter(sandbox: Sandbox):
-    pool = CutterPool(sandbox)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(scope="module", params=["scan", "svs_slide", "tiff_slide"])
-def slide(request: pytest.FixtureRequest) -> Path:
-    return SCAN if request.param == "scan" else request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="module")
-def indexed(slide: Path, sandbox: Sandbox) -> IndexedSlide:
-    return sandbox.index_slide(slide)
-
-
-@pytest.fixture(scope="module")
-def source(slide: Path, indexed: IndexedSlide, cutter: CutterPool):
-    blob = LocalByteSource(slide)
-    yield TileSource(TileIndex(indexed.index_bytes), [blob], cutter, TileCache(10**8), str(slide))
-    blob.close()
-
-
-@pytest.fixture(scope="module")
 def whole(slide: Path) -> np.ndarray:
     """Every pixel of level 0, as OpenSlide reads it."""
     with openslide.OpenSlide(slide) as oracle:

@@ -7,38 +7,14 @@ from pathlib import Path
 import numpy as np
 import openslide
 import pytest
-from fixtures.slides import SCAN
 from PIL import Image
 
 from tiler.address import tile_region
-from tiler.cache import TileCache
-from tiler.cutters import CutterPool
 from tiler.index import TileIndex
 from tiler.sandbox import Sandbox
 from tiler.source import TileSource
-from tiler.storage.local import LocalByteSource
 
 RANDOM = random.Random(2026)
-
-
-@pytest.fixture(scope="module")
-def cutter(sandbox: Sandbox):
-    pool = CutterPool(sandbox)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(scope="module", params=["scan", "svs_slide", "tiff_slide"])
-def slide(request: pytest.FixtureRequest) -> Path:
-    return SCAN if request.param == "scan" else request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="module")
-def source(slide: Path, sandbox: Sandbox, cutter: CutterPool):
-    blob = LocalByteSource(slide)
-    index = TileIndex(sandbox.index_slide(slide).index_bytes)
-    yield TileSource(index, [blob], cutter, TileCache(10**8), str(slide))
-    blob.close()
 
 
 def pixels(data: bytes) -> np.ndarray:
