@@ -12,11 +12,10 @@ import "./overview";
 import "./readings";
 import "./sheet";
 import type { Shown } from "./panels";
+import { onPhone } from "./phone";
 import { standingChip } from "./standing";
 import "./toolbar";
 import "./tray";
-
-export const PHONE = "(max-width: 640px)";
 
 export interface Frame {
   readonly slide: SlideDescription;
@@ -105,7 +104,7 @@ export function frame({ slide, optics, speech, run, shown, ...rest }: Frame): Te
 /** The part of the stage that the frame covers: the whole slide is shown beside it, not under it. */
 export function insetsOf(slide: SlideDescription, shown: Shown): Insets {
   // On a phone the stage itself gives way to the panel.
-  if (window.matchMedia(PHONE).matches) return { left: 8, top: 8, right: 8, bottom: shown.asking ? 8 : 112 };
+  if (onPhone()) return { left: 8, top: 8, right: 8, bottom: shown.asking ? 8 : 112 };
   if (!shown.frame) return { left: 16, top: 16, right: 16, bottom: 16 };
   const right = shown.asking ? 376 : shown.overview ? 232 : 16;
   return { left: hasTray(slide) ? 116 : 16, top: 16, right, bottom: 92 };

@@ -1,7 +1,7 @@
 /** What of the frame is open over the slide. It opens and closes together: one thing at a time in one place. */
 
 import type { ReactiveController, ReactiveControllerHost } from "lit";
-import { PHONE } from "./frame";
+import { onPhone } from "./phone";
 import type { SheetPage } from "./sheet";
 
 export interface Shown {
@@ -17,7 +17,7 @@ export class Panels implements ReactiveController {
   #shown: Shown = {
     frame: true,
     label: false,
-    overview: !window.matchMedia(PHONE).matches,
+    overview: !onPhone(),
     sheet: null,
     asking: false,
   };

@@ -7,8 +7,8 @@ import type { CommandId } from "../model/keys";
 import { scaleBar } from "../model/scale";
 import { magnificationOf, type Optics, type Point, type View } from "../model/space";
 import { LightElement } from "./light";
+import { onPhone } from "./phone";
 
-const PHONE = window.matchMedia("(max-width: 640px)");
 const LONGEST_BAR = 160;
 const LONGEST_BAR_ON_PHONE = 100;
 
@@ -47,7 +47,7 @@ export class Readings extends LightElement {
 
   #scale(): TemplateResult {
     const { words } = this.speech;
-    const longest = PHONE.matches ? LONGEST_BAR_ON_PHONE : LONGEST_BAR;
+    const longest = onPhone() ? LONGEST_BAR_ON_PHONE : LONGEST_BAR;
     const bar = scaleBar(this.optics.mpp, this.view.zoom, longest);
     if (!bar) return html`<span class="iv-uncalibrated" data-tip=${words.uncalibratedWhy}>${words.uncalibrated}</span>`;
     const end = Math.round(bar.pixels) + 0.5;

@@ -20,7 +20,7 @@ import { Stage } from "../stage/stage";
 import { Address } from "./address";
 import { obey } from "./commands";
 import { Copying } from "./copying";
-import { ableTo, frame, insetsOf, PHONE } from "./frame";
+import { ableTo, frame, insetsOf } from "./frame";
 import type { Pin } from "./going";
 import { Hindrance } from "./hindrance";
 import { Keyboard } from "./keyboard";
@@ -29,6 +29,7 @@ import { LightElement } from "./light";
 import "./notice";
 import type { Overview } from "./overview";
 import { Panels } from "./panels";
+import { onPhone } from "./phone";
 import type { Readings } from "./readings";
 import type { SharingPanel } from "./sharing";
 import { Shelf } from "./shelf";
@@ -97,7 +98,7 @@ export class Viewer extends LightElement {
       const slide = slideOfPage(document);
       this.#show(slide, location.hash);
       // Who was asked came to answer: the question stands beside the slide, the keyboard stays with the slide.
-      if (contextOf(slide).may_answer && !window.matchMedia(PHONE).matches) this.#panels.ask("quietly");
+      if (contextOf(slide).may_answer && !onPhone()) this.#panels.ask("quietly");
     } catch {
       this.#hindrance.broken();
     }
