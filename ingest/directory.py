@@ -6,6 +6,10 @@ from pathlib import Path
 
 from sharing.slides import ImageFacts
 from tiler.index import TileIndex
+from tiler.storage.local import sync_path
+
+# The name of the ICC profile, which some slides have.
+PROFILE = "profile.icc"
 
 
 def write(folder: Path, contents: Mapping[str, bytes | None]) -> None:
@@ -21,12 +25,8 @@ def write(folder: Path, contents: Mapping[str, bytes | None]) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(folder / name)
-    for directory in (folder, folder.parent):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_path(folder)
+    sync_path(folder.parent)
 
 
 def facts_of(index: TileIndex, folder: Path) -> ImageFacts:

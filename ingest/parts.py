@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ingest.errors import UploadBusyError
+from tiler.storage.local import sync_path
 
 READ_BYTES = 1024 * 1024
 
@@ -75,7 +76,7 @@ class Part:
     def sync(self) -> None:
         """When this returns, the bytes and the file's name outlive a power cut."""
         os.fsync(self._descriptor)
-        _sync_directory(self.path.parent)
+        sync_path(self.path.parent)
 
     def truncate(self, length: int) -> None:
         os.ftruncate(self._descriptor, length)
@@ -96,19 +97,11 @@ class Part:
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
-        _sync_directory(self.path.parent)
+        sync_path(self.path.parent)
         self._digests.pop(self.path.name, None)
 
     def close(self) -> None:
         os.close(self._descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _still_at(path: Path, descriptor: int) -> bool:

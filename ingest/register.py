@@ -97,7 +97,7 @@ class Register:
             "thumbnail.jpg": indexed.thumbnail,
             "label.jpg": indexed.label,
             "macro.jpg": indexed.macro,
-            "profile.icc": indexed.profile,
+            directory.PROFILE: indexed.profile,
         }
 
         def effect(session: Session) -> None:

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from starlette.types import Scope
 
+from ingest.directory import PROFILE
 from slideserver.access import Look
-from slideserver.sources import PROFILE, OpenSlide
+from slideserver.sources import OpenSlide
 from tiler import descriptor
 from tiler.descriptor import Halvings, Piece
 from tiler.geometry import Size

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.directory import PROFILE
 from sharing import slides
 from sharing.db.engine import Database
 from sharing.slides import Slide
@@ -14,9 +15,6 @@ from tiler.cutters import CutterPool
 from tiler.index import TileIndex, file_name
 from tiler.source import TileSource
 from tiler.storage.base import BlobStore, ByteSource
-
-# The name under which registration leaves a slide's ICC profile, if it has one.
-PROFILE = "profile.icc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Sources:
             _close(blobs)
             raise
         source = TileSource(index, blobs, self._cutters, self._cache, slide.id)
-        if not all(level.stored or level.built for level in index.levels):
+        if not all(level.placed for level in index.levels):
             self._cutters.prepare()
         # Not closed when evicted but when the last reader lets go: a descriptor closed under a reader could by then
         # belong to another slide.

@@ -28,7 +28,7 @@ from tiler.index import StoredTile, TileIndex, pack_tile
 from tiler.mosaic import Mosaic
 from tiler.source import Cutter, mosaic_of
 from tiler.storage.base import ByteSource
-from tiler.storage.local import LocalByteSource
+from tiler.storage.local import LocalByteSource, sync_path
 
 _COPY_BYTES: Final = 4 * 1024 * 1024
 _THUMBNAIL_SIDE: Final = 512
@@ -141,11 +141,7 @@ class Pyramid:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_path(self._directory)
         return LevelFile(path, level.grid)
 
     def _finer(self, level: int, col: int, row: int) -> bytes:

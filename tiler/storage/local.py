@@ -99,11 +99,11 @@ class LocalBlobStore:
             path.unlink()
             return
         _make_durable_directory(target.parent)
-        _sync(path)
+        sync_path(path)
         path.rename(target)
         # Only now: a crash before the rename must leave a file that its owner can still mend.
         target.chmod(0o440)
-        _sync(target.parent)
+        sync_path(target.parent)
 
     def holds(self, site: str, digest: str) -> bool:
         return self._place(site, digest).is_file()
@@ -135,10 +135,11 @@ def _make_durable_directory(directory: Path) -> None:
     _make_durable_directory(directory.parent)
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=0o750)
-    _sync(directory.parent)
+    sync_path(directory.parent)
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Makes durable what a file holds, or which names a directory has."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
