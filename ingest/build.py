@@ -69,7 +69,8 @@ class Build:
                     opened.callback(blob.close)
                 cutters = CutterPool(self._sandbox, task="build")
                 opened.callback(cutters.close)
-                pyramid = Pyramid(index, blobs, cutters, slide_id, place, writer=str(job.fence))
+                shown = directory.shown(self._store, slide.site_id, files)
+                pyramid = Pyramid(index, blobs, cutters, slide_id, place, files=shown, writer=str(job.fence))
                 built = pyramid.build(self._teller(job, pyramid.tiles))
             later = self._keep(slide, folder, built)
         except SandboxUnavailableError as error:

@@ -1,11 +1,14 @@
 """The directory of a slide: every generation of its index, its small pictures, its colour profile."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sharing.slides import ImageFacts
+from sharing.slides import ImageFacts, StoredFile
+from sharing.vocabulary import SiteId
 from tiler.index import TileIndex
+from tiler.slide import ALONE
+from tiler.storage.base import BlobStore
 from tiler.storage.local import sync_path
 
 # The name of the ICC profile, which some slides have.
@@ -27,6 +30,13 @@ def write(folder: Path, contents: Mapping[str, bytes | None]) -> None:
         unfinished.replace(folder / name)
     sync_path(folder)
     sync_path(folder.parent)
+
+
+def shown(store: BlobStore, site_id: SiteId, files: Sequence[StoredFile]) -> dict[str, Path]:
+    """The files a scanner sent, as a worker is shown them. Raises BlobNotFoundError."""
+    if len(files) == 1:
+        return {ALONE: store.path(site_id, files[0].sha256)}
+    return {file.name: store.path(site_id, file.sha256) for file in files}
 
 
 def facts_of(index: TileIndex, folder: Path) -> ImageFacts:

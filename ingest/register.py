@@ -4,6 +4,7 @@ The file is opened in the sandbox alone; what comes out is checked here before i
 is no error: the slide is ready and unmatched, and a person attaches it. Working twice on one slide changes nothing.
 """
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -34,7 +35,7 @@ _JPEG_START = b"\xff\xd8\xff"
 class Reader(Protocol):
     """What opens slide files; `tiler.sandbox.Sandbox` is the one that is used."""
 
-    def index_slide(self, path: Path) -> IndexedSlide:
+    def index_slide(self, slide: Path | Mapping[str, Path]) -> IndexedSlide:
         """Raises TilerError with the reason in words."""
         ...
 
@@ -55,9 +56,8 @@ class Register:
                 return _nothing
             slides.start_indexing(session, slide_id)
             files = slides.files_of(session, slide_id, received_only=True)
-        path = self._store.path(slide.site_id, files[0].sha256)
         try:
-            indexed = self._reader.index_slide(path)
+            indexed = self._reader.index_slide(directory.shown(self._store, slide.site_id, files))
             index = self._checked(indexed, slide, files)
         except SandboxUnavailableError as error:
             raise NotNowError(error.sentence) from error

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.directory import PROFILE
+from ingest.directory import PROFILE, shown
 from sharing import slides
 from sharing.db.engine import Database
 from sharing.slides import Slide
@@ -90,6 +90,7 @@ class Sources:
         digest = slide.index_digest or ""
         index = TileIndex.open(directory / file_name(digest), digest=digest)
         with self._database.reading() as session:
+            received = slides.files_of(session, slide.id, received_only=True)
             files = slides.files_of(session, slide.id)
         blobs: list[ByteSource] = []
         try:
@@ -99,7 +100,8 @@ class Sources:
         except BaseException:
             _close(blobs)
             raise
-        source = TileSource(index, blobs, self._cutters, self._cache, slide.id)
+        decodable = shown(self._store, slide.site_id, received)
+        source = TileSource(index, blobs, self._cutters, self._cache, slide.id, decodable)
         if not all(level.placed for level in index.levels):
             self._cutters.prepare()
         # Not closed when evicted but when the last reader lets go: a descriptor closed under a reader could by then

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,11 @@ from tiler.cache import TileCache
 from tiler.cutters import CutterPool
 from tiler.errors import TilerError
 from tiler.geometry import Size
-from tiler.index import TileIndex
+from tiler.index import LevelKind, TileIndex
 from tiler.sandbox import IndexedSlide, Sandbox
+from tiler.slide import files_at
 from tiler.source import TileSource
+from tiler.storage.base import ByteSource
 from tiler.storage.local import LocalByteSource
 from tiler.verification import check
 
@@ -47,7 +50,7 @@ def info(given: argparse.Namespace) -> None:
     console.print(facts)
     levels = Table("level", "pixels", "downsample", "tile", "tiles", "where")
     for number, level in enumerate(index.levels):
-        where = "stored" if level.stored else "cut on demand"
+        where = {LevelKind.STORED: "stored", LevelKind.DECODED: "decoded", LevelKind.DERIVED: "cut"}[level.kind]
         levels.add_row(
             str(number),
             _pixels(level.size),
@@ -62,15 +65,13 @@ def info(given: argparse.Namespace) -> None:
 def tile(given: argparse.Namespace) -> None:
     """One tile as the viewer gets it, to a file or to standard output."""
     _, index = _indexed(given)
-    pool = CutterPool(Sandbox(given.sandbox))
-    blob = LocalByteSource(given.slide)
-    try:
-        data = TileSource(index, [blob], pool, TileCache(256 * 1024 * 1024), "slide").get(
-            given.level, given.col, given.row
-        )
-    finally:
-        pool.close()
-        blob.close()
+    pool, files = CutterPool(Sandbox(given.sandbox)), files_at(given.slide)
+    with _blobs(files) as blobs:
+        try:
+            source = TileSource(index, blobs, pool, TileCache(256 * 1024 * 1024), "slide", files)
+            data = source.get(given.level, given.col, given.row)
+        finally:
+            pool.close()
     _write(given.out, data)
 
 
@@ -90,14 +91,17 @@ def verify(given: argparse.Namespace) -> None:
 
 def _indexed(given: argparse.Namespace) -> tuple[IndexedSlide, TileIndex]:
     with Console(stderr=True).status(f"Reading {given.slide.name} …"):
-        slide = Sandbox(given.sandbox).index_slide(given.slide)
+        slide = Sandbox(given.sandbox).index_slide(files_at(given.slide))
     index = TileIndex(slide.index_bytes)
-    blob = LocalByteSource(given.slide)
-    try:
-        check(index, [blob])
-    finally:
-        blob.close()
+    with _blobs(files_at(given.slide)) as blobs:
+        check(index, blobs)
     return slide, index
+
+
+@contextmanager
+def _blobs(files: Mapping[str, Path]) -> Iterator[list[ByteSource]]:
+    with ExitStack() as opened:
+        yield [opened.enter_context(closing(LocalByteSource(path))) for path in files.values()]
 
 
 def _pixels(size: Size) -> str:

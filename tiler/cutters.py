@@ -1,32 +1,40 @@
-"""Workers that make the tiles a scanner left out. They are shown some JPEG tiles at a time and no file."""
+"""Workers that make the tiles a scanner left out or stored as no browser can show them: cutters are shown some JPEG
+tiles at a time and no file, decoders the files of one slide."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 from tiler import jpeg
 from tiler.errors import DamagedSlideError, UnsupportedSlideError, WorkerDiedError, WorkerTimeoutError
-from tiler.geometry import Size
+from tiler.geometry import Region, Size
 from tiler.mosaic import Mosaic
-from tiler.pipes import Kind
+from tiler.pipes import DECODE, Kind
 from tiler.sandbox import Sandbox, Worker, refusal
 
 # A cutter is replaced after so many tiles: what leaks in a decoder stays small.
 MAX_CUTS: Final = 10_000
+MAX_DECODES: Final = 1_000  # some milliseconds of computing time each, of those a worker has
 # Readers of several slides take turns; so many cutters stay with their slides, 15 MB each, rather than start anew each
 # time.
 KEPT: Final = 8
 # A cut takes milliseconds, sixty-four large tiles a quarter of a second. What takes longer has been frozen.
 TIMEOUT_S: Final = {"cut": 5.0, "build": 60.0}
+# A decoder has the slide to open first, and some slides store a whole row of tiles in one piece.
+_DECODE_TIMEOUT_S: Final = 20.0
 # On a machine with other things to do, a new worker may take a while to load its decoder.
 _START_TIMEOUT_S: Final = 30.0
 _STARTS: Final = 3
+_NO_FILES: Final[Mapping[str, Path]] = MappingProxyType({})
+_PATIENT: Final = 19  # as nice as a process can be
 
 
 class _NotStartedError(WorkerDiedError):
@@ -39,10 +47,12 @@ HEADER: Final = jpeg.header(None, jpeg.Colour.YCBCR)
 
 @dataclass(slots=True)
 class _Cutter:
-    """A worker bound to one slide for life: what it once saw can never reach another slide's reader."""
+    """A worker bound to one slide for life: what it once saw can never reach another slide's reader. A decoder is shown
+    its files."""
 
     worker: Worker
     slide_key: str
+    decodes: bool
     ready: bool = False
     cuts: int = 0
     busy: bool = True
@@ -64,7 +74,7 @@ class CutterPool:
         self._sandbox = sandbox
         self._task: Literal["cut", "build"] = task
         self._size = size
-        self._keep = KEPT if task == "cut" else 1
+        self._keep = KEPT if task == "cut" else 2  # a decoder and a cutter
         self._timeout_s = timeout_s or TIMEOUT_S[task]
         self._cutters: list[_Cutter] = []  # the least recently used first
         self._changed = threading.Condition()
@@ -81,10 +91,18 @@ class CutterPool:
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
         """See `tiler.source.Cutter`. A cutter that dies or hangs is replaced, and costs one retry. Raises
         WorkerDiedError or WorkerTimeoutError after the second, DamagedSlideError."""
-        request, tried, starts = mosaic.pack(), False, _STARTS
+        return self._made(slide_key, Kind.CUT, mosaic.pack(), mosaic.out, _NO_FILES)
+
+    def decode(self, slide_key: str, files: Mapping[str, Path], level: int, area: Region) -> bytes:
+        """See `tiler.source.Cutter`. The same holds as for `cut`."""
+        request = DECODE.pack(level, area.x, area.y, area.width, area.height)
+        return self._made(slide_key, Kind.DECODE, request, area.size, files)
+
+    def _made(self, slide_key: str, kind: Kind, request: bytes, out: Size, files: Mapping[str, Path]) -> bytes:
+        tried, starts = False, _STARTS
         while True:
             try:
-                return self._ask(slide_key, request, mosaic.out)
+                return self._ask(slide_key, kind, request, out, files)
             except _NotStartedError:
                 starts -= 1
                 if not starts:
@@ -107,8 +125,8 @@ class CutterPool:
         if self._spare is not None and self._spare.exception() is None:
             self._spare.result().end()
 
-    def _ask(self, slide_key: str, request: bytes, out: Size) -> bytes:
-        with self._cutter(slide_key) as cutter:
+    def _ask(self, slide_key: str, asked: Kind, request: bytes, out: Size, files: Mapping[str, Path]) -> bytes:
+        with self._cutter(slide_key, files) as cutter:
             if not cutter.ready:
                 try:
                     kind, _ = cutter.worker.pipe.receive(deadline=time.monotonic() + _START_TIMEOUT_S)
@@ -117,17 +135,18 @@ class CutterPool:
                 if kind != Kind.READY:
                     raise WorkerDiedError("The program that cuts tiles did not start as it should.")
                 cutter.ready = True
-            deadline = time.monotonic() + self._timeout_s
-            cutter.worker.pipe.send(Kind.CUT, request, deadline=deadline)
+            deadline = time.monotonic() + max(self._timeout_s, _DECODE_TIMEOUT_S if cutter.decodes else 0)
+            cutter.worker.pipe.send(asked, request, deadline=deadline)
             kind, payload = cutter.worker.pipe.receive(deadline=deadline)
             if kind == Kind.REFUSED:
                 raise refusal(payload)
             return _sound(kind, payload, out)
 
     @contextmanager
-    def _cutter(self, slide_key: str) -> Iterator[_Cutter]:
-        """A cutter for this slide, nobody else's meanwhile; one that died or hangs is not given back."""
-        cutter = self._take(slide_key)
+    def _cutter(self, slide_key: str, files: Mapping[str, Path]) -> Iterator[_Cutter]:
+        """A cutter for this slide, or a decoder of these files of it; nobody else's meanwhile. One that died or hangs
+        is not given back."""
+        cutter = self._take(slide_key, files)
         keep = False
         try:
             yield cutter
@@ -139,13 +158,14 @@ class CutterPool:
             cutter.cuts += 1
             with self._changed:
                 cutter.busy = False
-                if not keep or cutter.cuts >= MAX_CUTS or self._closed:
+                spent = cutter.cuts >= (MAX_DECODES if cutter.decodes else MAX_CUTS)
+                if not keep or spent or self._closed:
                     if cutter in self._cutters:
                         self._cutters.remove(cutter)
                     cutter.worker.end()
                 self._changed.notify_all()
 
-    def _take(self, slide_key: str) -> _Cutter:
+    def _take(self, slide_key: str, files: Mapping[str, Path]) -> _Cutter:
         with self._changed:
             while True:
                 if self._closed:
@@ -155,11 +175,11 @@ class CutterPool:
                 idle = [cutter for cutter in self._cutters if not cutter.busy]
                 if len(self._cutters) - len(idle) < self._size:
                     for cutter in idle:
-                        if cutter.slide_key == slide_key:
+                        if (cutter.slide_key, cutter.decodes) == (slide_key, bool(files)):
                             return self._use(cutter)
                     if len(self._cutters) >= max(self._keep, self._size):
                         self._drop(idle[0])
-                    return self._bind(slide_key)
+                    return self._bind(slide_key, files)
                 self._changed.wait()
 
     def _use(self, cutter: _Cutter) -> _Cutter:
@@ -172,15 +192,20 @@ class CutterPool:
         self._cutters.remove(cutter)
         cutter.worker.end()
 
-    def _bind(self, slide_key: str) -> _Cutter:
-        """Give the spare worker to a slide and start the next spare."""
-        spare, self._spare = self._spare or self._start(), self._start() if self._task == "cut" else None
-        cutter = _Cutter(spare.result(), slide_key)
+    def _bind(self, slide_key: str, files: Mapping[str, Path]) -> _Cutter:
+        """Start a decoder, or give the spare worker to a slide and start the next spare."""
+        if files:
+            starting = self._start(files)
+        else:
+            starting, self._spare = self._spare or self._start(), self._start() if self._task == "cut" else None
+        cutter = _Cutter(starting.result(), slide_key, bool(files))
         self._cutters.append(cutter)
         return cutter
 
-    def _start(self) -> Future[Worker]:
-        return self._starter.submit(self._sandbox.start, self._task)
+    def _start(self, files: Mapping[str, Path] = _NO_FILES) -> Future[Worker]:
+        task: Literal["cut", "decode"] = "decode" if files else "cut"
+        niceness = _PATIENT if self._task == "build" else 0
+        return self._starter.submit(self._sandbox.start, task, files, codecs=bool(files), niceness=niceness)
 
 
 def _sound(kind: Kind, picture: bytes, out: Size) -> bytes:

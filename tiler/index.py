@@ -8,7 +8,7 @@ All numbers are little-endian. The file has no offsets of its own: each part fol
               · u32 media type
     tiles     per tile of each stored or built level, row by row: u64 offset · u32 length · u16 blob · u16 header
     lengths   per JPEG header: u32
-    headers   the JPEG headers, one after the other
+    headers   the JPEG headers, one after the other; of a place the scanner left empty, a whole blank image
     metadata  JSON
 
 Generation 0 is written by a worker that may have been taken over by a hostile slide, so opening it believes nothing
@@ -37,11 +37,13 @@ from tiler.geometry import Size
 from tiler.metadata import MAX_JSON_BYTES, SlideMetadata
 
 MAGIC: Final = b"IAINTILE"
-VERSION: Final = 2
+VERSION: Final = 3
 # How derived tiles are cut (`tiler.pixels.cut`). Raise it when their bytes change: it is part of every slide's version,
 # so no browser shows a tile cut one way beside a tile cut another.
 CUTTING: Final = 1
-MEDIA_TYPES: Final = ("image/jpeg",)
+JPEG: Final = "image/jpeg"
+WEBP: Final = "image/webp"
+MEDIA_TYPES: Final = (JPEG, WEBP)
 MAX_LEVELS: Final = 32
 MAX_TILES: Final = 2_000_000
 MAX_SIDE_PIXELS: Final = 2_000_000
@@ -56,10 +58,12 @@ _NOBODY: Final = bytes(8)
 
 
 class LevelKind(IntEnum):
-    """Where the pixels of a level come from: bytes of the scanner's file, or those of a finer level."""
+    """Where the pixels of a level come from: those of a finer level, bytes of the scanner's file as they are, or what a
+    decoder makes of these."""
 
     DERIVED = 0
     STORED = 1
+    DECODED = 2
 
 
 _KINDS: Final = frozenset(LevelKind)
@@ -67,8 +71,8 @@ _KINDS: Final = frozenset(LevelKind)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution of the ladder. ``downsample`` is relative to level 0, as in OpenSlide. A derived level is
-    ``built`` when its tiles, too, lie in a blob; otherwise they are cut when somebody asks."""
+    """One resolution of the ladder. ``downsample`` is relative to level 0, as in OpenSlide. A derived or decoded level
+    is ``built`` when its tiles, too, lie in a blob; otherwise they are made when somebody asks."""
 
     size: Size
     tile: Size
@@ -80,6 +84,11 @@ class Level:
     @property
     def stored(self) -> bool:
         return self.kind is LevelKind.STORED
+
+    @property
+    def native(self) -> bool:
+        """Whether the scanner made this level, in whatever form it is stored."""
+        return self.kind is not LevelKind.DERIVED
 
     @property
     def placed(self) -> bool:

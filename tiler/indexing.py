@@ -5,34 +5,81 @@ from __future__ import annotations
 
 from tiler import icc, index, jpeg
 from tiler.errors import UnsupportedSlideError
-from tiler.index import StoredTile
-from tiler.ladder import ladder
-from tiler.slide import SlideFile
+from tiler.geometry import Size
+from tiler.index import LevelKind, StoredTile
+from tiler.ladder import Native, ladder
+from tiler.slide import DecodedLevel, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
 
 
-def build_index(source: ByteSource, slide: SlideFile) -> bytes:
-    """The index file of a slide that lies in one blob. Raises DamagedSlideError, UnsupportedSlideError."""
-    levels = ladder([(level.size, level.tile) for level in slide.levels])
+def natives_of(slide: SlideFile) -> list[Native]:
+    """The levels of the scanner as the ladder takes them."""
+    return [
+        Native(level.size, level.tile, LevelKind.STORED, level.media_type)
+        if isinstance(level, StoredLevel)
+        else Native(level.size, level.tile, LevelKind.DECODED)
+        for level in slide.levels
+    ]
+
+
+def build_index(files: SlideFiles, slide: SlideFile) -> bytes:
+    """The index file of a slide. Raises DamagedSlideError, UnsupportedSlideError."""
+    levels = ladder(natives_of(slide))
     if sum(level.grid.area for level in levels if level.stored) > index.MAX_TILES:
         raise UnsupportedSlideError(f"The slide has more than {index.MAX_TILES} tiles.")
-    headers: list[bytes] = []
-    packed: list[bytes] = []
-    for level in slide.levels:
+    places = _Places(files)
+    try:
+        packed = [places.packed(level) for level in slide.levels if not isinstance(level, DecodedLevel)]
+    finally:
+        places.close()
+    return index.build(levels, b"".join(packed), places.headers, slide.metadata, blobs=len(files.names))
+
+
+class _Places:
+    """Where the stored tiles of one slide are, and the JPEG headers they need."""
+
+    def __init__(self, files: SlideFiles) -> None:
+        self.headers: list[bytes] = []
+        self._files = files
+        self._open: dict[int, ByteSource] = {}
+
+    def packed(self, level: StoredLevel) -> bytes:
         shared = jpeg.header(level.tables, level.colour)
-        if shared not in headers:
-            headers.append(shared)
-        header = headers.index(shared)
-        seen: dict[tuple[int, int], bytes] = {}
-        for offset, length in zip(level.offsets, level.lengths, strict=True):
+        header = self._header(shared) if any(level.lengths) else -1
+        if header < 0:
+            raise UnsupportedSlideError("A level of the slide holds no image data at all.")
+        packed: list[bytes] = []
+        seen: dict[tuple[int, int, int], bytes] = {}
+        for number, (offset, length) in enumerate(zip(level.offsets, level.lengths, strict=True)):
+            blob = level.files[number] if level.files else 0
             # Some writers store an empty tile once and point to it many times.
-            place = seen.get((offset, length))
+            place = seen.get((blob, offset, length))
             if place is None:
-                start, end = jpeg.body(source.read_at(offset, length), level.tile, shared)
-                place = index.pack_tile(StoredTile(offset + start, end - start, 0, header))
-                seen[offset, length] = place
+                place = seen[blob, offset, length] = self._place(blob, offset, length, level.tile, shared, header)
             packed.append(place)
-    return index.build(levels, b"".join(packed), headers, slide.metadata)
+        return b"".join(packed)
+
+    def close(self) -> None:
+        for source in self._open.values():
+            source.close()
+
+    def _place(self, blob: int, offset: int, length: int, tile: Size, shared: bytes, header: int) -> bytes:
+        if length == 0:
+            return index.pack_tile(StoredTile(0, 0, 0, self._header(jpeg.blank(tile))))
+        start, end = jpeg.body(self._source(blob).read_at(offset, length), tile, shared)
+        return index.pack_tile(StoredTile(offset + start, end - start, blob, header))
+
+    def _header(self, header: bytes) -> int:
+        if header not in self.headers:
+            if len(self.headers) == index.MAX_HEADERS:
+                raise UnsupportedSlideError("The slide's tiles need more JPEG tables than any scanner writes.")
+            self.headers.append(header)
+        return self.headers.index(header)
+
+    def _source(self, blob: int) -> ByteSource:
+        if blob not in self._open:
+            self._open[blob] = self._files.source(blob)
+        return self._open[blob]
 
 
 def colour_profile(slide: SlideFile) -> bytes | None:

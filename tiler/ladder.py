@@ -1,4 +1,4 @@
-"""Which levels a slide offers: those its scanner stored, and those in between and below that are cut from them.
+"""Which levels a slide offers: those its scanner made, and those in between and below that are cut from them.
 
 A viewer is smooth when each level is about half the one before. Aperio scanners store every fourth, other files only
 the finest. Every missing step is half the next finer one and shares its tile size, so that a derived tile always covers
@@ -11,17 +11,19 @@ within reach: JPEG made from JPEG made from JPEG would lose a little at each ste
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
-from tiler.index import MAX_LEVELS, Level, LevelKind
+from tiler.index import JPEG, MAX_LEVELS, Level, LevelKind
 
-JPEG: Final = "image/jpeg"
 # The first look at a slide may have to cut every tile of its coarsest stored level: a few seconds of work, no more.
 # With more of them, the derived levels are built before anybody looks.
 MAX_CUT_TILES: Final = 4096
+# The same for what must be decoded first.
+MAX_DECODED_TILES: Final = 512
 # Half an hour of work at the very most; 200,000 × 150,000 pixels without any overview are 458,252 tiles of 256 pixels.
 MAX_BUILT_TILES: Final = 1 << 19
 # libjpeg decodes at 1/2, 1/4 and 1/8. Where tiles are large, so many at once would be too much for one message.
@@ -31,15 +33,26 @@ _MAX_SOURCE_PIXELS: Final = 64 * 512 * 512
 _CLOSE_ENOUGH: Final = 0.75
 
 
-def ladder(stored: Sequence[tuple[Size, Size]]) -> tuple[Level, ...]:
-    """The levels for stored ones given as (size, tile), finest first. Raises DamagedSlideError when these are not one
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A level that the scanner made."""
+
+    size: Size
+    tile: Size
+    kind: LevelKind = LevelKind.STORED
+    media_type: str = JPEG
+
+
+def ladder(natives: Sequence[Native]) -> tuple[Level, ...]:
+    """The levels for those of the scanner, finest first. Raises DamagedSlideError when these are not one
     image at falling resolutions, UnsupportedSlideError when too much would have to be derived."""
-    check_stored([size for size, _ in stored])
-    full = stored[0][0]
+    check_natives([native.size for native in natives])
+    full = natives[0].size
     levels: list[Level] = []
-    for number, (size, tile) in enumerate(stored):
-        levels.append(Level(size, tile, LevelKind.STORED, JPEG, downsample(full, size)))
-        following = stored[number + 1][0] if number + 1 < len(stored) else None
+    for number, native in enumerate(natives):
+        size, tile = native.size, native.tile
+        levels.append(Level(size, tile, native.kind, native.media_type, downsample(full, size)))
+        following = natives[number + 1].size if number + 1 < len(natives) else None
         if following is None and levels[-1].grid.area > MAX_BUILT_TILES:
             raise UnsupportedSlideError(
                 f"The slide has no overview: its coarsest level is {size.width} × {size.height} pixels, "
@@ -57,10 +70,10 @@ def ladder(stored: Sequence[tuple[Size, Size]]) -> tuple[Level, ...]:
 
 
 def origin(levels: Sequence[Level], number: int) -> tuple[int, int]:
-    """From which finer level a derived one is made, and how many times that is reduced: 2, 4 or 8. A stored level if
+    """From which finer level a derived one is made, and how many times that is reduced: 2, 4 or 8. A native level if
     there is one so near; of a longer row of derived levels, every third is the origin of those after it."""
     at = number
-    while at and not levels[at].stored:
+    while at and not levels[at].native:
         at -= 1
     pixels = levels[number].tile.area
     steps = max(step for step in range(1, MAX_STEPS + 1) if step == 1 or pixels << 2 * step <= _MAX_SOURCE_PIXELS)
@@ -70,11 +83,11 @@ def origin(levels: Sequence[Level], number: int) -> tuple[int, int]:
 
 def must_be_built(levels: Sequence[Level]) -> bool:
     """Whether the first look at the slide would wait too long if its derived levels did not exist by then."""
-    coarsest = next(level for level in reversed(levels) if level.stored)
-    return coarsest.grid.area > MAX_CUT_TILES
+    coarsest = next(level for level in reversed(levels) if level.native)
+    return coarsest.grid.area > (MAX_CUT_TILES if coarsest.stored else MAX_DECODED_TILES)
 
 
-def check_stored(sizes: Sequence[Size]) -> None:
+def check_natives(sizes: Sequence[Size]) -> None:
     """Raises DamagedSlideError unless these are sizes of one image, each clearly smaller than the one before."""
     full = sizes[0]
     for finer, coarser in pairwise(sizes):

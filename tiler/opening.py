@@ -1,4 +1,4 @@
-"""From a file to a slide: who can read it, decided by what it contains, never by its name."""
+"""From files to a slide: who can read them, decided by what they contain, never by a name."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
-from tiler.readers import svs, tiff
+from tiler.readers import mrxs, svs, tiff
 from tiler.readers.ifd import Directory, directories
-from tiler.slide import SlideFile
+from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
@@ -32,18 +32,32 @@ _FOREIGN: Final = (
 )
 
 
-def open_slide(source: ByteSource) -> SlideFile:
-    """The slide in a file. Raises NotASlideError, DamagedSlideError or UnsupportedSlideError."""
+def open_slide(files: SlideFiles) -> SlideFile:
+    """The slide in these files. Raises NotASlideError, DamagedSlideError or UnsupportedSlideError, and
+    CodecsNeededError when only a worker with the heavy libraries can read it (`tiler.codecs`)."""
+    if not files.single:
+        return _open_set(files)
+    source = files.source(0)
     if source.length == 0:
         raise NotASlideError("The file is empty.")
     head = source.read_at(0, min(256, source.length))
-    if head[:2] not in (b"II", b"MM"):
-        raise _refusal(head)
+    if head[:2] in (b"II", b"MM"):
+        return _open_tiff(files, source)
+    raise _refusal(head)
+
+
+def _open_set(files: SlideFiles) -> SlideFile:
+    if mrxs.recognises(files):
+        return mrxs.read(files)
+    raise UnsupportedSlideError("The files together are of no format that has several files.")
+
+
+def _open_tiff(files: SlideFiles, source: ByteSource) -> SlideFile:
     found = directories(source)
     if svs.recognises(found):
-        return svs.read(source, found)
+        return svs.read(files, source, found)
     _refuse_foreign(found)
-    return tiff.read(source, found)
+    return tiff.read(files, source, found)
 
 
 def _refusal(head: bytes) -> NotASlideError | UnsupportedSlideError:

@@ -26,6 +26,8 @@ class Kind(IntEnum):
     CUT = 7
     TILE = 8
     PROFILE = 9
+    DECODE = 10
+    NEEDS_CODECS = 11
 
 
 # The most a worker may say at once.
@@ -40,7 +42,12 @@ MAX_BYTES: Final[dict[Kind, int]] = {
     Kind.REFUSED: 4 * 1024,
     Kind.CUT: 72 * 1024 * 1024,
     Kind.TILE: 18 * 1024 * 1024,
+    Kind.DECODE: 32,
+    Kind.NEEDS_CODECS: 0,
 }
+
+# What Kind.DECODE asks for: the number of a native level, then x, y, width and height of what is wanted of it.
+DECODE: Final = struct.Struct("<5I")
 
 _HEAD: Final = struct.Struct("<BI")
 _CHUNK: Final = 1024 * 1024

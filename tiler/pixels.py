@@ -6,25 +6,21 @@ What leaves here is encoded anew: no EXIF, ICC profile or comment of a scanner's
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Final
 
-import openslide
-from openslide import lowlevel
 from PIL import Image, JpegImagePlugin
 
 from tiler import jpeg
-from tiler.address import grid
+from tiler.address import grid, tile_region
 from tiler.errors import DamagedSlideError
-from tiler.geometry import Size
+from tiler.geometry import Region, Size
 from tiler.index import MAX_SIDE_PIXELS
 from tiler.mosaic import Mosaic
-from tiler.slide import NativeLevel, SlideFile
+from tiler.slide import DecodedLevel, Decoder, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
 
 THUMBNAIL_SIDE: Final = 512
 ASSOCIATED_SIDE: Final = 1600
-MAX_ASSOCIATED_PIXELS: Final = 64_000_000
 # Of what is cut: a pathologist judges it beside the scanner's own tiles. The usual tables spend their bytes on what an
 # eye does not see at a distance; these leave the same small error everywhere, 40 dB and more below the picture
 # however finely grained the tissue is, for three quarters of the bytes of quality 98.
@@ -33,21 +29,75 @@ _PICTURE_QUALITY: Final = 88
 _PAPER: Final = (255, 255, 255)
 
 
-def thumbnail(source: ByteSource, slide: SlideFile) -> bytes:
-    """The whole slide as a JPEG of at most 512 pixels a side, from the coarsest stored level that has as many. Raises
-    DamagedSlideError."""
-    level = next((one for one in reversed(slide.levels) if _longest(one.size) >= THUMBNAIL_SIDE), slide.levels[0])
+def thumbnail(files: SlideFiles, slide: SlideFile) -> bytes:
+    """What the slide shows, without the emptiness around it, as a JPEG of at most 512 pixels a side: from the coarsest
+    native level that has as many. Raises DamagedSlideError."""
+    full = slide.levels[0].size
+    bounds = slide.metadata.bounds or Region(0, 0, full.width, full.height)
+    number, level = next(
+        (
+            (number, one)
+            for number, one in reversed([*enumerate(slide.levels)])
+            if _longest(bounds.size) * one.size.width >= THUMBNAIL_SIDE * full.width
+        ),
+        (0, slide.levels[0]),
+    )
+    longest = _longest(bounds.size) * level.size.width // full.width
+    if isinstance(level, StoredLevel):
+        canvas = _stored_overview(files, level, longest)
+    else:
+        canvas = _decoded_overview(slide, number, level, longest)
+    across, down = canvas.width / full.width, canvas.height / full.height
+    box = (
+        int(bounds.x * across),
+        int(bounds.y * down),
+        min(canvas.width, -int(-(bounds.x + bounds.width) * across // 1)),
+        min(canvas.height, -int(-(bounds.y + bounds.height) * down // 1)),
+    )
+    shown = canvas.crop(box) if slide.metadata.bounds else canvas
+    shown.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
+    return _encode(shown, _PICTURE_QUALITY, "4:2:0")
+
+
+def _stored_overview(files: SlideFiles, level: StoredLevel, longest: int) -> Image.Image:
+    """A whole stored level, at a fraction of its resolution that leaves enough for a thumbnail."""
     # A JPEG can be decoded at 1/2, 1/4, 1/8 for less work (libjpeg scale_denom); tile sides are multiples of 16.
-    scale = next((by for by in (8, 4, 2) if _longest(level.size) // by >= THUMBNAIL_SIDE), 1)
+    scale = next((by for by in (8, 4, 2) if longest // by >= THUMBNAIL_SIDE), 1)
     cells = grid(level.size, level.tile)
     across, down = level.tile.width // scale, level.tile.height // scale
     canvas = Image.new("RGB", (-(-level.size.width // scale), -(-level.size.height // scale)), _PAPER)
     shared = jpeg.header(level.tables, level.colour)
-    for number, (offset, length) in enumerate(zip(level.offsets, level.lengths, strict=True)):
-        row, col = divmod(number, cells.width)
-        canvas.paste(_scaled_tile(source, level, shared, offset, length, scale), (col * across, row * down))
-    canvas.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
-    return _encode(canvas, _PICTURE_QUALITY, "4:2:0")
+    sources: dict[int, ByteSource] = {}
+    try:
+        for number, (offset, length) in enumerate(zip(level.offsets, level.lengths, strict=True)):
+            if length == 0:
+                continue
+            row, col = divmod(number, cells.width)
+            file = level.files[number] if level.files else 0
+            if file not in sources:
+                sources[file] = files.source(file)
+            part = _scaled_tile(sources[file], level, shared, offset, length, scale)
+            canvas.paste(part, (col * across, row * down))
+    finally:
+        for source in sources.values():
+            source.close()
+    return canvas
+
+
+def _decoded_overview(slide: SlideFile, number: int, level: DecodedLevel, longest: int) -> Image.Image:
+    """As `_stored_overview`, each tile reduced before the next is decoded."""
+    if slide.decoder is None:
+        raise DamagedSlideError("The slide has levels that nobody can decode.")
+    scale = next((by for by in (16, 8, 4, 2) if longest // by >= THUMBNAIL_SIDE), 1)
+    canvas = Image.new("RGB", (-(-level.size.width // scale), -(-level.size.height // scale)), _PAPER)
+    cells = grid(level.size, level.tile)
+    for row in range(cells.height):
+        for col in range(cells.width):
+            area = tile_region(level.size, level.tile, col, row)
+            found = slide.decoder.tile(number, area)
+            part = _decode(found, area.size, 1) if isinstance(found, bytes) else found.convert("RGB")
+            canvas.paste(part.reduce(scale), (area.x // scale, area.y // scale))
+    return canvas
 
 
 def cut(mosaic: Mosaic) -> bytes:
@@ -65,45 +115,32 @@ def cut(mosaic: Mosaic) -> bytes:
         canvas.paste(canvas.crop((right - 1, 0, right, out.height)), (right, 0))
     if bottom < out.height:
         canvas.paste(canvas.crop((0, bottom - 1, out.width, bottom)), (0, bottom))
-    out_file = io.BytesIO()
-    canvas.save(out_file, "JPEG", qtables=_CUT_TABLES, subsampling="4:4:4")
-    return out_file.getvalue()
+    return _encode_finely(canvas)
 
 
-def associated_images(path: Path, size: Size) -> tuple[bytes | None, bytes | None]:
-    """Label and macro (DICOM Image Type LABEL, OVERVIEW) as JPEG, None where OpenSlide finds none or cannot read it.
-    Raises DamagedSlideError when OpenSlide sees another slide size than `size`."""
-    try:
-        slide = openslide.OpenSlide(path)
-    except openslide.OpenSlideError:
-        return None, None
-    with slide:
-        if slide.dimensions != (size.width, size.height):
-            raise DamagedSlideError(
-                f"The slide contradicts itself: it is {size.width} × {size.height} pixels to one reader and "
-                f"{slide.dimensions[0]} × {slide.dimensions[1]} to another."
-            )
-        return _associated(slide, "label"), _associated(slide, "macro")
-
-
-def _associated(slide: openslide.OpenSlide, name: str) -> bytes | None:
-    try:
-        if name not in slide.associated_images:
-            return None
-        width, height = lowlevel.get_associated_image_dimensions(slide._osr, name)
-        if width * height > MAX_ASSOCIATED_PIXELS:
-            return None
-        picture = slide.associated_images[name]
-    except openslide.OpenSlideError:
+def picture(slide: SlideFile, name: str) -> bytes | None:
+    """An associated image as a JPEG of bounded size; None when the slide has none, or none that can be read."""
+    found = slide.pictures[name]() if name in slide.pictures else None
+    if found is None:
         return None
-    flat = Image.new("RGB", picture.size, _PAPER)
-    flat.paste(picture, mask=picture.getchannel("A"))
+    flat = found.convert("RGB")
     flat.thumbnail((ASSOCIATED_SIDE, ASSOCIATED_SIDE), Image.Resampling.LANCZOS)
     return _encode(flat, _PICTURE_QUALITY, "4:4:4")
 
 
+def decoded_tile(decoder: Decoder, level: int, area: Region) -> bytes:
+    """What `area` of a decoded level shows, as a JPEG. The same slide gives the same bytes, which `tiler.index.CUTTING`
+    stands for. Raises DamagedSlideError."""
+    found = decoder.tile(level, area)
+    if isinstance(found, bytes):
+        return found
+    if found.size != (area.width, area.height):
+        raise DamagedSlideError("A tile of the slide was decoded to another size than it says.")
+    return _encode_finely(found.convert("RGB"))
+
+
 def _scaled_tile(
-    source: ByteSource, level: NativeLevel, shared: bytes, offset: int, length: int, scale: int
+    source: ByteSource, level: StoredLevel, shared: bytes, offset: int, length: int, scale: int
 ) -> Image.Image:
     tile = source.read_at(offset, length)
     start, end = jpeg.body(tile, level.tile, shared)
@@ -139,6 +176,12 @@ def _decode(data: bytes, size: Size, scale: int) -> Image.Image:
 def _encode(image: Image.Image, quality: int, subsampling: str) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=quality, subsampling=subsampling)
+    return out.getvalue()
+
+
+def _encode_finely(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", qtables=_CUT_TABLES, subsampling="4:4:4")
     return out.getvalue()
 
 

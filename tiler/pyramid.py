@@ -1,4 +1,4 @@
-"""The derived levels of a slide built once, so that none of their tiles has to be cut while somebody waits.
+"""The derived and decoded levels of a slide built once, so that no tile has to be made while somebody waits.
 
 Each level becomes a file of the build's own directory, finest first: the bodies of its tiles, row by row, then the
 length of each (u32). It gets its name when it is whole and durable, and a build that was killed goes on after it.
@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tiler import index as index_file
@@ -24,9 +25,9 @@ from tiler.address import tile_region
 from tiler.cutters import HEADER
 from tiler.errors import BadIndexError
 from tiler.geometry import Size
-from tiler.index import StoredTile, TileIndex, pack_tile
+from tiler.index import LevelKind, StoredTile, TileIndex, pack_tile
 from tiler.mosaic import Mosaic
-from tiler.source import Cutter, mosaic_of
+from tiler.source import Cutter, decoded_part, mosaic_of
 from tiler.storage.base import ByteSource
 from tiler.storage.local import LocalByteSource, sync_path
 
@@ -81,12 +82,14 @@ class Pyramid:
         slide_key: str,
         directory: Path,
         *,
+        files: Mapping[str, Path] = MappingProxyType({}),
         writer: str = "",
     ) -> None:
         self._index = index
         self._blobs = blobs
         self._cutter = cutter
         self._key = slide_key
+        self._files = files
         self._directory = directory
         self._writer = writer
         self._finished: dict[int, LevelFile] = {}
@@ -133,7 +136,7 @@ class Pyramid:
         with unfinished.open("wb") as file:
             for row in range(level.grid.height):
                 for col in range(level.grid.width):
-                    tile = self._cutter.cut(self._key, mosaic_of(self._index.levels, number, col, row, self._finer))
+                    tile = self._made(number, col, row)
                     file.write(memoryview(tile)[len(HEADER) :])
                     lengths.append(len(tile) - len(HEADER))
                     tell(done + len(lengths), False)
@@ -143,6 +146,12 @@ class Pyramid:
         unfinished.replace(path)
         sync_path(self._directory)
         return LevelFile(path, level.grid)
+
+    def _made(self, number: int, col: int, row: int) -> bytes:
+        levels = self._index.levels
+        if levels[number].kind is LevelKind.DECODED:
+            return self._cutter.decode(self._key, self._files, *decoded_part(levels, number, col, row))
+        return self._cutter.cut(self._key, mosaic_of(levels, number, col, row, self._finer))
 
     def _finer(self, level: int, col: int, row: int) -> bytes:
         finished = self._finished.get(level)

@@ -7,20 +7,25 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, NoReturn
 
 from tiler import isolation
 from tiler.errors import REFUSALS, SandboxUnavailableError, TilerError, WorkerDiedError, WorkerTimeoutError
 from tiler.metadata import clean_text
 from tiler.pipes import Kind, Pipe
+from tiler.slide import ALONE
 
 Mode = Literal["strict", "weak"]
 _START_TIMEOUT_S: Final = 30.0
 _GRACE_S: Final = 1.0
+_PLAIN: Final = ("0", "plain")  # niceness, libraries
 _OF_A_SLIDE: Final = frozenset({Kind.INDEX, Kind.THUMBNAIL, Kind.LABEL, Kind.MACRO, Kind.PROFILE, Kind.DONE})
 
 
@@ -30,7 +35,7 @@ class Limits:
 
     memory_bytes: int = 2 * 1024**3
     cpu_s: int = 300
-    open_files: int = 64
+    open_files: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,9 @@ class IndexedSlide:
 class Worker:
     """One process and the pipe to it; used by one thread at a time."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], ended: Callable[[], None] = lambda: None) -> None:
+        """`ended` is called once, after the end."""
+        self._ended = ended
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env={}
         )
@@ -89,7 +96,10 @@ class Worker:
         self.kill()
         for stream in self._streams:
             stream.close()
-        return self._process.wait()
+        status = self._process.wait()
+        ended, self._ended = self._ended, lambda: None
+        ended()
+        return status
 
 
 class Sandbox:
@@ -102,11 +112,19 @@ class Sandbox:
         self._bubblewrap: Path | None = None
         self._lock = threading.Lock()
 
-    def index_slide(self, path: Path, *, timeout_s: float = 120) -> IndexedSlide:
-        """Open, validate and index one slide in a worker of its own. Raises TilerError with the reason in words;
-        SandboxUnavailableError says nothing about the slide, try again later."""
+    def index_slide(self, slide: Path | Mapping[str, Path], *, timeout_s: float = 120) -> IndexedSlide:
+        """Open, validate and index one slide in a worker of its own: one file, or several under the names they have
+        beside each other. Raises TilerError with the reason in words; SandboxUnavailableError says nothing about the
+        slide, try again later."""
+        files = {ALONE: slide} if isinstance(slide, Path) else slide
         deadline = time.monotonic() + timeout_s
-        worker = self.start("index", path)
+        return (
+            self._indexed(files, deadline, codecs=False) or self._indexed(files, deadline, codecs=True) or _nonsense()
+        )
+
+    def _indexed(self, files: Mapping[str, Path], deadline: float, *, codecs: bool) -> IndexedSlide | None:
+        """What a worker says; None when it asks for the heavy libraries."""
+        worker = self.start("index", files, codecs=codecs)
         parts: dict[Kind, bytes] = {}
         try:
             self._await_ready(worker)
@@ -114,6 +132,8 @@ class Sandbox:
                 kind, payload = worker.pipe.receive(deadline=deadline)
                 if kind == Kind.REFUSED:
                     raise refusal(payload)
+                if kind == Kind.NEEDS_CODECS and not (codecs or parts):
+                    return None
                 if kind in parts or kind not in _OF_A_SLIDE:
                     raise WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
                 parts[kind] = payload
@@ -131,17 +151,34 @@ class Sandbox:
         label, macro, profile = (parts.get(kind) or None for kind in (Kind.LABEL, Kind.MACRO, Kind.PROFILE))
         return IndexedSlide(parts[Kind.INDEX], parts.get(Kind.THUMBNAIL) or None, label, macro, profile)
 
-    def start(self, task: Literal["index", "cut", "build"], slide: Path | None = None) -> Worker:
-        """A new worker; it may still be loading. Raises SandboxUnavailableError."""
-        return Worker(self._command(task, slide))
+    def start(
+        self,
+        task: Literal["index", "cut", "decode"],
+        files: Mapping[str, Path] = MappingProxyType({}),
+        *,
+        codecs: bool = False,
+        niceness: int = 0,
+    ) -> Worker:
+        """A new worker, shown these files alone; it may still be loading. Raises SandboxUnavailableError."""
+        arguments = [str(niceness), "codecs" if codecs else "plain"]
+        if self.mode == "strict":
+            return Worker(self._shut_in(task, files, arguments))
+        folder = tempfile.TemporaryDirectory(prefix="iain-slide-")
+        for name, path in files.items():
+            link = Path(folder.name, name)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve(strict=True))
+        return Worker(isolation.exposed(self._arguments(task, Path(folder.name), arguments)), folder.cleanup)
 
     def probe(self) -> str | None:
         """Why no worker can be isolated on this machine, as one sentence; None when it works."""
         try:
-            self._command("probe", None)
+            if self.mode == "weak":
+                return self._try(isolation.exposed(self._arguments("probe", isolation.SLIDE)))
+            self._shut_in("probe", {})
         except SandboxUnavailableError as error:
             return error.sentence
-        return None if self.mode == "strict" else self._try(self._exposed("probe", None))
+        return None
 
     @staticmethod
     def _await_ready(worker: Worker) -> None:
@@ -156,19 +193,17 @@ class Sandbox:
                 "Check the owner of the data directory and the machine's memory, then try again."
             )
 
-    def _command(self, task: str, slide: Path | None) -> list[str]:
-        if self.mode == "weak":
-            return self._exposed(task, slide)
+    def _shut_in(self, task: str, files: Mapping[str, Path], arguments: Sequence[str] = _PLAIN) -> list[str]:
         with self._lock:
             if self._bubblewrap is None:
                 self._bubblewrap = self._find_bubblewrap()
-        return isolation.isolated(self._bubblewrap, slide, self._arguments(task, isolation.SLIDE))
+        return isolation.isolated(self._bubblewrap, files, self._arguments(task, isolation.SLIDE, arguments))
 
     def _find_bubblewrap(self) -> Path:
         """The first bubblewrap that really isolates a worker here."""
         reason = "bubblewrap is not installed"
         for candidate in isolation.bubblewraps():
-            failure = self._try(isolation.isolated(candidate, None, self._arguments("probe", isolation.SLIDE)))
+            failure = self._try(isolation.isolated(candidate, {}, self._arguments("probe", isolation.SLIDE)))
             if failure is None:
                 return candidate
             reason = failure
@@ -177,13 +212,10 @@ class Sandbox:
             "namespaces, or set the sandbox to weak."
         )
 
-    def _exposed(self, task: str, slide: Path | None) -> list[str]:
-        return isolation.exposed(self._arguments(task, slide.resolve(strict=True) if slide else isolation.SLIDE))
-
-    def _arguments(self, task: str, slide: Path) -> list[str]:
+    def _arguments(self, task: str, root: Path, arguments: Sequence[str] = _PLAIN) -> list[str]:
         limits = self.limits
         numbers = (limits.memory_bytes, limits.cpu_s, limits.open_files)
-        return [task, str(slide), *map(str, numbers), self.mode]
+        return [task, str(root), *map(str, numbers), self.mode, *arguments]
 
     @staticmethod
     def _try(command: list[str]) -> str | None:
@@ -196,6 +228,10 @@ class Sandbox:
             return None
         lines = ran.stderr.decode(errors="replace").strip().splitlines()
         return clean_text(lines[-1] if lines else f"the worker ended with status {ran.returncode}")
+
+
+def _nonsense() -> NoReturn:
+    raise WorkerDiedError("The program that decodes slides gave an answer that makes no sense.")
 
 
 def refusal(payload: bytes) -> TilerError:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from tiler.address import tile_region
 from tiler.cache import TileCache
 from tiler.descriptor import Piece
-from tiler.geometry import Size
-from tiler.index import Level, TileIndex
+from tiler.geometry import Region, Size
+from tiler.index import Level, LevelKind, TileIndex
 from tiler.ladder import origin
 from tiler.mosaic import Mosaic
 from tiler.storage.base import ByteSource
 
 
 class Cutter(Protocol):
-    """Makes one tile of a derived level from the finer tiles it covers (see `tiler.cutters.CutterPool`)."""
+    """Makes the tiles that are not stored as they are shown (see `tiler.cutters.CutterPool`)."""
 
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
-        """One JPEG of `mosaic.out` pixels. Raises SandboxError, DamagedSlideError."""
+        """One JPEG of `mosaic.out` pixels, from finer tiles. Raises SandboxError, DamagedSlideError."""
+        ...
+
+    def decode(self, slide_key: str, files: Mapping[str, Path], level: int, area: Region) -> bytes:
+        """One JPEG of what the slide shows in `area` of its native level number `level`. Raises SandboxError,
+        DamagedSlideError."""
         ...
 
 
@@ -27,9 +34,17 @@ class TileSource:
     """Tiles of one slide; safe to use from several threads. Closes nothing: the blobs belong to who opened them."""
 
     def __init__(
-        self, index: TileIndex, blobs: Sequence[ByteSource], cutter: Cutter, cache: TileCache, slide_key: str
+        self,
+        index: TileIndex,
+        blobs: Sequence[ByteSource],
+        cutter: Cutter,
+        cache: TileCache,
+        slide_key: str,
+        files: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
+        """`files` are the slide's own, for a decoder, under the names they have beside each other."""
         self.index = index
+        self._files = files
         self._blobs = tuple(blobs)
         self._cutter = cutter
         self._cache = cache
@@ -90,7 +105,17 @@ class TileSource:
         return self._cutter.cut(self._key, Mosaic(children, sizes, piece.cols, piece.size, piece.reduction))
 
     def _cut(self, level: int, col: int, row: int) -> bytes:
-        return self._cutter.cut(self._key, mosaic_of(self.index.levels, level, col, row, self.get))
+        levels = self.index.levels
+        if levels[level].kind is LevelKind.DECODED:
+            return self._cutter.decode(self._key, self._files, *decoded_part(levels, level, col, row))
+        return self._cutter.cut(self._key, mosaic_of(levels, level, col, row, self.get))
+
+
+def decoded_part(levels: Sequence[Level], level: int, col: int, row: int) -> tuple[int, Region]:
+    """What a decoder is asked for one tile of a decoded level: the number of this level among those of the scanner, and
+    which of its pixels."""
+    here = levels[level]
+    return sum(one.native for one in levels[:level]), tile_region(here.size, here.tile, col, row)
 
 
 def mosaic_of(levels: Sequence[Level], level: int, col: int, row: int, get: Callable[[int, int, int], bytes]) -> Mosaic:

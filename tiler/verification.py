@@ -9,7 +9,7 @@ from tiler import jpeg
 from tiler.errors import BadIndexError, TilerError
 from tiler.index import StoredTile, TileIndex
 from tiler.jpeg import Colour
-from tiler.ladder import ladder
+from tiler.ladder import Native, ladder
 from tiler.storage.base import ByteSource
 
 # So many places that were found good are not looked at again.
@@ -22,16 +22,18 @@ def check(index: TileIndex, blobs: Sequence[ByteSource]) -> None:
     the levels are the ladder it would have built."""
     if index.generation != 0:
         raise BadIndexError("The tile index claims to be a later generation of another one.")
-    stored = [(level.size, level.tile) for level in index.levels if level.stored]
-    if not index.levels[0].stored or index.metadata.size != index.levels[0].size:
+    natives = [Native(level.size, level.tile, level.kind, level.media_type) for level in index.levels if level.native]
+    if not index.levels[0].native or index.metadata.size != index.levels[0].size:
         raise BadIndexError("The tile index and the slide's metadata disagree about its size.")
     if index.blob_count != len(blobs):
         raise BadIndexError(f"The tile index is about {index.blob_count} files, the slide has {len(blobs)}.")
     try:
-        if ladder(stored) != index.levels:
+        if ladder(natives) != index.levels:
             raise BadIndexError("The levels in the tile index are not those this slide should have.")
+        blanks = {jpeg.blank(native.tile) for native in natives}
         for header in index.headers:
-            _check_header(header)
+            if header not in blanks:
+                _check_header(header)
         for number, level in enumerate(index.levels):
             if level.stored:
                 _check_level(index, number, blobs)
@@ -43,21 +45,28 @@ def check(index: TileIndex, blobs: Sequence[ByteSource]) -> None:
 
 def _check_header(header: bytes) -> None:
     """Made again from its own tables, a good header is the same; so it holds nothing but them."""
-    bare = {colour: jpeg.header(None, colour) for colour in Colour}
-    tables = jpeg.SOI + header[len(bare[Colour.RGB]) :]
-    made = [*bare.values(), *(jpeg.header(tables, colour) for colour in Colour)]
-    if header not in made:
-        raise BadIndexError("The tile index has a JPEG header that holds more than tables.")
+    for colour in Colour:
+        bare = jpeg.header(None, colour)
+        if header == bare or (
+            header.startswith(bare) and header == jpeg.header(jpeg.SOI + header[len(bare) :], colour)
+        ):
+            return
+    raise BadIndexError("The tile index has a JPEG header that holds more than tables.")
 
 
 def _check_level(index: TileIndex, number: int, blobs: Sequence[ByteSource]) -> None:
     size = index.levels[number].tile
+    blank = jpeg.blank(size)
     seen: set[StoredTile] = set()  # some writers store an empty tile once and point to it many times
     for tile in index.stored_tiles(number):
         if tile in seen:
             continue
         if tile.blob >= len(blobs) or tile.header >= len(index.headers):
             raise BadIndexError("The tile index points at a file or header that the slide does not have.")
+        if (tile.length == 0) != (index.headers[tile.header] == blank):
+            raise BadIndexError("The tile index is not clear about which places the scanner left empty.")
+        if tile.length == 0:
+            continue
         blob = blobs[tile.blob]
         if tile.offset + tile.length > blob.length:
             raise BadIndexError("The tile index points behind the end of the slide's file.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from benchmarks.torture_tiles.mutations import mutated_indexes
 from tiler import jpeg
@@ -12,6 +14,7 @@ from tiler.errors import BadIndexError, TilerError
 from tiler.index import TileIndex
 from tiler.indexing import build_index
 from tiler.opening import open_slide
+from tiler.slide import ALONE, SlideFiles
 from tiler.storage.memory import MemoryByteSource
 from tiler.verification import check
 
@@ -31,7 +34,10 @@ def torture(slides: Sequence[bytes], count: int, seed: int) -> Tally:
     tally = Tally()
     for number, data in enumerate(slides):
         blob = MemoryByteSource(data)
-        sound = build_index(blob, open_slide(blob))
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, ALONE).write_bytes(data)
+            files = SlideFiles(Path(folder))
+            sound = build_index(files, open_slide(files))
         share = count // len(slides) + (number < count % len(slides))
         for mutated in islice(mutated_indexes(sound, len(data), seed + number), share):
             tally.tried += 1

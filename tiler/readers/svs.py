@@ -9,9 +9,9 @@ from typing import Final
 
 from tiler.errors import UnsupportedSlideError
 from tiler.metadata import MPP_RANGE, POWER_RANGE, SlideMetadata, clean_text, number_within
-from tiler.readers import tiff
+from tiler.readers import openslide, tiff
 from tiler.readers.ifd import Directory
-from tiler.slide import SlideFile
+from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
 # Technical fields only: Title, User, Filename and their like hold whatever was typed, often a name.
@@ -41,12 +41,12 @@ def recognises(found: Sequence[Directory]) -> bool:
     return found[0].text(tiff.DESCRIPTION, at_most=16).startswith("Aperio")
 
 
-def read(source: ByteSource, found: Sequence[Directory]) -> SlideFile:
+def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile:
     """The slide of an Aperio file: every tiled image is a level; the others are thumbnail, label and macro."""
     tiled = [one for one in found if tiff.TILE_OFFSETS in one]
     if not tiled or tiled[0] is not found[0]:
         raise UnsupportedSlideError("The Aperio file's first image is not tiled; it is not a whole-slide scan.")
-    levels = tuple(tiff.native_level(source, one) for one in tiled)
+    levels = tuple(tiff.stored_level(source, one) for one in tiled)
     facts = _facts(found[0].text(tiff.DESCRIPTION))
     mpp = number_within(facts.get("MPP"), MPP_RANGE)
     metadata = SlideMetadata(
@@ -63,7 +63,7 @@ def read(source: ByteSource, found: Sequence[Directory]) -> SlideFile:
         icc_profile_present=tiff.ICC_PROFILE in found[0],
         properties={f"aperio.{name}": text for name in _TECHNICAL if (text := clean_text(facts.get(name)))},
     )
-    return SlideFile(metadata, levels, tiff.profile(found[0]))
+    return openslide.with_pictures(SlideFile(metadata, levels, tiff.profile(found[0])), files.path(0))
 
 
 def _facts(description: str) -> dict[str, str]:

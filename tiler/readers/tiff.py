@@ -11,8 +11,9 @@ from tiler.geometry import Size
 from tiler.index import MAX_HEADER_BYTES, MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_PIXELS
 from tiler.jpeg import Colour
 from tiler.metadata import MPP_RANGE, SlideMetadata, clean_text, number_within
+from tiler.readers import openslide
 from tiler.readers.ifd import Directory
-from tiler.slide import NativeLevel, SlideFile
+from tiler.slide import SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
 
 # TIFF 6.0 and Technical Note 2
@@ -46,13 +47,13 @@ _COMPRESSIONS: Final = {
 }
 
 
-def read(source: ByteSource, found: Sequence[Directory]) -> SlideFile:
+def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile:
     """The slide of a generic TIFF: its first image and the reduced-resolution copies of it (NewSubfileType bit 0)."""
     main = found[0]
     if TILE_OFFSETS not in main:
         raise UnsupportedSlideError("The TIFF's image is stored in strips; only tiled images can be shown.")
     reduced = [one for one in found[1:] if one.integer(SUBFILE_TYPE, 0) & _REDUCED and TILE_OFFSETS in one]
-    levels = sorted((native_level(source, one) for one in (main, *reduced)), key=lambda level: -level.size.area)
+    levels = sorted((stored_level(source, one) for one in (main, *reduced)), key=lambda level: -level.size.area)
     unit = _UM_PER_UNIT.get(main.integer(RESOLUTION_UNIT, 2))
     metadata = SlideMetadata(
         format="tiff",
@@ -64,7 +65,7 @@ def read(source: ByteSource, found: Sequence[Directory]) -> SlideFile:
         scanner_model=clean_text(main.text(MODEL)),
         icc_profile_present=ICC_PROFILE in main,
     )
-    return SlideFile(metadata, tuple(levels), profile(main))
+    return openslide.with_pictures(SlideFile(metadata, tuple(levels), profile(main)), files.path(0))
 
 
 def profile(directory: Directory) -> bytes | None:
@@ -75,7 +76,7 @@ def profile(directory: Directory) -> bytes | None:
         return None
 
 
-def native_level(source: ByteSource, directory: Directory) -> NativeLevel:
+def stored_level(source: ByteSource, directory: Directory) -> StoredLevel:
     """One tiled image as a level. Raises DamagedSlideError, UnsupportedSlideError."""
     compression = directory.integer(COMPRESSION, 1)
     if compression != _JPEG:
@@ -92,7 +93,7 @@ def native_level(source: ByteSource, directory: Directory) -> NativeLevel:
     if tile.width % 16 or tile.height % 16:
         raise DamagedSlideError("The slide's tile size is not a multiple of 16 pixels, as TIFF demands.")
     offsets, lengths = _places(source, directory, size, tile)
-    return NativeLevel(
+    return StoredLevel(
         size=size,
         tile=tile,
         colour=Colour.RGB if photometric == 2 else Colour.YCBCR,
