@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
+from tiler.formats import Format
 from tiler.readers import mrxs, svs, tiff
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
+
+# Every format of `docs/reference/formats.md`.
+FORMATS: Final[tuple[Format, ...]] = ()
+
+
+class _TiffReader(Protocol):
+    """A module that reads one flavour of TIFF."""
+
+    def recognises(self, found: Sequence[Directory]) -> bool: ...
+
+    def read(self, files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile: ...
+
+
+class _SetReader(Protocol):
+    """A module that reads slides of several files."""
+
+    def recognises(self, files: SlideFiles) -> bool: ...
+
+    def read(self, files: SlideFiles) -> SlideFile: ...
+
+
+# Asked in this order; what none of them knows is read as a generic TIFF.
+_TIFF: Final[tuple[_TiffReader, ...]] = (svs,)
+_SETS: Final[tuple[_SetReader, ...]] = (mrxs,)
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
 # picture. (tag, text it contains, name)
@@ -47,15 +72,17 @@ def open_slide(files: SlideFiles) -> SlideFile:
 
 
 def _open_set(files: SlideFiles) -> SlideFile:
-    if mrxs.recognises(files):
-        return mrxs.read(files)
+    for reader in _SETS:
+        if reader.recognises(files):
+            return reader.read(files)
     raise UnsupportedSlideError("The files together are of no format that has several files.")
 
 
 def _open_tiff(files: SlideFiles, source: ByteSource) -> SlideFile:
     found = directories(source)
-    if svs.recognises(found):
-        return svs.read(files, source, found)
+    for reader in _TIFF:
+        if reader.recognises(found):
+            return reader.read(files, source, found)
     _refuse_foreign(found)
     return tiff.read(files, source, found)
 
