@@ -18,7 +18,7 @@ WITHOUT_ADDRESSES := const fs = require("node:fs"), name = "package-lock.json", 
   fs.writeFileSync(name, JSON.stringify(lock, null, 2) + "\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing torture-tiles clean
+.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing torture-tiles gallery clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ torture-sharing: dev-setup ## revoke while 32 read, forge links, race for them, 
 
 torture-tiles: dev-setup ## ask an oracle about tiles, feed hostile slides, kill cutters and builders
 	$(BIN)/python -m benchmarks.torture_tiles
+
+gallery: dev-setup ## SLIDES=folder: one page with a look at every slide of a folder, in .build/gallery
+	$(BIN)/python -m benchmarks.gallery "$(SLIDES)"
 
 setup: $(VENV)/.run static ## everything that `make run` needs
 dev-setup: $(VENV)/.dev static ## everything that `make test` needs besides system packages
