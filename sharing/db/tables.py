@@ -192,6 +192,7 @@ class UploadRow(Base):
             "uq_upload_scanner_id_sha256_open",
             "scanner_id",
             "sha256",
+            "of_set",
             unique=True,
             sqlite_where=text("completed_us IS NULL"),
             postgresql_where=text("completed_us IS NULL"),
@@ -210,6 +211,8 @@ class UploadRow(Base):
     expires_us: Mapped[int] = mapped_column(index=True)
     completed_us: Mapped[int | None]
     slide_id: Mapped[SlideId | None] = mapped_column(ForeignKey("slide.id"))
+    of_set: Mapped[bool] = mapped_column(server_default=false())
+    """One file of a slide that has several: complete, it waits for the others, and no slide is made of it alone."""
 
 
 class JobRow(Base):

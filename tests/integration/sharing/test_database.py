@@ -283,6 +283,40 @@ def test_the_third_migration_has_every_slide_read_anew_and_touches_nothing_else(
         connection.execute(text("UPDATE slide SET state = 'indexing' WHERE id = :id"), {"id": shared.unready})
         connection.execute(text("UPDATE job SET state = 'done', attempts = 1"))
         connection.commit()
+    upgrade(database, "0003")
+    read_anew("version")
     upgrade(database)
     assert shape(database) == before
-    read_anew("version")
+
+
+def test_the_fourth_migration_reads_anew_what_was_read_or_could_not_be(database, centres, shared):
+    """A slide whose overview was being built is read anew with it, and so is one of a kind that was not known."""
+    downgrade(database, "0003")
+    states = {
+        shared.first: ("ready", None),
+        shared.second: ("indexing", None),
+        shared.other_case: ("refused", "unsupported"),
+        shared.unready: ("refused", "damaged"),
+    }
+    with database.connect_for_schema() as connection:
+        for slide_id, (state, code) in states.items():
+            values = {"id": slide_id, "state": state, "code": code, "job": f"read-{slide_id}", "built": f"b-{slide_id}"}
+            change = "UPDATE slide SET state = :state, refusal_code = :code, refusal_reason = :code WHERE id = :id"
+            connection.execute(text(change), values)
+            for job, kind in (("job", "register"), ("built", "build")):
+                add = (
+                    "INSERT INTO job (id, kind, key, payload, state, attempts, not_before_us, fence, created_us) "
+                    f"VALUES (:{job}, '{kind}', :id, '{{}}', 'done', 1, 5, 1, 5)"
+                )
+                connection.execute(text(add), values)
+        connection.commit()
+    upgrade(database)
+    with database.reading() as session:
+        jobs = session.execute(text("SELECT key, kind, state FROM job")).all()
+        assert sorted(tuple(job) for job in jobs) == sorted(
+            (slide_id, "register", "done" if code == "damaged" else "queued") for slide_id, (_, code) in states.items()
+        )
+        found = session.execute(text("SELECT id, state, refusal_code FROM slide")).all()
+    wanted = {slide_id: "refused" if code == "damaged" else "received" for slide_id, (_, code) in states.items()}
+    assert {row.id: row.state for row in found if row.id in wanted} == wanted
+    assert [row.id for row in found if row.refusal_code] == [shared.unready]
