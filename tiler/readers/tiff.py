@@ -76,8 +76,9 @@ def profile(directory: Directory) -> bytes | None:
         return None
 
 
-def stored_level(source: ByteSource, directory: Directory) -> StoredLevel:
-    """One tiled image as a level. Raises DamagedSlideError, UnsupportedSlideError."""
+def stored_level(source: ByteSource, directory: Directory, *, gaps: bool = False) -> StoredLevel:
+    """One tiled image as a level; with `gaps`, tiles of no length are places that the scanner left empty. Raises
+    DamagedSlideError, UnsupportedSlideError."""
     compression = directory.integer(COMPRESSION, 1)
     if compression != _JPEG:
         name = _COMPRESSIONS.get(compression, f"an unknown compression ({compression})")
@@ -92,7 +93,7 @@ def stored_level(source: ByteSource, directory: Directory) -> StoredLevel:
     tile = _bounded(directory, TILE_WIDTH, TILE_HEIGHT, *TILE_SIDE_PIXELS)
     if tile.width % 16 or tile.height % 16:
         raise DamagedSlideError("The slide's tile size is not a multiple of 16 pixels, as TIFF demands.")
-    offsets, lengths = _places(source, directory, size, tile)
+    offsets, lengths = _places(source, directory, size, tile, gaps=gaps)
     return StoredLevel(
         size=size,
         tile=tile,
@@ -110,7 +111,9 @@ def _bounded(directory: Directory, across: int, down: int, low: int, high: int) 
     return size
 
 
-def _places(source: ByteSource, directory: Directory, size: Size, tile: Size) -> tuple[Sequence[int], Sequence[int]]:
+def _places(
+    source: ByteSource, directory: Directory, size: Size, tile: Size, *, gaps: bool
+) -> tuple[Sequence[int], Sequence[int]]:
     cells = -(-size.width // tile.width) * -(-size.height // tile.height)
     if cells > MAX_TILES:
         raise UnsupportedSlideError(f"The slide claims {cells} tiles in one level, more than can be served.")
@@ -119,6 +122,8 @@ def _places(source: ByteSource, directory: Directory, size: Size, tile: Size) ->
     if len(offsets) != cells or len(lengths) != cells:
         raise DamagedSlideError(f"The slide lists {len(offsets)} tiles where its size asks for {cells}.")
     for offset, length in zip(offsets, lengths, strict=True):
+        if length == 0 and gaps:
+            continue
         if length == 0:
             raise UnsupportedSlideError("The slide has missing tiles; slides with gaps cannot be shown.")
         if offset < 8 or length > MAX_TILE_BYTES:
