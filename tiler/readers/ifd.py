@@ -22,26 +22,34 @@ MAX_TAGS: Final = 512
 _CODES: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _RATIONAL: Final = 5
+# What marks a directory of Hamamatsu's: NDPI's format flag.
+_NDPI: Final = 65420
+_LONG, _LONG8 = 4, 16
 
 
 class _Field(NamedTuple):
     kind: int
     values: int
     at: int  # where the value's bytes are in the file
+    inline: bytes = b""  # or the bytes, when they are not in one place
 
 
 class Layout(NamedTuple):
-    """How this file writes its numbers: byte order, and the widths of classic TIFF or BigTIFF."""
+    """How this file writes its numbers: byte order, and the widths of classic TIFF or BigTIFF. Hamamatsu's NDPI is a
+    classic TIFF with wide offsets of directories; behind each come the upper halves of its entries' values."""
 
     order: str
     number: struct.Struct
     entry: struct.Struct
     offset: struct.Struct
+    room: int  # bytes of an entry for its value
+    ndpi: bool = False
 
     @staticmethod
-    def of(order: str, *, big: bool) -> Layout:
-        count, entry, offset = ("Q", "HHQQ", "Q") if big else ("H", "HHII", "I")
-        return Layout(order, struct.Struct(order + count), struct.Struct(order + entry), struct.Struct(order + offset))
+    def of(order: str, *, big: bool, ndpi: bool = False) -> Layout:
+        count, entry, offset = ("Q", "HHQQ", "Q") if big else ("H", "HHII", "Q" if ndpi else "I")
+        number, entries, offsets = (struct.Struct(order + width) for width in (count, entry, offset))
+        return Layout(order, number, entries, offsets, 8 if big else 4, ndpi)
 
 
 class Directory:
@@ -103,7 +111,7 @@ class Directory:
         return raw.split(b"\0", 1)[0].decode("utf-8", errors="replace")
 
     def _bytes(self, field: _Field) -> bytes:
-        return self._source.read_at(field.at, field.values * _SIZES.get(field.kind, 1))
+        return field.inline or self._source.read_at(field.at, field.values * _SIZES.get(field.kind, 1))
 
 
 def directories(source: ByteSource) -> list[Directory]:
@@ -132,10 +140,22 @@ def _start(source: ByteSource) -> tuple[Layout, int]:
         raise NotASlideError("The file is not a TIFF slide.")
     magic = struct.unpack_from(order + "H", head, 2)[0]
     if magic == 42:
+        if order == "<" and len(head) == 16 and _is_ndpi(source, at := struct.unpack_from("<Q", head, 4)[0]):
+            return Layout.of(order, big=False, ndpi=True), at
         return Layout.of(order, big=False), struct.unpack_from(order + "I", head, 4)[0]
     if magic == 43 and len(head) == 16 and struct.unpack_from(order + "HH", head, 4) == (8, 0):
         return Layout.of(order, big=True), struct.unpack_from(order + "Q", head, 8)[0]
     raise NotASlideError("The file is not a TIFF slide.")
+
+
+def _is_ndpi(source: ByteSource, at: int) -> bool:
+    """Whether there is a directory of Hamamatsu's at this offset, which has 64 bits only if there is."""
+    if not 8 <= at <= source.length - 2:
+        return False
+    count = int.from_bytes(source.read_at(at, 2), "little")
+    if not 0 < count <= MAX_TAGS or at + 2 + 12 * count > source.length:
+        return False
+    return any(entry[0] == _NDPI for entry in struct.iter_unpack("<H10x", source.read_at(at + 2, 12 * count)))
 
 
 def _directory(source: ByteSource, layout: Layout, at: int) -> tuple[Directory, int]:
@@ -145,15 +165,25 @@ def _directory(source: ByteSource, layout: Layout, at: int) -> tuple[Directory, 
         raise DamagedSlideError("A directory of the slide is damaged.")
     first = at + layout.number.size
     table = source.read_at(first, count * layout.entry.size + layout.offset.size)
-    fields = dict(_fields(source, layout, table[: -layout.offset.size], first))
+    entries = table[: -layout.offset.size]
+    upper = bytes(4 * count)
+    # A file within reach of 32 bits needs no upper halves, and may have none.
+    if layout.ndpi and source.length >> 32:
+        upper = source.read_at(first + len(table), len(upper))
+    fields = dict(_fields(source, layout, entries, upper, first))
     return Directory(source, layout, fields), layout.offset.unpack(table[-layout.offset.size :])[0]
 
 
-def _fields(source: ByteSource, layout: Layout, table: bytes, first: int) -> Iterator[tuple[int, _Field]]:
+def _fields(source: ByteSource, layout: Layout, table: bytes, upper: bytes, first: int) -> Iterator[tuple[int, _Field]]:
     for number, (tag, kind, count, value) in enumerate(layout.entry.iter_unpack(table)):
         length = count * _SIZES.get(kind, 1)
-        if length <= layout.offset.size:  # the value itself stands where otherwise its offset would
-            value = first + (number + 1) * layout.entry.size - layout.offset.size
+        if layout.ndpi:
+            value |= int.from_bytes(upper[4 * number : 4 * number + 4], "little") << 32
+        if length <= layout.room:  # the value itself stands where otherwise its offset would
+            if value >> 32 and layout.ndpi and kind == _LONG and count == 1:
+                yield tag, _Field(_LONG8, 1, 0, value.to_bytes(8, "little"))
+                continue
+            value = first + (number + 1) * layout.entry.size - layout.room
         if value + length > source.length:
             raise DamagedSlideError(f"The slide is cut short: the TIFF tag {tag} lies behind the end of the file.")
         yield tag, _Field(kind, count, value)
