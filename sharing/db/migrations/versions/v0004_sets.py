@@ -34,14 +34,12 @@ def read_anew(which: str) -> None:
     them, stay."""
     op.execute("DELETE FROM job WHERE kind = 'build'")
     op.execute("DELETE FROM slide_file WHERE derived")
-    op.execute(
+    for change in (
         "UPDATE job SET state = 'queued', attempts = 0, not_before_us = created_us, lease_until_us = NULL, "
-        f"finished_us = NULL WHERE kind = 'register' AND key IN (SELECT id FROM slide WHERE {which})"
-    )
-    op.execute(
-        "UPDATE slide SET state = 'received', index_digest = NULL, refusal_code = NULL, refusal_reason = NULL "
-        f"WHERE {which}"
-    )
+        "finished_us = NULL WHERE kind = 'register' AND key IN (SELECT id FROM slide WHERE {})",
+        "UPDATE slide SET state = 'received', index_digest = NULL, refusal_code = NULL, refusal_reason = NULL WHERE {}",
+    ):
+        op.execute(change.format(which))
 
 
 def _open_uploads(*more: str) -> None:
