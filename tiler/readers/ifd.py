@@ -17,6 +17,8 @@ from tiler.storage.base import ByteSource
 
 MAX_DIRECTORIES: Final = 512
 MAX_TAGS: Final = 512
+MAX_CHILDREN: Final = 64
+_SUB_IFDS: Final = 330
 
 # TIFF field type → array code, for the unsigned integers.
 _CODES: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -62,6 +64,19 @@ class Directory:
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._fields
+
+    @property
+    def order(self) -> str:
+        """How the file's numbers are written, as `struct` says it: ``<`` or ``>``."""
+        return self._layout.order
+
+    def children(self) -> list[Directory]:
+        """The directories that this one holds (SubIFDs, TIFF Technical Note 1), empty when there are none. Raises
+        DamagedSlideError."""
+        places = self.integers(_SUB_IFDS, at_most=MAX_CHILDREN)
+        if len(set(places)) != len(places):
+            raise DamagedSlideError("The slide's directories form a loop.")
+        return [_directory(self._source, self._layout, at)[0] for at in places]
 
     def integers(self, tag: int, *, at_most: int) -> array[int]:
         """All values of an unsigned integer tag; empty when it is absent. Raises DamagedSlideError."""
