@@ -83,14 +83,14 @@ def sheet(entries: Sequence[Entry]) -> Image.Image:
         row, column = divmod(number, _COLUMNS)
         left, top = _GAP + column * cell.width, _GAP + row * cell.height
         for line, text in enumerate((_said(each), each.facts, each.levels)):
-            draw.text((left, top + _LINE * line), text[:140], _FAINT if line else _INK, font)
+            draw.text((left, top + _LINE * line), _drawable(text)[:140], _FAINT if line else _INK, font)
         for picture in each.pictures:
             canvas.paste(picture, (left, top + 3 * _LINE + 6))
             left += picture.width + _GAP
     for number, each in enumerate(refused):
         top = below + number * 2 * _LINE
-        draw.text((_GAP, top), _said(each), _INK, font)
-        draw.text((2 * _GAP, top + _LINE), each.refusal, _BAD, font)
+        draw.text((_GAP, top), _drawable(_said(each)), _INK, font)
+        draw.text((2 * _GAP, top + _LINE), _drawable(each.refusal), _BAD, font)
     return canvas
 
 
@@ -138,6 +138,11 @@ def _within(picture: Image.Image, size: Size) -> Image.Image:
     shown = picture.copy()
     shown.thumbnail((size.width, size.height), Image.Resampling.LANCZOS)
     return shown
+
+
+def _drawable(text: str) -> str:
+    """Without the signs that Pillow's own font lacks."""
+    return text.replace("×", "x").replace("µ", "u")
 
 
 def _said(each: Entry) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -17,11 +20,28 @@ MPP: Final = 0.499  # µm per pixel
 Pixels = NDArray[np.uint8]
 
 
-@lru_cache(maxsize=4)
+_corner: ContextVar[tuple[int, int]] = ContextVar("corner", default=(300, 500))
+
+
 def tissue(width: int = 1000, height: int = 700) -> Pixels:
     """So much of the scan, rows × columns × RGB."""
+    return _part(*_corner.get(), width, height)
+
+
+@contextmanager
+def elsewhere(x: int, y: int) -> Iterator[None]:
+    """Within, `tissue` is that of another place of the scan, so that what is made is another slide."""
+    before = _corner.set((x, y))
+    try:
+        yield
+    finally:
+        _corner.reset(before)
+
+
+@lru_cache(maxsize=4)
+def _part(x: int, y: int, width: int, height: int) -> Pixels:
     with openslide.OpenSlide(SCAN) as slide:
-        return np.asarray(slide.read_region((300, 500), 0, (width, height)).convert("RGB"))
+        return np.asarray(slide.read_region((x, y), 0, (width, height)).convert("RGB"))
 
 
 @lru_cache(maxsize=2)
