@@ -7,13 +7,13 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import mrxs, svs, tiff
+from tiler.readers import mrxs, philips, svs, tiff
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
 # Every format of `docs/reference/formats.md`.
-FORMATS: Final[tuple[Format, ...]] = ()
+FORMATS: Final[tuple[Format, ...]] = (philips.FORMAT,)
 
 
 class _TiffReader(Protocol):
@@ -33,7 +33,7 @@ class _SetReader(Protocol):
 
 
 # Asked in this order; what none of them knows is read as a generic TIFF.
-_TIFF: Final[tuple[_TiffReader, ...]] = (svs,)
+_TIFF: Final[tuple[_TiffReader, ...]] = (svs, philips)
 _SETS: Final[tuple[_SetReader, ...]] = (mrxs,)
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
@@ -41,7 +41,6 @@ _SETS: Final[tuple[_SetReader, ...]] = (mrxs,)
 _FOREIGN_TIFF: Final = (
     (tiff.DESCRIPTION, "openmicroscopy.org/Schemas/OME", "an OME-TIFF"),
     (tiff.DESCRIPTION, "leica-microsystems.com/scn", "a Leica SCN slide"),
-    (tiff.DESCRIPTION, "DPUfsImport", "a Philips slide"),
     (tiff.SOFTWARE, "Philips", "a Philips slide"),
     (tiff.SOFTWARE, "MedScan", "a Trestle slide"),
     (700, "iScan", "a Ventana slide"),  # XMP
