@@ -16,6 +16,7 @@ from fixtures.figures import Figure
 
 from tiler import isolation
 from tiler.sandbox import Limits, Sandbox
+from tiler.slide import ALONE
 
 pytestmark = pytest.mark.hostile
 
@@ -63,7 +64,7 @@ def environment_of_parent():
 if 'filter' in layers:
     from tiler import seccomp, worker
     worker._limit(LIMITS)
-    worker._load()
+    worker._load(with_codecs=False)
     seccomp.install()
 for name, code in json.loads(attempts).items():
     try:
@@ -186,11 +187,11 @@ def outcome(slides: tuple[Path, Path], port: int, open_directory: int) -> Callab
             wanted = {**ROOTS, "read the shadow file": ATTEMPTS["read the shadow file"][0]}
         if layers == NONE:
             del wanted["read the shadow file"]
-        seen = "'/slide'" if "namespaces" in layers else repr(str(slides[0]))
+        seen = "'/slide/slide'" if "namespaces" in layers else repr(str(slides[0]))
         codes = {name: code.replace("SLIDE", seen) for name, code in wanted.items()}
         arguments = [layers, str(slides[1]), str(port), json.dumps(codes)]
         if "namespaces" in layers:
-            command = isolation.isolated(next(isolation.bubblewraps()), slides[0], arguments, start=start)
+            command = isolation.isolated(next(isolation.bubblewraps()), {ALONE: slides[0]}, arguments, start=start)
         else:
             command = isolation.exposed(arguments, start=start)
         if layers == ROOT:
@@ -256,8 +257,8 @@ def test_what_needs_root_is_denied_even_to_root(name: str, layers: str, outcome:
 
 
 def test_inside_there_is_one_slide_and_the_interpreter(slides: tuple[Path, Path], port: int) -> None:
-    start = "import os, sys; print(sorted(os.listdir('/')), os.getuid(), dict(os.environ), open('/slide').read())"
-    command = isolation.isolated(next(isolation.bubblewraps()), slides[0], [], start=start)
+    start = "import os, sys; print(sorted(os.listdir('/')), os.getuid(), dict(os.environ), open('/slide/slide').read())"
+    command = isolation.isolated(next(isolation.bubblewraps()), {ALONE: slides[0]}, [], start=start)
     os.environ["IAIN_SECRET"] = "hunter2"
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -300,7 +301,7 @@ def confined(pid: int) -> int:
 
 def test_a_cutter_sees_no_slide_at_all() -> None:
     start = "import os; print(os.path.exists('/slide'))"
-    command = isolation.isolated(next(isolation.bubblewraps()), None, [], start=start)
+    command = isolation.isolated(next(isolation.bubblewraps()), {}, [], start=start)
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 

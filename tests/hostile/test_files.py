@@ -214,7 +214,7 @@ def test_a_decoder_that_kills_its_process_is_a_refusal(
     start = (
         "import ctypes, os, signal, sys; sys.path[:0] = sys.argv.pop(1).split(':')\n"
         "import tiler.pixels\n"
-        f"tiler.pixels.associated_images = lambda path, size: {CODES[death]}\n"
+        f"tiler.pixels.picture = lambda slide, name: {CODES[death]}\n"
         "from tiler.worker import main; main()"
     )
     honest = isolation.isolated

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.figures import Figure
-from fixtures.slides import SCAN
+from fixtures.slides import SCAN, InMemory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +17,8 @@ from tiler.errors import BadIndexError, DamagedSlideError, TilerError, Unsupport
 from tiler.geometry import Region, Size
 from tiler.index import TileIndex
 from tiler.indexing import build_index
-from tiler.ladder import ladder
+from tiler.ladder import Native, ladder
 from tiler.opening import open_slide
-from tiler.storage.local import LocalByteSource
 from tiler.storage.memory import MemoryByteSource
 from tiler.verification import check
 
@@ -86,7 +85,7 @@ def test_a_derived_tile_covers_two_by_two_of_the_finer_level(size: Size, tile: S
     coarser = Size(size.width // by, size.height // by)
     stored = [size, coarser] if coarser.width > 4 and coarser.height > 4 else [size]
     try:
-        levels = ladder([(one, tile) for one in stored])
+        levels = ladder([Native(one, tile) for one in stored])
     except UnsupportedSlideError:
         return
     assert levels[-1].grid.area == 1 or levels[-1].stored
@@ -101,7 +100,7 @@ def test_a_derived_tile_covers_two_by_two_of_the_finer_level(size: Size, tile: S
 @given(data=st.binary(max_size=400))
 def test_no_bytes_are_a_slide_by_chance(data: bytes) -> None:
     with pytest.raises(TilerError):
-        open_slide(MemoryByteSource(b"II*\0" + data))
+        open_slide(InMemory(b"II*\0" + data))
 
 
 @given(data=st.binary(max_size=300), size=tiles)
@@ -112,10 +111,8 @@ def test_no_bytes_are_a_jpeg_by_chance(data: bytes, size: Size) -> None:
 
 @functools.cache
 def real(path: Path = SCAN) -> tuple[bytes, MemoryByteSource]:
-    source = LocalByteSource(path)
-    blob = MemoryByteSource(source.read_at(0, source.length))
-    source.close()
-    return build_index(blob, open_slide(blob)), blob
+    files = InMemory(path.read_bytes())
+    return build_index(files, open_slide(files)), MemoryByteSource(path.read_bytes())
 
 
 def test_the_untouched_index_is_accepted() -> None:

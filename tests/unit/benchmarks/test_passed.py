@@ -1,6 +1,5 @@
-from pathlib import Path
-
 import pytest
+from fixtures.slides import SCAN, InMemory
 
 from benchmarks.tiles.passed import NothingComparedError, equal_share, scan_data
 from tiler.address import TileAddress
@@ -9,14 +8,12 @@ from tiler.indexing import build_index
 from tiler.opening import open_slide
 from tiler.storage.local import LocalByteSource
 
-SCAN = Path(__file__).parents[2] / "data" / "CMU-1-Small-Region.svs"
-
 
 @pytest.fixture(scope="module")
 def passed_on():
     """The description of the small scan, and some of its tiles, as the platform gives them."""
-    blob = LocalByteSource(SCAN)
-    index = TileIndex(build_index(blob, open_slide(blob)))
+    blob, files = LocalByteSource(SCAN), InMemory(SCAN.read_bytes())
+    index = TileIndex(build_index(files, open_slide(files)))
     description = {
         "levels": [{"width": level.size.width, "height": level.size.height} for level in index.levels],
         "tile_url": "/{level}/{col}_{row}",

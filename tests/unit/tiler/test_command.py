@@ -20,7 +20,7 @@ def test_info_shows_facts_and_levels(
 ) -> None:
     assert run(monkeypatch, "info", svs_slide) == 0
     shown = capsys.readouterr().out
-    for part in ("aperio", "0.499", "│ 2560 × 1728", "stored", "cut on demand"):
+    for part in ("aperio", "0.499", "│ 2560 × 1728", "stored", "cut"):
         assert part in shown
 
 

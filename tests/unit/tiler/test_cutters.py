@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -127,12 +128,12 @@ class Scripted(Sandbox):
         self._scripts = list(scripts)
         self.started = 0
 
-    def _command(self, task: str, slide: Path | None) -> list[str]:
+    def _shut_in(self, task: str, files: Mapping[str, Path], arguments: Sequence[str] = ()) -> list[str]:
         script = self._scripts[min(self.started, len(self._scripts) - 1)]
         self.started += 1
         if not script:
-            return super()._command(task, slide)
-        return isolation.isolated(next(isolation.bubblewraps()), slide, [], start=script)
+            return super()._shut_in(task, files, arguments)
+        return isolation.isolated(next(isolation.bubblewraps()), files, [], start=script)
 
 
 READY = "import os, struct, time; os.write(1, bytes(5)); "

@@ -22,20 +22,20 @@ from tiler.descriptor import (
 from tiler.errors import NotTellableError, TileNotFoundError
 from tiler.geometry import Size
 from tiler.index import TileIndex
-from tiler.ladder import ladder
+from tiler.ladder import Native, ladder
 
 T240, T256 = Size(240, 240), Size(256, 256)
-APERIO = [(Size(46000, 32914), T240), (Size(11500, 8228), T240), (Size(2875, 2057), T240)]
+APERIO = [Native(Size(46000, 32914), T240), Native(Size(11500, 8228), T240), Native(Size(2875, 2057), T240)]
 ADDRESS = "https://slides.example.org/tiles/a/b/iiif"
 
 
-def halvings(*stored: tuple[Size, Size]) -> Halvings:
+def halvings(*stored: Native) -> Halvings:
     return Halvings.of(ladder(stored))
 
 
 def halved(size: Size, tile: Size = T256) -> Halvings:
     """Of a slide that stores its finest level only."""
-    return halvings((size, tile))
+    return halvings(Native(size, tile))
 
 
 sides = st.integers(1, 6000)
@@ -56,10 +56,10 @@ def test_a_real_aperio_slide_can_be_told_though_its_levels_are_rounded_down() ->
 @pytest.mark.parametrize(
     "stored",
     [
-        [(Size(9000, 9000), T256), (Size(3000, 3000), T256)],
-        [(Size(4000, 4000), T240), (Size(1000, 1000), T256)],
-        [(Size(4098, 4096), T256), (Size(2047, 2048), T256)],
-        [(Size(1024, 513), T256), (Size(512, 256), T256)],
+        [Native(Size(9000, 9000), T256), Native(Size(3000, 3000), T256)],
+        [Native(Size(4000, 4000), T240), Native(Size(1000, 1000), T256)],
+        [Native(Size(4098, 4096), T256), Native(Size(2047, 2048), T256)],
+        [Native(Size(1024, 513), T256), Native(Size(512, 256), T256)],
     ],
     ids=["thirds", "two tile sizes", "two pixels short", "a row of tiles short"],
 )

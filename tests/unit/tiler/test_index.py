@@ -11,10 +11,10 @@ from tiler import index
 from tiler.errors import BadIndexError, TileNotFoundError
 from tiler.geometry import Size
 from tiler.index import StoredTile, TileIndex
-from tiler.ladder import ladder
+from tiler.ladder import Native, ladder
 from tiler.metadata import SlideMetadata
 
-LEVELS = ladder([(Size(1000, 600), Size(256, 256)), (Size(250, 150), Size(256, 256))])
+LEVELS = ladder([Native(Size(1000, 600), Size(256, 256)), Native(Size(250, 150), Size(256, 256))])
 HEADERS = [b"\xff\xd8 first", b"\xff\xd8 second"]
 METADATA = SlideMetadata("tiff", "generic", Size(1000, 600), mpp_x=0.5)
 
@@ -119,9 +119,9 @@ def test_every_shorter_or_longer_file_is_refused() -> None:
         (48, 2**31),  # its height
         (52, 0),  # its tile width
         (56, 4096),  # its tile height
-        (60, 2),  # kind
+        (60, 3),  # kind
         (60, 1 << 16 | 1),  # a stored level that was built
-        (64, 1),  # media type
+        (64, 2),  # media type
         (84, 1 << 16),  # a derived level that was built, in a first generation
     ],
 )

@@ -10,6 +10,7 @@ from fixtures.slides import SCAN
 
 import tiler
 from tiler import isolation
+from tiler.slide import ALONE
 
 CODE = """
 import sys
@@ -50,6 +51,6 @@ def test_it_works_for_somebody_who_is_not_root() -> None:
 def test_a_link_to_a_slide_is_followed_before_it_is_shown(tmp_path: Path) -> None:
     link = tmp_path / "link.svs"
     link.symlink_to(SCAN)
-    command = isolation.isolated(next(isolation.bubblewraps()), link, [])
+    command = isolation.isolated(next(isolation.bubblewraps()), {ALONE: link}, [])
     assert str(SCAN.resolve()) in command
     assert str(link) not in command

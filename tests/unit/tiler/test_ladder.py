@@ -4,13 +4,13 @@ import pytest
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
-from tiler.ladder import ladder, must_be_built, origin
+from tiler.ladder import Native, ladder, must_be_built, origin
 
 T240, T256 = Size(240, 240), Size(256, 256)
 
 
 def shape(*stored: tuple[int, int], tile: Size = T240) -> list[tuple[int, int, bool]]:
-    levels = ladder([(Size(*size), tile) for size in stored])
+    levels = ladder([Native(Size(*size), tile) for size in stored])
     return [(level.size.width, level.size.height, level.stored) for level in levels]
 
 
@@ -45,12 +45,12 @@ def test_steps_of_three_are_near_enough() -> None:
 
 
 def test_a_derived_level_shares_the_tile_size_of_the_finer_one() -> None:
-    levels = ladder([(Size(4000, 4000), T240), (Size(1000, 1000), T256)])
+    levels = ladder([Native(Size(4000, 4000), T240), Native(Size(1000, 1000), T256)])
     assert [level.tile for level in levels] == [T240, T240, T256, T256, T256]
 
 
 def test_downsamples_are_relative_to_the_first_level() -> None:
-    assert [round(level.downsample, 3) for level in ladder([(Size(1600, 800), T240)])] == [1, 2, 4, 8]
+    assert [round(level.downsample, 3) for level in ladder([Native(Size(1600, 800), T240)])] == [1, 2, 4, 8]
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_rounding_to_whole_tiles_is_allowed() -> None:
 
 
 def test_a_huge_slide_without_overview_is_built_before_it_is_looked_at() -> None:
-    without = ladder([(Size(200_000, 150_000), T256)])
+    without = ladder([Native(Size(200_000, 150_000), T256)])
     assert must_be_built(without)
     assert len(without) == 11
-    assert not must_be_built(ladder([(Size(200_000, 150_000), T256), (Size(12_500, 9_375), T256)]))
-    assert not must_be_built(ladder([(Size(64 * 240, 64 * 240), T240)]))
+    assert not must_be_built(ladder([Native(Size(200_000, 150_000), T256), Native(Size(12_500, 9_375), T256)]))
+    assert not must_be_built(ladder([Native(Size(64 * 240, 64 * 240), T240)]))
 
 
 def test_a_slide_that_nobody_could_build_is_refused() -> None:
@@ -87,7 +87,7 @@ def test_a_slide_that_nobody_could_build_is_refused() -> None:
 
 
 def test_what_is_derived_comes_from_a_stored_level_within_three_steps() -> None:
-    levels = ladder([(Size(46000, 32914), T240), (Size(11500, 8228), T240), (Size(2875, 2057), T240)])
+    levels = ladder([Native(Size(46000, 32914), T240), Native(Size(11500, 8228), T240), Native(Size(2875, 2057), T240)])
     assert [origin(levels, number) for number in (1, 3, 5, 6, 7, 8)] == [
         (0, 2),
         (2, 2),
@@ -100,5 +100,5 @@ def test_what_is_derived_comes_from_a_stored_level_within_three_steps() -> None:
 
 @pytest.mark.parametrize(("tile", "most"), [(512, 8), (528, 4), (1024, 4), (2048, 2)])
 def test_large_tiles_are_reduced_in_smaller_steps(tile: int, most: int) -> None:
-    levels = ladder([(Size(32 * tile, 32 * tile), Size(tile, tile))])
+    levels = ladder([Native(Size(32 * tile, 32 * tile), Size(tile, tile))])
     assert max(origin(levels, number)[1] for number in range(1, len(levels))) == most

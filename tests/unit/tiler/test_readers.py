@@ -5,7 +5,7 @@ import struct
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from fixtures.slides import LONG, LONG8, SHORT, UNDEFINED, jpeg_image, level_tags, one_level
+from fixtures.slides import LONG, LONG8, SHORT, UNDEFINED, InMemory, jpeg_image, level_tags, one_level
 
 from tiler.errors import DamagedSlideError, NotASlideError, TilerError, UnsupportedSlideError
 from tiler.geometry import Size
@@ -19,7 +19,7 @@ from tiler.synthetic.pyramid import TiffWriter, description, resolution
 
 
 def opened(data: bytes) -> SlideFile:
-    return open_slide(MemoryByteSource(data))
+    return open_slide(InMemory(data))
 
 
 def aperio(text: str) -> SlideFile:

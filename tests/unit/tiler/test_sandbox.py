@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from tiler.geometry import Size
 from tiler.index import TileIndex
 from tiler.jpeg import frame_size
 from tiler.sandbox import Limits, Sandbox, Worker
+from tiler.slide import ALONE
 
 HEAD = """
 import os, signal, struct, sys, time
@@ -37,8 +38,8 @@ class Scripted(Sandbox):
         super().__init__("strict")
         self._script = script
 
-    def _command(self, task: str, slide: Path | None) -> list[str]:
-        return isolation.isolated(next(isolation.bubblewraps()), slide, [], start=HEAD + self._script)
+    def _shut_in(self, task: str, files: Mapping[str, Path], arguments: Sequence[str] = ()) -> list[str]:
+        return isolation.isolated(next(isolation.bubblewraps()), files, [], start=HEAD + self._script)
 
 
 READY = "say(0)\n"
@@ -239,7 +240,9 @@ def test_no_descriptor_is_left_open(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def test_a_worker_killed_at_any_moment_of_its_start_leaves_nobody(svs_slide: Path) -> None:
-    command = isolation.isolated(next(isolation.bubblewraps()), svs_slide, [], start="import time; time.sleep(600)")
+    command = isolation.isolated(
+        next(isolation.bubblewraps()), {ALONE: svs_slide}, [], start="import time; time.sleep(600)"
+    )
     before = set(os.listdir("/proc"))
     for number in range(100):
         worker = Worker(command)

@@ -1,6 +1,6 @@
 """From an address to bytes: stored tiles are read, missing ones are cut from four finer ones, once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from tiler import jpeg
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
 from tiler.errors import TileNotFoundError
-from tiler.geometry import Size
+from tiler.geometry import Region, Size
 from tiler.index import TileIndex
 from tiler.mosaic import Mosaic
 from tiler.sandbox import Sandbox
@@ -28,6 +28,9 @@ class Counting:
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
         self.asked.append(mosaic)
         return self._pool.cut(slide_key, mosaic)
+
+    def decode(self, slide_key: str, files: Mapping[str, Path], level: int, area: Region) -> bytes:
+        return self._pool.decode(slide_key, files, level, area)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tiler import index as indexes
 from tiler import jpeg
 from tiler.errors import BadIndexError
 from tiler.geometry import Size
-from tiler.index import Level, StoredTile, TileIndex
+from tiler.index import Level, LevelKind, StoredTile, TileIndex
 from tiler.metadata import SlideMetadata
 from tiler.storage.base import ByteSource
 from tiler.storage.local import LocalByteSource
@@ -95,18 +95,18 @@ def level_that_is_missing(forgery: Forgery, blob: ByteSource) -> None:
 
 def level_too_many(forgery: Forgery, blob: ByteSource) -> None:
     last = forgery.levels[-1]
-    forgery.levels.append(Level(last.size.halved(), last.tile, False, last.media_type, 2 * last.downsample))
+    forgery.levels.append(Level(last.size.halved(), last.tile, LevelKind.DERIVED, last.media_type, 2 * last.downsample))
 
 
 def level_without_finer(forgery: Forgery, blob: ByteSource) -> None:
     first = forgery.levels[0]
-    forgery.levels[0] = Level(first.size, first.tile, False, first.media_type, 1.0)
+    forgery.levels[0] = Level(first.size, first.tile, LevelKind.DERIVED, first.media_type, 1.0)
     del forgery.tiles[: first.grid.area]
 
 
 def tiles_of_another_size(forgery: Forgery, blob: ByteSource) -> None:
     forgery.levels = [
-        Level(level.size, Size(264, 264), level.stored, level.media_type, level.downsample) for level in forgery.levels
+        Level(level.size, Size(264, 264), level.kind, level.media_type, level.downsample) for level in forgery.levels
     ]
 
 
