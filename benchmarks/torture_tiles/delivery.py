@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 from benchmarks.torture_tiles.oracle import Oracle
 from ingest.arrival import REGISTER
 from ingest.jobs import SqlJobQueue
+from ingest.manifest import SetFile, manifest_of
 from sharing import slides
 from sharing.db.engine import Database
 from sharing.slides import Slide, StoredFile
@@ -48,13 +49,26 @@ class Desk:
     def deliver(self, name: str, data: bytes) -> SlideId:
         """The slide of a file whose last byte has just arrived; the platform's worker does the rest. Raises
         ConflictError when the site has these bytes."""
+        return self._registered(name, [self._stored(name, data)])
+
+    def deliver_set(self, name: str, files: Mapping[str, bytes]) -> SlideId:
+        """As `deliver`, of several files under the names they have beside each other."""
+        stored = [self._stored(*each) for each in sorted(files.items())]
+        told = manifest_of(SetFile(each.name, each.length, each.sha256) for each in stored)
+        return self._registered(name, stored, told.sha256)
+
+    def _stored(self, name: str, data: bytes) -> StoredFile:
         digest = hashlib.sha256(data).hexdigest()
         blob = self.store.begin(self.agent.site_id)
         blob.write(data)
         blob.commit(digest)
+        return StoredFile(name, digest, len(data))
+
+    def _registered(self, name: str, files: Sequence[StoredFile], digest: str | None = None) -> SlideId:
         with self.database.writing() as session:
-            files = [StoredFile(name, digest, len(data))]
-            slide_id = slides.create_slide(session, self.agent, files=files, accession=self.accession)
+            slide_id = slides.create_slide(
+                session, self.agent, files=files, file_name=name, sha256=digest, accession=self.accession
+            )
             SqlJobQueue(self.database).enqueue(session, REGISTER, slide_id, {"slide": slide_id})
         return slide_id
 

@@ -1,0 +1,239 @@
+"""Independent readers, one of which says what a tile of a slide of any format must show."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import openslide
+import tifffile
+import wsidicom
+from PIL import Image
+
+from benchmarks.torture_tiles.oracle import MIN_PSNR_DB, decoded, psnr
+from tiler.address import TileAddress, tile_region
+from tiler.geometry import Region, Size
+from tiler.index import Level, LevelKind
+from tiler.synthetic.texture import Pixels
+
+# Levels up to this size are read at once and kept, so that no reader has to be asked for a place between two pixels.
+_WHOLE_PIXELS: Final = 40_000_000
+# Where colours are stored at half the resolution, two decoders may differ by so many grey levels.
+ROUNDING: Final = 2
+_PAPER: Final = (255, 255, 255)
+
+
+class Reader(Protocol):
+    """One independent reader with one slide open."""
+
+    name: str
+
+    def knows(self, size: Size) -> bool:
+        """Whether the slide has a level of this size for it."""
+        ...
+
+    def pixels(self, size: Size, region: Region) -> Pixels:
+        """What that level shows there."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class OpenSlideReader:
+    name = "OpenSlide"
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        """Raises openslide.OpenSlideError."""
+        self._slide = openslide.OpenSlide(entry(files))
+        self._levels = [Size(*one) for one in self._slide.level_dimensions]
+        self._whole: dict[Size, Pixels] = {}
+
+    def knows(self, size: Size) -> bool:
+        return size in self._levels
+
+    def pixels(self, size: Size, region: Region) -> Pixels:
+        if size.area > _WHOLE_PIXELS:
+            return self._read(size, region)
+        if size not in self._whole:
+            self._whole[size] = self._read(size, Region(0, 0, size.width, size.height))
+        return _part(self._whole[size], region)
+
+    def close(self) -> None:
+        self._slide.close()
+
+    def _read(self, size: Size, region: Region) -> Pixels:
+        level = self._levels.index(size)
+        by = self._slide.level_downsamples[level]
+        corner = (round(region.x * by), round(region.y * by))
+        found = self._slide.read_region(corner, level, (region.width, region.height))
+        paper = Image.new("RGB", found.size, _PAPER)
+        paper.paste(found, mask=found.getchannel("A"))
+        return np.asarray(paper)
+
+
+class TifffileReader:
+    name = "tifffile"
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        """Raises tifffile.TiffFileError."""
+        self._file = tifffile.TiffFile(entry(files))
+        self._pages: dict[Size, Any] = {}
+        for page in self._all():
+            if page.dtype == np.uint8 and page.imagedepth == 1:
+                self._pages.setdefault(Size(page.imagewidth, page.imagelength), page)
+        self._whole: dict[Size, Pixels] = {}
+
+    def knows(self, size: Size) -> bool:
+        return size in self._pages and size.area <= _WHOLE_PIXELS
+
+    def pixels(self, size: Size, region: Region) -> Pixels:
+        if size not in self._whole:
+            self._whole[size] = self._read(self._pages[size])
+        return _part(self._whole[size], region)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _all(self) -> Iterator[Any]:
+        for page in self._file.pages:
+            yield page
+            yield from page.pages or () if isinstance(page, tifffile.TiffPage) else ()
+
+    @staticmethod
+    def _read(page: Any) -> Pixels:
+        found = page.asarray()
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            found = np.moveaxis(page.colormap[:, found] >> 8, 0, -1).astype(np.uint8)
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            found = 255 - found
+        if found.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            found = np.moveaxis(found, 0, -1)
+        return _rgb(found)
+
+
+class WsiDicomReader:
+    name = "wsidicom"
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        """Raises wsidicom.errors.WsiDicomError."""
+        self._slide = wsidicom.WsiDicom.open([path for path in files.values()])
+        self._levels = {Size(each.size.width, each.size.height): each for each in self._slide.pyramids[0]}
+
+    def knows(self, size: Size) -> bool:
+        return size in self._levels
+
+    def pixels(self, size: Size, region: Region) -> Pixels:
+        number = self._levels[size].level
+        found = self._slide.read_region((region.x, region.y), number, (region.width, region.height))
+        return np.asarray(found.convert("RGB"))
+
+    def close(self) -> None:
+        self._slide.close()
+
+
+_READERS: Final = (OpenSlideReader, WsiDicomReader, TifffileReader)
+
+
+@dataclass(slots=True)
+class Reference:
+    """A slide as the reader sees it that knows most levels of its scanner. `levels` are those that are served; `near`
+    counts the tiles served as they are whose pixels differ by rounding."""
+
+    reader: Reader
+    levels: Sequence[Level]
+    near: int = 0
+    _reduced: dict[TileAddress, Pixels] = field(default_factory=dict)
+
+    def tells(self, level: int) -> bool:
+        """Whether the reader knows this level, or the one that it is made from."""
+        return self._finer(level) is not None
+
+    def fault(self, address: TileAddress, served: bytes) -> str | None:
+        """What is wrong with a tile, None when it is the right one."""
+        level = self.levels[address.level]
+        place = tile_region(level.size, level.tile, address.col, address.row)
+        found = decoded(served)
+        whole = level.tile if level.kind is LevelKind.STORED else place.size
+        if found.shape[:2] != (whole.height, whole.width):
+            return f"{found.shape[1]} × {found.shape[0]} pixels instead of {whole.width} × {whole.height}"
+        wanted = self.wanted(address)
+        found = found[: place.height, : place.width]
+        if found.shape != wanted.shape:
+            return f"the reader gives {wanted.shape[1]} × {wanted.shape[0]} pixels"
+        if level.kind is not LevelKind.STORED:
+            reached = psnr(found, wanted)
+            return None if reached >= MIN_PSNR_DB else f"{reached:.1f} dB"
+        most = int(np.abs(found.astype(np.int16) - wanted).max())
+        self.near += 0 < most <= ROUNDING
+        return None if most <= ROUNDING else f"up to {most} grey levels apart"
+
+    def wanted(self, address: TileAddress) -> Pixels:
+        """What the tile must show."""
+        held = self._reduced.get(address)
+        if held is None:
+            held = self._reduced[address] = self._made(address)
+        return held
+
+    def _made(self, address: TileAddress) -> Pixels:
+        level = self.levels[address.level]
+        place = tile_region(level.size, level.tile, address.col, address.row)
+        finer = self._finer(address.level)
+        if finer is None:
+            raise ValueError(f"{self.reader.name} does not know level {address.level}.")
+        whole = self.levels[finer].size
+        if finer == address.level:
+            return self.reader.pixels(whole, place)
+        by = 2 ** round(math.log2(whole.width / level.size.width))
+        width = min(place.width * by, whole.width - place.x * by)
+        height = min(place.height * by, whole.height - place.y * by)
+        region = Region(place.x * by, place.y * by, width, height)
+        return np.asarray(Image.fromarray(self.reader.pixels(whole, region)).reduce(by))
+
+    def _finer(self, number: int) -> int | None:
+        while not self.levels[number].native:
+            number -= 1
+        return number if self.reader.knows(self.levels[number].size) else None
+
+
+@contextlib.contextmanager
+def reference(files: Mapping[str, Path], levels: Sequence[Level]) -> Iterator[Reference | None]:
+    """The reader that knows most of a slide's levels, the first of those that know equally many; None when no reader
+    knows any."""
+    native = [level.size for level in levels if level.native]
+    readers = list(_opened(files))
+    best = max(readers, key=lambda reader: sum(map(reader.knows, native)), default=None)
+    try:
+        yield Reference(best, levels) if best and any(map(best.knows, native)) else None
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def _opened(files: Mapping[str, Path]) -> Iterator[Reader]:
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it has a word to say about every vendor
+    for opener in _READERS:
+        # Each of them raises many kinds of errors at what it does not know.
+        with contextlib.suppress(Exception):
+            yield opener(files)
+
+
+def entry(files: Mapping[str, Path]) -> Path:
+    """The file by which other readers know a set."""
+    named = [path for name, path in sorted(files.items()) if name.endswith((".mrxs", ".tif"))]
+    return named[0] if named else min(files.items())[1]
+
+
+def _part(pixels: Pixels, region: Region) -> Pixels:
+    return pixels[region.y : region.y + region.height, region.x : region.x + region.width]
+
+
+def _rgb(found: Any) -> Pixels:
+    if found.ndim == 2:
+        found = found[..., None]
+    return np.ascontiguousarray(np.repeat(found, 3, axis=2) if found.shape[2] < 3 else found[..., :3])
