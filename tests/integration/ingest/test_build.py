@@ -205,7 +205,7 @@ def test_a_builder_that_froze_changes_nothing(lab, sandbox, clock: FrozenClock) 
 
 
 class NoSandbox(Sandbox):
-    def start(self, task, slide=None):
+    def start(self, task, files=(), **options):
         raise SandboxUnavailableError("Slides cannot be decoded in isolation on this machine.")
 
 
@@ -221,7 +221,7 @@ def test_without_a_sandbox_the_build_waits(lab, sandbox, clock: FrozenClock) -> 
 
 
 class DyingSandbox(Sandbox):
-    def start(self, *_: object) -> CutterProcess:
+    def start(self, *_: object, **__: object) -> CutterProcess:
         raise WorkerDiedError("The program that cuts tiles ended by itself.")
 
 
