@@ -7,13 +7,13 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import mrxs, philips, svs, tiff
+from tiler.readers import generic, mrxs, ndpi, philips, svs, tiff
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
 # Every format of `docs/reference/formats.md`.
-FORMATS: Final[tuple[Format, ...]] = (philips.FORMAT,)
+FORMATS: Final[tuple[Format, ...]] = (ndpi.FORMAT, philips.FORMAT)
 
 
 class _TiffReader(Protocol):
@@ -33,7 +33,7 @@ class _SetReader(Protocol):
 
 
 # Asked in this order; what none of them knows is read as a generic TIFF.
-_TIFF: Final[tuple[_TiffReader, ...]] = (svs, philips)
+_TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, philips)
 _SETS: Final[tuple[_SetReader, ...]] = (mrxs,)
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
@@ -44,11 +44,13 @@ _FOREIGN_TIFF: Final = (
     (tiff.SOFTWARE, "Philips", "a Philips slide"),
     (tiff.SOFTWARE, "MedScan", "a Trestle slide"),
     (700, "iScan", "a Ventana slide"),  # XMP
-    (65420, "", "a Hamamatsu slide"),  # NDPI format flag
 )
 _FOREIGN: Final = (
     (128, b"DICM", "a DICOM file"),
     (0, b"ZISRAWFILE", "a Zeiss CZI slide"),
+    (0, b"[Virtual Microscope Specimen]", "a Hamamatsu VMS slide"),
+    (0, b"[Uncompressed Virtual Microscope Specimen]", "a Hamamatsu VMU slide"),
+    (0, b"[NanoZoomer Digital Pathology Image Set]", "a Hamamatsu NDPIS image set"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x89PNG", "a PNG image"),
     (0, b"\xff\xd8\xff", "a JPEG image"),
@@ -83,7 +85,7 @@ def _open_tiff(files: SlideFiles, source: ByteSource) -> SlideFile:
         if reader.recognises(found):
             return reader.read(files, source, found)
     _refuse_foreign(found)
-    return tiff.read(files, source, found)
+    return generic.read(files, source, found)
 
 
 def _refusal(head: bytes) -> NotASlideError | UnsupportedSlideError:
