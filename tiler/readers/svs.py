@@ -46,7 +46,7 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
     tiled = [one for one in found if tiff.TILE_OFFSETS in one]
     if not tiled or tiled[0] is not found[0]:
         raise UnsupportedSlideError("The Aperio file's first image is not tiled; it is not a whole-slide scan.")
-    levels = tuple(tiff.stored_level(source, one) for one in tiled)
+    levels, decoder = tiff.levels(source, [tiff.raster(source, one) for one in tiled])
     facts = _facts(found[0].text(tiff.DESCRIPTION))
     mpp = number_within(facts.get("MPP"), MPP_RANGE)
     metadata = SlideMetadata(
@@ -63,7 +63,7 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
         icc_profile_present=tiff.ICC_PROFILE in found[0],
         properties={f"aperio.{name}": text for name in _TECHNICAL if (text := clean_text(facts.get(name)))},
     )
-    return openslide.with_pictures(SlideFile(metadata, levels, tiff.profile(found[0])), files.path(0))
+    return openslide.with_pictures(SlideFile(metadata, levels, tiff.profile(found[0]), decoder), files.path(0))
 
 
 def _facts(description: str) -> dict[str, str]:

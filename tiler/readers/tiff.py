@@ -1,71 +1,217 @@
-"""Generic tiled TIFF and BigTIFF with JPEG tiles; also what Aperio's flavour shares with them."""
+"""How a TIFF stores an image: what one directory says about it, whether its tiles can be served as they are, and the
+levels that several make. What the flavours of TIFF share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from tiler import icc
-from tiler.errors import DamagedSlideError, UnsupportedSlideError
+from tiler import codecs, icc, jpeg, webp
+from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.geometry import Size
-from tiler.index import MAX_HEADER_BYTES, MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_PIXELS
+from tiler.index import JPEG as SERVED_JPEG
+from tiler.index import MAX_HEADER_BYTES, MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_PIXELS, WEBP
 from tiler.jpeg import Colour
-from tiler.metadata import MPP_RANGE, SlideMetadata, clean_text, number_within
-from tiler.readers import openslide
+from tiler.metadata import MPP_RANGE, number_within
 from tiler.readers.ifd import Directory
-from tiler.slide import SlideFile, SlideFiles, StoredLevel
+from tiler.slide import DECODED_TILE, DecodedLevel, Decoder, StoredLevel
 from tiler.storage.base import ByteSource
 
 # TIFF 6.0 and Technical Note 2
 SUBFILE_TYPE: Final = 254
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
-DESCRIPTION, MAKE, MODEL = 270, 271, 272
-SAMPLES: Final = 277
-X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, SOFTWARE = 282, 283, 284, 296, 305
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
+FILL_ORDER, DESCRIPTION, MAKE, MODEL = 266, 270, 271, 272
+STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_LENGTHS = 273, 274, 277, 278, 279
+X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME = 282, 283, 284, 296, 305, 306
+PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 317, 320, 322, 323, 324, 325
+EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 JPEG_TABLES: Final = 347
 ICC_PROFILE: Final = 34675
 
+REDUCED, MASK = 1, 4  # bits of NewSubfileType
+
 MAX_TILE_BYTES: Final = 16 * 1024 * 1024
-_REDUCED: Final = 1
+MAX_STRIP_BYTES: Final = 128 * 1024 * 1024
+# What is decoded in one piece.
+MAX_PIECE_BYTES: Final = 128 * 1024 * 1024
+_DECODED_SIDE: Final = (128, 512)
+_PEEK_BYTES: Final = 64 * 1024
 _UM_PER_UNIT: Final = {2: 25_400.0, 3: 10_000.0}
-_JPEG: Final = 7
-_COMPRESSIONS: Final = {
-    1: "no compression",
-    5: "LZW",
+# Pixels that differ more than this in width and height would make a picture that is visibly out of shape.
+_SQUARE: Final = 1.02
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+_COLOURS: Final = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
+PLAIN, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD = 1, 5, 7, 8, 32946, 32773, 50000
+JPEG_2000_YCBCR, JPEG_2000_RGB, JPEG_2000 = 33003, 33005, 34712
+WEBP_TILES: Final = (50001, 34927)
+ANY_JPEG_2000: Final = (JPEG_2000_YCBCR, JPEG_2000_RGB, JPEG_2000)
+# Of bytes, not of pictures: what a predictor and an order of bits apply to.
+_PACKED: Final = (PLAIN, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD)
+_PREDICTED: Final = (LZW, DEFLATE, OLD_DEFLATE, ZSTD)
+_NAMES: Final = {
+    PLAIN: "no compression",
+    LZW: "LZW",
+    DEFLATE: "deflate",
+    OLD_DEFLATE: "deflate",
+    PACKBITS: "PackBits",
+    ZSTD: "Zstandard",
+    **dict.fromkeys(ANY_JPEG_2000, "JPEG 2000"),
+    **dict.fromkeys(WEBP_TILES, "WebP"),
+    2: "the compression of fax machines",
+    3: "the compression of fax machines",
+    4: "the compression of fax machines",
     6: "the old JPEG scheme of TIFF",
-    8: "deflate",
-    32773: "PackBits",
-    32946: "deflate",
-    33003: "JPEG 2000",
-    33005: "JPEG 2000",
-    34712: "JPEG 2000",
-    34892: "lossy JPEG of digital negatives",
-    50000: "Zstandard",
-    50001: "WebP",
+    22610: "JPEG XR",
+    34892: "the lossy JPEG of digital negatives",
+    34925: "LZMA",
     50002: "JPEG XL",
+    52546: "JPEG XL",
 }
+ASSOCIATED, UNASSOCIATED = 1, 2
+_PROGRESSIVE: Final = 0xC2
 
 
-def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile:
-    """The slide of a generic TIFF: its first image and the reduced-resolution copies of it (NewSubfileType bit 0)."""
-    main = found[0]
-    if TILE_OFFSETS not in main:
-        raise UnsupportedSlideError("The TIFF's image is stored in strips; only tiled images can be shown.")
-    reduced = [one for one in found[1:] if one.integer(SUBFILE_TYPE, 0) & _REDUCED and TILE_OFFSETS in one]
-    levels = sorted((stored_level(source, one) for one in (main, *reduced)), key=lambda level: -level.size.area)
-    unit = _UM_PER_UNIT.get(main.integer(RESOLUTION_UNIT, 2))
-    metadata = SlideMetadata(
-        format="tiff",
-        vendor="generic",
-        size=levels[0].size,
-        mpp_x=_mpp(main.rational(X_RESOLUTION), unit),
-        mpp_y=_mpp(main.rational(Y_RESOLUTION), unit),
-        scanner_manufacturer=clean_text(main.text(MAKE)),
-        scanner_model=clean_text(main.text(MODEL)),
-        icc_profile_present=ICC_PROFILE in main,
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """One image as a TIFF stores it, in pieces: tiles or strips, row by row, of planar images plane by plane. All of it
+    has been checked against the file, nothing decoded. ``extra`` is the kind of alpha (ExtraSamples, tag 338), 0 when
+    there is none; ``order`` is that of the bytes of a sample, as `struct` says it."""
+
+    size: Size
+    piece: Size
+    tiled: bool
+    offsets: Sequence[int]
+    lengths: Sequence[int]
+    compression: int
+    photometric: int
+    samples: int
+    bits: int = 8
+    signed: bool = False
+    planar: bool = False
+    predictor: bool = False
+    extra: int = 0
+    order: str = "<"
+    tables: bytes | None = None
+    palette: Sequence[int] = ()
+
+    @property
+    def grid(self) -> Size:
+        return Size(-(-self.size.width // self.piece.width), -(-self.size.height // self.piece.height))
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel in a piece."""
+        return (1 if self.planar else self.samples) * self.bits // 8
+
+    def decoded_level(self) -> DecodedLevel:
+        """As a level to be decoded: in the file's own tiles where they are of a good size."""
+        low, high = _DECODED_SIDE
+        sides = (self.piece.width, self.piece.height)
+        fits = self.tiled and all(low <= side <= high and side % 16 == 0 for side in sides)
+        return DecodedLevel(self.size, self.piece if fits else DECODED_TILE)
+
+
+def raster(source: ByteSource, directory: Directory, *, deep: bool = False, gaps: bool = False) -> Raster:
+    """What a directory says about its image. With `deep`, samples of 16 bits and several channels are let through; with
+    `gaps`, pieces of no length are places that the scanner left empty. Raises DamagedSlideError,
+    UnsupportedSlideError for what nobody here decodes."""
+    compression = directory.integer(COMPRESSION, PLAIN)
+    if compression not in (*_PACKED, JPEG, *ANY_JPEG_2000, *WEBP_TILES):
+        name = _NAMES.get(compression, f"an unknown compression ({compression})")
+        raise UnsupportedSlideError(f"The slide's tiles are stored with {name}, which cannot be shown.")
+    samples, bits, signed = _depth(directory, deep=deep)
+    photometric = YCBCR if compression == JPEG_2000_YCBCR else directory.integer(PHOTOMETRIC)
+    extra = _extra(directory, photometric, samples, deep=deep)
+    _check_coding(compression, photometric, samples, bits)
+    _check_reading(directory, compression)
+    predictor = directory.integer(PREDICTOR, 1) if compression in _PREDICTED else 1
+    if predictor not in (1, 2):
+        raise UnsupportedSlideError("The slide's tiles are stored with a predictor for numbers, not for pictures.")
+    planar = directory.integer(PLANAR, 1) == 2 and samples > 1
+    size = _bounded(directory, WIDTH, HEIGHT, 1, MAX_SIDE_PIXELS)
+    tiled = TILE_OFFSETS in directory or TILE_WIDTH in directory
+    piece = _bounded(directory, TILE_WIDTH, TILE_HEIGHT, 16, 16_384) if tiled else _strip(directory, size)
+    pixel_bytes = (1 if planar else samples) * bits // 8
+    if compression != PLAIN and piece.area * pixel_bytes > MAX_PIECE_BYTES:
+        raise UnsupportedSlideError(
+            f"The slide's image is stored in pieces of {piece.width} × {piece.height} pixels, too large to be decoded."
+        )
+    offsets, lengths = _places(source, directory, size, piece, samples if planar else 1, gaps=gaps, tiled=tiled)
+    found = Raster(
+        size=size,
+        piece=piece,
+        tiled=tiled,
+        offsets=offsets,
+        lengths=lengths,
+        compression=compression,
+        photometric=photometric,
+        samples=samples,
+        bits=bits,
+        signed=signed,
+        planar=planar,
+        predictor=predictor == 2,
+        extra=extra,
+        order=directory.order,
+        tables=directory.data(JPEG_TABLES, at_most=MAX_HEADER_BYTES // 2) if compression == JPEG else None,
+        palette=_palette(directory) if photometric == PALETTE else (),
     )
-    return openslide.with_pictures(SlideFile(metadata, tuple(levels), profile(main)), files.path(0))
+    _check_plain(found)
+    return found
+
+
+def stored(source: ByteSource, image: Raster) -> StoredLevel | None:
+    """The image as a level whose tiles are served as they are; None when they must be decoded. All tiles are taken to
+    be coded as the first one is: indexing looks at each."""
+    low, high = TILE_SIDE_PIXELS
+    if not image.tiled or any(side % 16 or not low <= side <= high for side in (image.piece.width, image.piece.height)):
+        return None
+    kind = (image.samples, image.photometric)
+    colours = {(3, RGB): Colour.RGB, (3, YCBCR): Colour.YCBCR, (1, BLACK_IS_ZERO): Colour.GREY}
+    if image.planar or image.bits != 8 or kind not in colours:
+        return None
+    first = next(((at, size) for at, size in zip(image.offsets, image.lengths, strict=True) if size), None)
+    head = source.read_at(first[0], min(first[1], _PEEK_BYTES)) if first else b""
+    if image.compression == JPEG and not _is_progressive(head):
+        media_type = SERVED_JPEG
+    elif image.compression in WEBP_TILES and webp.is_bare(head):
+        media_type = WEBP
+    else:
+        return None
+    return StoredLevel(
+        size=image.size,
+        tile=image.piece,
+        colour=colours[kind],
+        tables=image.tables,
+        offsets=image.offsets,
+        lengths=image.lengths,
+        media_type=media_type,
+    )
+
+
+def stored_level(source: ByteSource, directory: Directory, *, gaps: bool = False) -> StoredLevel:
+    """One tiled image as a level; with `gaps`, tiles of no length are places that the scanner left empty. Raises
+    DamagedSlideError, UnsupportedSlideError when its tiles cannot be served as they are."""
+    image = raster(source, directory, gaps=gaps)
+    level = stored(source, image)
+    if level is None or level.media_type != SERVED_JPEG:
+        name = _NAMES.get(image.compression, "JPEG of an unusual kind")
+        raise UnsupportedSlideError(f"The slide's tiles are stored with {name}; only JPEG tiles can be shown.")
+    return level
+
+
+def levels(
+    source: ByteSource, rasters: Sequence[Raster]
+) -> tuple[tuple[StoredLevel | DecodedLevel, ...], Decoder | None]:
+    """Each image as a level, and what decodes those that must be. Raises CodecsNeededError."""
+    found = tuple(stored(source, one) or one.decoded_level() for one in rasters)
+    if all(isinstance(level, StoredLevel) for level in found):
+        return found, None
+    codecs.require()
+    from tiler.readers import tiff_pixels
+
+    return found, tiff_pixels.Rasters(source, rasters)
 
 
 def profile(directory: Directory) -> bytes | None:
@@ -76,32 +222,79 @@ def profile(directory: Directory) -> bytes | None:
         return None
 
 
-def stored_level(source: ByteSource, directory: Directory, *, gaps: bool = False) -> StoredLevel:
-    """One tiled image as a level; with `gaps`, tiles of no length are places that the scanner left empty. Raises
-    DamagedSlideError, UnsupportedSlideError."""
-    compression = directory.integer(COMPRESSION, 1)
-    if compression != _JPEG:
-        name = _COMPRESSIONS.get(compression, f"an unknown compression ({compression})")
-        raise UnsupportedSlideError(f"The slide's tiles are stored with {name}; only JPEG tiles can be shown.")
-    bits = directory.integers(BITS, at_most=64)
-    if directory.integer(SAMPLES, 1) != 3 or any(value != 8 for value in bits) or directory.integer(PLANAR, 1) != 1:
-        raise UnsupportedSlideError("The slide is not 8-bit colour; only colour brightfield slides can be shown.")
-    photometric = directory.integer(PHOTOMETRIC)
-    if photometric not in (2, 6):
-        raise UnsupportedSlideError("The slide's colours are neither RGB nor YCbCr.")
-    size = _bounded(directory, WIDTH, HEIGHT, 1, MAX_SIDE_PIXELS)
-    tile = _bounded(directory, TILE_WIDTH, TILE_HEIGHT, *TILE_SIDE_PIXELS)
-    if tile.width % 16 or tile.height % 16:
-        raise DamagedSlideError("The slide's tile size is not a multiple of 16 pixels, as TIFF demands.")
-    offsets, lengths = _places(source, directory, size, tile, gaps=gaps)
-    return StoredLevel(
-        size=size,
-        tile=tile,
-        colour=Colour.RGB if photometric == 2 else Colour.YCBCR,
-        tables=directory.data(JPEG_TABLES, at_most=MAX_HEADER_BYTES // 2),
-        offsets=offsets,
-        lengths=lengths,
-    )
+def spacing(directory: Directory) -> tuple[float | None, float | None]:
+    """µm per pixel across and down, as far as the resolution says so in a unit of length. Raises UnsupportedSlideError
+    when pixels are not square."""
+    unit = _UM_PER_UNIT.get(directory.integer(RESOLUTION_UNIT, 2))
+    across, down = (directory.rational(tag) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    if across and down and max(across, down) > _SQUARE * min(across, down):
+        raise UnsupportedSlideError("The slide's pixels are not square; it would be shown out of shape.")
+    x, y = (number_within(unit / one, MPP_RANGE) if one and unit else None for one in (across, down))
+    return x, y
+
+
+def _depth(directory: Directory, *, deep: bool) -> tuple[int, int, bool]:
+    """Samples of a pixel, bits of a sample, whether they are signed."""
+    samples = directory.integer(SAMPLES, 1)
+    if not 0 < samples <= 64:
+        raise DamagedSlideError(f"The slide claims {samples} samples a pixel.")
+    bits = {*directory.integers(BITS, at_most=64)} or {1}
+    kinds = {*directory.integers(SAMPLE_FORMAT, at_most=64)} or {1}
+    if kinds - {1, 2}:
+        raise UnsupportedSlideError("The slide's samples are floating-point numbers; only whole numbers can be shown.")
+    if bits - ({8, 16} if deep else {8}) or len(bits) > 1 or (not deep and kinds != {1}) or len(kinds) > 1:
+        told = " and ".join(str(each) for each in sorted(bits))
+        raise UnsupportedSlideError(f"The slide has {told} bits a sample; only 8 can be shown.")
+    return samples, bits.pop(), kinds == {2}
+
+
+def _extra(directory: Directory, photometric: int, samples: int, *, deep: bool) -> int:
+    """The kind of alpha there is beside the colours."""
+    if photometric not in _COLOURS:
+        raise UnsupportedSlideError("The slide's colours are neither grey, RGB nor YCbCr.")
+    beside = samples - _COLOURS[photometric]
+    if beside < 0:
+        raise DamagedSlideError("The slide has fewer samples a pixel than its colours need.")
+    kinds = directory.integers(EXTRA_SAMPLES, at_most=64)
+    if beside == 1 and len(kinds) == 1 and kinds[0] in (ASSOCIATED, UNASSOCIATED):
+        return kinds[0]
+    if beside and not deep:
+        raise UnsupportedSlideError("The slide has several channels, and does not say how to show them.")
+    return 0
+
+
+def _check_coding(compression: int, photometric: int, samples: int, bits: int) -> None:
+    if photometric == YCBCR and compression not in (JPEG, JPEG_2000_YCBCR):
+        raise UnsupportedSlideError("The slide's colours are YCbCr without JPEG, which cannot be shown.")
+    if photometric == PALETTE and (compression not in _PACKED or bits != 8):
+        raise UnsupportedSlideError("The slide's colours are a palette of an unusual kind.")
+    pictures = {JPEG: (1, 3), JPEG_2000_YCBCR: (3,), JPEG_2000_RGB: (3,), WEBP_TILES[0]: (3, 4), WEBP_TILES[1]: (3, 4)}
+    if samples not in pictures.get(compression, (samples,)) or (bits != 8 and compression in pictures):
+        raise UnsupportedSlideError("The slide's tiles hold other colours than their compression is made for.")
+
+
+def _check_reading(directory: Directory, compression: int) -> None:
+    orientation = directory.integer(ORIENTATION, 1)
+    if 2 <= orientation <= 8:
+        raise UnsupportedSlideError(
+            f"The slide's image is stored turned or mirrored (orientation {orientation}). Export it upright."
+        )
+    if compression in _PACKED and directory.integer(FILL_ORDER, 1) != 1:
+        raise UnsupportedSlideError("The slide's bits are stored in reverse order.")
+
+
+def _palette(directory: Directory) -> Sequence[int]:
+    found = directory.integers(COLOUR_MAP, at_most=3 * 256)
+    if len(found) != 3 * 256:
+        raise DamagedSlideError("The slide's palette has not 256 colours.")
+    return found
+
+
+def _strip(directory: Directory, size: Size) -> Size:
+    rows = directory.integer(ROWS_PER_STRIP, size.height)
+    if not rows:
+        raise DamagedSlideError("The slide claims strips of no rows.")
+    return Size(size.width, min(rows, size.height))
 
 
 def _bounded(directory: Directory, across: int, down: int, low: int, high: int) -> Size:
@@ -112,28 +305,46 @@ def _bounded(directory: Directory, across: int, down: int, low: int, high: int) 
 
 
 def _places(
-    source: ByteSource, directory: Directory, size: Size, tile: Size, *, gaps: bool
+    source: ByteSource, directory: Directory, size: Size, piece: Size, planes: int, *, gaps: bool, tiled: bool
 ) -> tuple[Sequence[int], Sequence[int]]:
-    cells = -(-size.width // tile.width) * -(-size.height // tile.height)
+    cells = -(-size.width // piece.width) * -(-size.height // piece.height) * planes
     if cells > MAX_TILES:
         raise UnsupportedSlideError(f"The slide claims {cells} tiles in one level, more than can be served.")
-    offsets = directory.integers(TILE_OFFSETS, at_most=MAX_TILES)
-    lengths = directory.integers(TILE_LENGTHS, at_most=MAX_TILES)
+    tags = (TILE_OFFSETS, TILE_LENGTHS) if tiled else (STRIP_OFFSETS, STRIP_LENGTHS)
+    offsets, lengths = (directory.integers(tag, at_most=MAX_TILES) for tag in tags)
     if len(offsets) != cells or len(lengths) != cells:
         raise DamagedSlideError(f"The slide lists {len(offsets)} tiles where its size asks for {cells}.")
+    most = MAX_TILE_BYTES if tiled else MAX_STRIP_BYTES
+    if directory.integer(COMPRESSION, PLAIN) == PLAIN:
+        most = source.length
     for offset, length in zip(offsets, lengths, strict=True):
         if length == 0 and gaps:
             continue
         if length == 0:
             raise UnsupportedSlideError("The slide has missing tiles; slides with gaps cannot be shown.")
-        if offset < 8 or length > MAX_TILE_BYTES:
+        if offset < 8 or length > most:
             raise DamagedSlideError("A tile of the slide has an impossible place or length.")
         if offset + length > source.length:
             raise DamagedSlideError("The slide is cut short: some of its tiles lie behind the end of the file.")
     return offsets, lengths
 
 
-def _mpp(resolution: float | None, um_per_unit: float | None) -> float | None:
-    if not resolution or um_per_unit is None:
-        return None
-    return number_within(um_per_unit / resolution, MPP_RANGE)
+def _check_plain(image: Raster) -> None:
+    """Without compression, lengths are no news."""
+    if image.compression != PLAIN:
+        return
+    whole = image.piece.area * image.pixel_bytes
+    last_rows = image.size.height - (image.grid.height - 1) * image.piece.height
+    last = whole if image.tiled else last_rows * image.piece.width * image.pixel_bytes
+    rows, cols = image.grid.height, image.grid.width
+    for number, length in enumerate(image.lengths):
+        if length and length < (last if number // cols % rows == rows - 1 else whole):
+            raise DamagedSlideError("A tile of the slide is shorter than its pixels are.")
+
+
+def _is_progressive(tile: bytes) -> bool:
+    """Whether this is the beginning of a progressive JPEG (SOF2); damage is found elsewhere."""
+    try:
+        return any(segment.marker == _PROGRESSIVE for segment in jpeg.segments(tile))
+    except TilerError:
+        return False
