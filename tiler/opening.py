@@ -7,13 +7,13 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import generic, mrxs, ndpi, philips, svs, tiff
+from tiler.readers import czi, generic, mrxs, ndpi, philips, svs, tiff
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
 # Every format of `docs/reference/formats.md`.
-FORMATS: Final[tuple[Format, ...]] = (ndpi.FORMAT, philips.FORMAT)
+FORMATS: Final[tuple[Format, ...]] = (czi.FORMAT, ndpi.FORMAT, philips.FORMAT)
 
 
 class _TiffReader(Protocol):
@@ -47,7 +47,6 @@ _FOREIGN_TIFF: Final = (
 )
 _FOREIGN: Final = (
     (128, b"DICM", "a DICOM file"),
-    (0, b"ZISRAWFILE", "a Zeiss CZI slide"),
     (0, b"[Virtual Microscope Specimen]", "a Hamamatsu VMS slide"),
     (0, b"[Uncompressed Virtual Microscope Specimen]", "a Hamamatsu VMU slide"),
     (0, b"[NanoZoomer Digital Pathology Image Set]", "a Hamamatsu NDPIS image set"),
@@ -69,6 +68,8 @@ def open_slide(files: SlideFiles) -> SlideFile:
     head = source.read_at(0, min(256, source.length))
     if head[:2] in (b"II", b"MM"):
         return _open_tiff(files, source)
+    if czi.recognises(head):
+        return czi.read(source)
     raise _refusal(head)
 
 

@@ -1,0 +1,220 @@
+"""The pixels of Zeiss CZI files: sub-blocks decoded, laid one over the other and shown through a window. Needs the
+heavy libraries."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin
+
+from tiler import window
+from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
+from tiler.geometry import Region, Size
+from tiler.metadata import PICTURES, SlideMetadata
+from tiler.readers import czi
+from tiler.readers.openslide import MAX_PICTURE_PIXELS
+from tiler.readers.zisraw import Attachment, Block, Container
+from tiler.slide import DecodedLevel, Picture, SlideFile
+from tiler.storage.base import ByteSource
+from tiler.window import Display, Rgb
+
+_KEPT_BYTES: Final = 192 * 1024 * 1024
+_PICTURES: Final = {"Label": "label", "SlidePreview": "macro", "Thumbnail": "thumbnail"}
+# Looked up here, while code can still be loaded.
+_zstd, _jpeg_xr = imagecodecs.zstd_decode, imagecodecs.jpegxr_decode
+Samples = NDArray[Any]
+
+
+def opened(
+    source: ByteSource,
+    container: Container,
+    scan: czi.Scan,
+    metadata: SlideMetadata,
+    colours: Sequence[tuple[int, int, int] | None],
+) -> SlideFile:
+    """The slide of a CZI file of which everything but the pixels is known. Raises DamagedSlideError."""
+    for plane in scan.planes:
+        for blocks in plane.channels:
+            for block in blocks:
+                container.place(block)
+    pixels = Pixels(source, container, scan, colours)
+    pictures = _pictures(source, container)
+    told = {**metadata.properties, **({window.PROPERTY: words} if (words := pixels.display.words) else {})}
+    kept = tuple(name for name in PICTURES if name in pictures)
+    levels = tuple(DecodedLevel(plane.size) for plane in scan.planes)
+    return SlideFile(replace(metadata, properties=told, pictures=kept), levels, None, pixels, pictures)
+
+
+class Pixels:
+    """Decodes one scan (`tiler.slide.Decoder`). Between its blocks colours are white and grey is black."""
+
+    def __init__(
+        self,
+        source: ByteSource,
+        container: Container,
+        scan: czi.Scan,
+        colours: Sequence[tuple[int, int, int] | None],
+    ) -> None:
+        self._scan = scan
+        self._coloured = scan.pixels in (czi.COLOUR8, czi.COLOUR16)
+        self._kind = np.dtype("u1" if scan.pixels in (czi.GREY8, czi.COLOUR8) else "<u2")
+        self._blocks = _Blocks(source, container)
+        self._planes = [
+            [czi.Places([_place(scan, plane, block) for block in blocks]) for blocks in plane.channels]
+            for plane in scan.planes
+        ]
+        self.display = self._display(colours)
+
+    def tile(self, level: int, area: Region) -> Image.Image:
+        return self.display.picture(self.samples(level, area))
+
+    def samples(self, level: int, area: Region) -> Samples:
+        """The values as they are stored: rows × columns × red, green and blue, or × channels."""
+        plane = self._scan.planes[level]
+        if self._coloured:
+            paper = np.full((area.height, area.width, 3), np.iinfo(self._kind).max, self._kind)
+            self._lay(paper, level, 0, plane.channels[0], area)
+            return paper
+        paper = np.zeros((area.height, area.width, len(plane.channels)), self._kind)
+        for channel, blocks in enumerate(plane.channels):
+            self._lay(paper[..., channel : channel + 1], level, channel, blocks, area)
+        return paper
+
+    def _lay(self, paper: Samples, level: int, channel: int, blocks: Sequence[Block], area: Region) -> None:
+        plane = self._scan.planes[level]
+        for number in self._planes[level][channel].touching(area):
+            block = blocks[number]
+            place = _place(self._scan, plane, block)
+            found = self._blocks.samples(block)
+            left, top = max(area.x, place.x), max(area.y, place.y)
+            right = min(area.x + area.width, place.x + place.width)
+            bottom = min(area.y + area.height, place.y + place.height)
+            paper[top - area.y : bottom - area.y, left - area.x : right - area.x] = found[
+                top - place.y : bottom - place.y, left - place.x : right - place.x
+            ]
+
+    def _display(self, colours: Sequence[tuple[int, int, int] | None]) -> Display:
+        if self._scan.pixels == czi.COLOUR8:
+            return Display()
+        level = len(self._scan.planes) - 1
+        seen = [self.samples(level, area) for area in window.areas(self._scan.planes[level].size)]
+        looked_at = np.concatenate([one.reshape(-1, one.shape[2]) for one in seen])
+        if self._coloured:
+            return window.of_colour(looked_at[~(looked_at == np.iinfo(self._kind).max).all(axis=1)])
+        return window.of_channels(looked_at, [Rgb(*colour) if colour else None for colour in colours])
+
+
+def _place(scan: czi.Scan, plane: czi.Plane, block: Block) -> Region:
+    """Where on the pixels of its plane a block lies."""
+    down = plane.down
+    x, y = (block.area.x - scan.left) / down, (block.area.y - scan.top) / down
+    return Region(round(x), round(y), block.stored.width, block.stored.height)
+
+
+class _Blocks:
+    """The pixels of sub-blocks; those used last are kept."""
+
+    def __init__(self, source: ByteSource, container: Container) -> None:
+        self._source = source
+        self._container = container
+        self._kept: OrderedDict[int, Samples] = OrderedDict()
+        self._bytes = 0
+
+    def samples(self, block: Block) -> Samples:
+        """Rows × columns × red, green and blue, or × 1. Raises DamagedSlideError."""
+        found = self._kept.get(block.at)
+        if found is not None:
+            self._kept.move_to_end(block.at)
+            return found
+        found = self._decoded(block)
+        self._kept[block.at] = found
+        self._bytes += found.nbytes
+        while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return found
+
+    def _decoded(self, block: Block) -> Samples:
+        data = self._source.read_at(*self._container.place(block))
+        try:
+            found = _image(data) if block.compression == czi.JPEG_XR else _array(data, block)
+        except (RuntimeError, ValueError, TypeError) as error:  # what imagecodecs raises
+            raise DamagedSlideError("A sub-block of the CZI file cannot be decoded.") from error
+        depth = 3 if block.pixels in (czi.COLOUR8, czi.COLOUR16) else 1
+        kind = np.dtype("u1" if block.pixels in (czi.GREY8, czi.COLOUR8) else "u2")
+        if found.shape != (block.stored.height, block.stored.width, depth) or found.dtype != kind:
+            raise DamagedSlideError("A sub-block of the CZI file has another size than it says.")
+        return found
+
+
+def _image(data: bytes) -> Samples:
+    """JPEG XR, which tells its colours itself: red comes first."""
+    found: Samples = _jpeg_xr(data)
+    return found[..., None] if found.ndim == 2 else found
+
+
+def _array(data: bytes, block: Block) -> Samples:
+    """Plain values, blue before red, packed or not."""
+    wanted = block.stored.area * czi.bytes_per_pixel(block.pixels)
+    halves = False
+    if block.compression == czi.ZSTD1:
+        data, halves = _without_header(data)
+    if block.compression in (czi.ZSTD0, czi.ZSTD1):
+        data = bytes(_zstd(data, out=wanted))
+    if len(data) != wanted:
+        raise DamagedSlideError("A sub-block of the CZI file has another size than it says.")
+    kind = np.dtype("u1" if block.pixels in (czi.GREY8, czi.COLOUR8) else "<u2")
+    if halves and kind.itemsize == 2:  # all the low bytes, then all the high ones
+        data = np.frombuffer(data, np.uint8).reshape(2, -1).T.tobytes()
+    values = np.frombuffer(data, kind)
+    if block.pixels in (czi.GREY8, czi.GREY16):
+        return values.reshape(block.stored.height, block.stored.width, 1)
+    return values.reshape(block.stored.height, block.stored.width, 3)[..., ::-1]
+
+
+def _without_header(data: bytes) -> tuple[bytes, bool]:
+    """What follows the header of the second Zstandard scheme, and whether the bytes of each value stand apart."""
+    if data[:1] == b"\x01":
+        return data[1:], False
+    if data[:2] == b"\x03\x01":
+        return data[3:], bool(data[2] & 1)
+    raise DamagedSlideError("A sub-block of the CZI file cannot be decoded.")
+
+
+def _pictures(source: ByteSource, container: Container) -> Mapping[str, Picture]:
+    """Those of the attachments that are known; none when their directory is damaged."""
+
+    def reader(attachment: Attachment) -> Picture:
+        return lambda: _picture(source, attachment)
+
+    try:
+        found = {_PICTURES[one.name]: reader(one) for one in container.attachments() if one.name in _PICTURES}
+    except TilerError:
+        return {}
+    return found
+
+
+def _picture(source: ByteSource, attachment: Attachment) -> Image.Image | None:
+    """None when it cannot be read or is larger than any should be."""
+    try:
+        if attachment.kind == "JPG":
+            image = JpegImagePlugin.JpegImageFile(io.BytesIO(source.read_at(attachment.offset, attachment.length)))
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                return None
+            return image.convert("RGB")
+        container = Container(source, attachment.offset)
+        scan = czi.scan(container.blocks)
+        size: Size = scan.planes[0].size
+        if size.area > MAX_PICTURE_PIXELS:
+            return None
+        return Pixels(source, container, scan, [None] * len(scan.channel_numbers)).tile(
+            0, Region(0, 0, size.width, size.height)
+        )
+    except (DamagedSlideError, UnsupportedSlideError, OSError, SyntaxError, ValueError):
+        return None
