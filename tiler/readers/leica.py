@@ -1,0 +1,272 @@
+"""Leica SCN: a BigTIFF whose XML says where on the glass each of its images lies: an overview of the whole glass and
+one or several scanned areas, each with levels of its own."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from PIL import Image
+
+from tiler.address import grid
+from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
+from tiler.formats import Cell, Format, Handling
+from tiler.geometry import Region, Size
+from tiler.index import MAX_SIDE_PIXELS, MAX_TILES
+from tiler.metadata import MAX_FOCAL_PLANES, MPP_RANGE, POWER_RANGE, SlideMetadata, clean_text, number_within
+from tiler.readers import openslide, tiff, xml
+from tiler.readers.ifd import Directory
+from tiler.readers.patchwork import Patch, Patchwork
+from tiler.slide import DECODED_TILE, DecodedLevel, Picture, SlideFile, SlideFiles, StoredLevel
+from tiler.storage.base import ByteSource
+
+_NAMESPACES: Final = tuple(f"http://www.leica-microsystems.com/scn/2010/{day}" for day in ("10/01", "03/10"))
+_NOT_JPEG: Final = "only JPEG tiles can be shown"
+_CHANNELS: Final = "several fluorescence channels"
+_DIFFERENT: Final = "its areas were scanned in different ways"
+_ONLY_MACRO: Final = "holds no scan, only an overview of the glass"
+
+FORMAT: Final = Format(
+    "leica",
+    "Leica SCN",
+    "OpenSlide",
+    (
+        Cell("jpeg", "One scanned area of JPEG tiles", Handling.STORED),
+        Cell("no-macro", "One scanned area without an overview of the glass", Handling.STORED),
+        Cell("focal-planes", "Several focal planes, of which the middle one is shown", Handling.STORED),
+        Cell("areas", "Several scanned areas, shown where they lie on the glass", Handling.DECODED),
+        Cell("uncompressed", "Tiles of another compression than JPEG", Handling.REFUSED, _NOT_JPEG),
+        Cell("channels", "Several fluorescence channels", Handling.REFUSED, _CHANNELS),
+        Cell("different-areas", "Areas of different objectives or light", Handling.REFUSED, _DIFFERENT),
+        Cell("only-macro", "An overview without a scan", Handling.REFUSED, _ONLY_MACRO),
+    ),
+)
+# A second area may differ by so little in its resolution: views are rounded to nanometres.
+_ALIKE: Final = 0.02
+_MAX_IMAGES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One image of the collection: its place on the glass in nanometres, and the levels of its middle focal plane."""
+
+    place: Region
+    levels: tuple[Directory, ...]
+    planes: int
+    plane: int
+    objective: str
+    light: str
+    node: Element
+
+    def nanometres(self, level: int) -> float:
+        """How wide a pixel is."""
+        return self.place.width / self.levels[level].integer(tiff.WIDTH)
+
+
+def recognises(found: Sequence[Directory]) -> bool:
+    return "leica-microsystems.com/scn" in found[0].text(tiff.DESCRIPTION, at_most=4096)
+
+
+def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile:
+    """The slide of a Leica file. Raises DamagedSlideError, UnsupportedSlideError."""
+    root = xml.document(found[0].data(tiff.DESCRIPTION, at_most=xml.MAX_BYTES) or b"")
+    space = next((each for each in _NAMESPACES if root.tag == f"{{{each}}}scn"), None)
+    collection = None if space is None else root.find(f"{{{space}}}collection")
+    if space is None or collection is None:
+        raise UnsupportedSlideError("The Leica file's description is of a form that is not known.")
+    for node in root.iter():  # each name without its namespace
+        node.tag = node.tag.rpartition("}")[2]
+    glass = Region(0, 0, *_numbers(collection, "sizeX", "sizeY"))
+    nodes = collection.findall("image")
+    if len(nodes) > _MAX_IMAGES:
+        raise UnsupportedSlideError(f"The Leica file holds more than {_MAX_IMAGES} images.")
+    overviews = [node for node in nodes if _place(node) == glass]
+    areas = [_image(node, found) for node in nodes if _place(node) != glass]
+    if not areas:
+        raise UnsupportedSlideError(f"The Leica file {_ONLY_MACRO}.")
+    slide = _slide(files, source, areas, collection)
+    pictures = _pictures(files, source, [_image(node, found) for node in overviews[:1]])
+    return replace(slide, metadata=replace(slide.metadata, pictures=tuple(pictures)), pictures=pictures)
+
+
+def _slide(files: SlideFiles, source: ByteSource, areas: Sequence[_Image], collection: Element) -> SlideFile:
+    first = areas[0]
+    for one in areas[1:]:
+        if not _alike(one, first):
+            raise UnsupportedSlideError(f"The Leica slide cannot be shown as one picture: {_DIFFERENT}.")
+    images = [[tiff.stored_level(source, each) for each in area.levels] for area in areas]
+    levels: tuple[StoredLevel | DecodedLevel, ...] = tuple(images[0])
+    decoder = None
+    if len(areas) > 1:
+        patches = [_laid_out(areas, images, level) for level in range(len(first.levels))]
+        levels = tuple(DecodedLevel(_extent(each)) for each in patches)
+        decoder = Patchwork(files, patches)
+    profile = tiff.profile(first.levels[0])
+    return SlideFile(_metadata(areas, collection, levels[0].size, profile), levels, profile, decoder)
+
+
+def _metadata(areas: Sequence[_Image], collection: Element, size: Size, profile: bytes | None) -> SlideMetadata:
+    first, node = areas[0], areas[0].node
+    device = node.find("device")
+    said = {} if device is None else device.attrib
+    properties = {
+        "leica.device-version": said.get("version"),
+        "leica.illumination-source": first.light,
+        "leica.numerical-aperture": node.findtext("scanSettings/illuminationSettings/numericalAperture"),
+        "leica.areas": str(len(areas)),
+        "leica.offset-x-nm": str(min(area.place.x for area in areas)),
+        "leica.offset-y-nm": str(min(area.place.y for area in areas)),
+        "iain.focal-plane": f"{first.plane} of {first.planes}" if first.planes > 1 else None,
+    }
+    return SlideMetadata(
+        format=FORMAT.name,
+        vendor="leica",
+        size=size,
+        mpp_x=_mpp(first, tiff.X_RESOLUTION, first.place.width / first.levels[0].integer(tiff.WIDTH)),
+        mpp_y=_mpp(first, tiff.Y_RESOLUTION, first.place.height / first.levels[0].integer(tiff.HEIGHT)),
+        objective_power=number_within(first.objective or None, POWER_RANGE),
+        scanner_manufacturer="Leica",
+        scanner_model=clean_text(said.get("model", "").split(";")[0]),
+        acquired_at=_acquired(node.findtext("creationDate") or ""),
+        icc_profile_present=profile is not None,
+        barcode=_barcode(collection),
+        focal_planes=first.planes if first.planes > 1 else None,
+        properties={name: text for name, value in properties.items() if (text := clean_text(value))},
+    )
+
+
+def _image(node: Element, found: Sequence[Directory]) -> _Image:
+    """Raises UnsupportedSlideError for one of several channels."""
+    dimensions = node.findall("pixels/dimension")
+    if len({each.get("c", "0") for each in dimensions}) > 1:
+        raise UnsupportedSlideError(f"The Leica slide has {_CHANNELS}, which cannot be shown as one picture.")
+    planes = sorted({_numbers(each, "z")[0] if "z" in each.attrib else 0 for each in dimensions})
+    middle = planes[len(planes) // 2] if planes else 0
+    levels: list[tuple[int, Directory]] = []
+    for each in dimensions:
+        if "z" in each.attrib and _numbers(each, "z")[0] != middle:
+            continue
+        width, height, number = _numbers(each, "sizeX", "sizeY", "ifd")
+        if number >= len(found):
+            raise DamagedSlideError("The Leica slide names an image that its file does not hold.")
+        if (found[number].integer(tiff.WIDTH), found[number].integer(tiff.HEIGHT)) != (width, height) or not width:
+            raise DamagedSlideError("The Leica slide gives an image two different sizes.")
+        levels.append((width, found[number]))
+    if not levels or len(planes) > MAX_FOCAL_PLANES:
+        raise DamagedSlideError("The Leica slide has an image without pixels.")
+    return _Image(
+        place=_place(node),
+        levels=tuple(directory for _, directory in sorted(levels, key=lambda each: -each[0])),
+        planes=len(planes),
+        plane=planes.index(middle) + 1,
+        objective=(node.findtext("scanSettings/objectiveSettings/objective") or "").strip(),
+        light=(node.findtext("scanSettings/illuminationSettings/illuminationSource") or "").strip(),
+        node=node,
+    )
+
+
+def _place(node: Element) -> Region:
+    """Where on the glass an image lies, in nanometres."""
+    view = node.find("view")
+    if view is None:
+        raise DamagedSlideError("The Leica slide does not say where one of its images lies.")
+    place = Region(*_numbers(view, "offsetX", "offsetY", "sizeX", "sizeY"))
+    if not place.size.area:
+        raise DamagedSlideError("The Leica slide does not say where one of its images lies.")
+    return place
+
+
+def _alike(one: _Image, first: _Image) -> bool:
+    if (one.objective, one.light, one.planes, len(one.levels)) != (
+        first.objective,
+        first.light,
+        first.planes,
+        len(first.levels),
+    ):
+        return False
+    return all(abs(one.nanometres(level) / first.nanometres(level) - 1) <= _ALIKE for level in range(len(first.levels)))
+
+
+def _laid_out(areas: Sequence[_Image], images: Sequence[Sequence[StoredLevel]], level: int) -> list[Patch]:
+    """One level of all areas, in the box around them."""
+    pixel = min(area.nanometres(level) for area in areas)
+    corners = [(int(area.place.x / pixel), int(area.place.y / pixel)) for area in areas]  # rounded as by OpenSlide
+    left, top = min(x for x, _ in corners), min(y for _, y in corners)
+    patches = [
+        Patch(x - left, y - top, image[level], image[level].tile) for (x, y), image in zip(corners, images, strict=True)
+    ]
+    size = _extent(patches)
+    if max(size.width, size.height) > MAX_SIDE_PIXELS or grid(size, DECODED_TILE).area > MAX_TILES:
+        raise DamagedSlideError(f"The slide claims an image of {size.width} × {size.height} pixels.")
+    return patches
+
+
+def _extent(patches: Sequence[Patch]) -> Size:
+    return Size(
+        max(patch.x + patch.image.size.width for patch in patches),
+        max(patch.y + patch.image.size.height for patch in patches),
+    )
+
+
+def _pictures(files: SlideFiles, source: ByteSource, overviews: Sequence[_Image]) -> dict[str, Picture]:
+    """The overview of the glass, in the largest of its sizes that is no larger than a picture should be."""
+    for overview in overviews:
+        for directory in overview.levels:
+            try:
+                level = tiff.stored_level(source, directory)
+            except TilerError:
+                continue
+            if level.size.area <= openslide.MAX_PICTURE_PIXELS:
+                return {"macro": partial(_decoded, files, level)}
+    return {}
+
+
+def _decoded(files: SlideFiles, level: StoredLevel) -> Image.Image | None:
+    """None when a tile of it is damaged."""
+    try:
+        whole = Region(0, 0, level.size.width, level.size.height)
+        return Patchwork(files, [[Patch(0, 0, level, level.tile)]]).tile(0, whole)
+    except TilerError:
+        return None
+
+
+def _numbers(node: Element, *names: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(node.get(name, "")) for name in names)
+    except ValueError:
+        found = (-1,)
+    if not all(0 <= number < 1 << 40 for number in found):
+        raise DamagedSlideError("The Leica slide's description lacks a number or has an impossible one.")
+    return found
+
+
+def _mpp(image: _Image, tag: int, nanometres: float) -> float | None:
+    """From pixels per centimetre (TIFF resolution unit 3), else from the size of what was scanned."""
+    per_centimetre = image.levels[0].rational(tag)
+    if per_centimetre and image.levels[0].integer(tiff.RESOLUTION_UNIT, 2) == 3:
+        return number_within(10_000 / per_centimetre, MPP_RANGE)
+    return number_within(nanometres / 1000, MPP_RANGE)
+
+
+def _barcode(collection: Element) -> str | None:
+    """Of base64 since the form of October 2010, before as it is."""
+    encoded = collection.findtext("barcode")
+    if encoded is None:
+        return clean_text(collection.get("barcode"))
+    try:
+        return clean_text(base64.b64decode(encoded.strip(), validate=True).decode("utf-8", errors="replace"))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _acquired(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
