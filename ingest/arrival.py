@@ -2,7 +2,8 @@
 
 A file whose SHA-256 is the announced one is moved into the blob store; then slide, job and audit event are written in
 one transaction. A crash between the two is healed by the next request for the upload: the part file is gone and the
-blob is there. Everything here may block.
+blob is there. One file of several of a slide is put aside instead, until all are committed (`ingest.sets`). Everything
+here may block.
 """
 
 import errno
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from ingest.errors import (
     DiskFullError,
     FileDamagedError,
+    IngestError,
     PieceDamagedError,
     StoreFailedError,
     TooLargeError,
@@ -49,11 +51,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where arrived bytes go."""
+    """Where arrived bytes go. `aside`: proved files of slides whose other files are still to come."""
 
     database: Database
     store: BlobStore
     queue: JobQueue
+    aside: BlobStore
 
 
 class Arrival:
@@ -76,9 +79,11 @@ class Arrival:
         upload = self._upload
         if self._part is None:
             return Held(upload.length, upload.length, upload.slide_id)
-        if self._part.length == 0 and upload.sha256 and self._home.store.holds(upload.site_id, upload.sha256):
+        places = (self._home.aside, self._home.store) if upload.of_set else (self._home.store,)
+        digest = upload.sha256 or ""
+        if self._part.length == 0 and digest and any(place.holds(upload.site_id, digest) for place in places):
             # The site has these bytes: adopted before a crash, or sent by another scanner meanwhile.
-            return self._become_slide()
+            return self._end_well()
         return self._accept()
 
     def expect(self, offset: int, length: int | None, checksum: bytes | None) -> None:
@@ -143,10 +148,10 @@ class Arrival:
             self._record_damage(sha256)
             raise FileDamagedError
         with self._disk():
-            self._home.store.adopt(part.path, upload.site_id, sha256)
-        return self._become_slide()
+            (self._home.aside if upload.of_set else self._home.store).adopt(part.path, upload.site_id, sha256)
+        return self._end_well()
 
-    def _become_slide(self) -> Held:
+    def _end_well(self) -> Held:
         try:
             slide_id = self._complete()
         except (ConflictError, IntegrityError):  # another scanner of the site completed the same bytes meanwhile
@@ -159,13 +164,15 @@ class Arrival:
         self._upload.slide_id = slide_id
         return self.held()
 
-    def _complete(self) -> SlideId:
+    def _complete(self) -> SlideId | None:
         """Slide, job, audit event and the end of the upload, in one transaction; once, however often it is called."""
         with self._home.database.writing() as session:
             row = session.get(UploadRow, self._upload.id, with_for_update=True)
             if row is None or row.sha256 is None:
                 raise UnknownUploadError
-            if known := slides.by_digest(session, row.site_id, row.sha256):
+            if row.of_set:
+                slide_id = None
+            elif known := slides.by_digest(session, row.site_id, row.sha256):
                 slide_id = known.id
             else:
                 slide_id = slides.create_slide(
@@ -209,4 +216,9 @@ class Arrival:
             yield
         except OSError as error:
             self._drop()
-            raise (DiskFullError if error.errno in _FULL else StoreFailedError)() from error
+            raise disk_error(error) from error
+
+
+def disk_error(error: OSError) -> IngestError:
+    """What the disk's refusal means for who sends."""
+    return DiskFullError() if error.errno in _FULL else StoreFailedError()

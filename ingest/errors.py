@@ -9,6 +9,8 @@ IngestError
 ├── PieceDamagedError         a piece's SHA-256 differs; the piece was dropped
 ├── FileDamagedError          the whole file's SHA-256 differs; the file was dropped
 ├── TooLargeError             longer than allowed, or longer than declared
+├── BadManifestError          what is said of the files of a slide makes no sense
+├── FilesMissingError         some files of a slide have not arrived
 ├── TooManyUploadsError       this scanner has too many unfinished uploads
 ├── DiskFullError             no space; what was acknowledged is kept
 ├── StoreFailedError          the disk answered with an error; what was acknowledged is kept
@@ -20,6 +22,8 @@ IngestError
 from typing import ClassVar
 
 from ingest.protocol import Problem
+
+_LISTED = 5
 
 
 class IngestError(Exception):
@@ -88,6 +92,23 @@ class TooLargeError(IngestError):
 
     def __init__(self, allowed_bytes: int) -> None:
         super().__init__(f"That is more than the {allowed_bytes:,} bytes that are allowed here.")
+
+
+class BadManifestError(IngestError):
+    code = Problem.BAD_REQUEST
+
+
+class FilesMissingError(IngestError):
+    """`names`: of the files that have to be sent, in order."""
+
+    code = Problem.FILES_MISSING
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        listed = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
+        super().__init__(
+            f"{len(names)} files of the slide have not arrived: {listed}. Send them, then commit it again."
+        )
 
 
 class TooManyUploadsError(IngestError):

@@ -17,12 +17,14 @@ TUS_VERSION = "1.0.0"
 TUS_EXTENSIONS = "creation,checksum,termination"
 CHECKSUM_ALGORITHM = "sha256"
 OFFSET_CONTENT_TYPE = "application/offset+octet-stream"
+MANIFEST_CONTENT_TYPE = "application/json"
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 CHECKSUM_MISMATCH = 460  # status code of the tus checksum extension
 
 UPLOADS_PATH = "/api/uploads"
 KNOWN_PATH = "/api/uploads/known/"
 SLIDES_PATH = "/api/uploads/slides/"
+SETS_PATH = "/api/uploads/sets/"
 SLIDE_HEADER = "IAIN-Slide"
 PROBLEM_HEADER = "IAIN-Problem"  # repeats the code of the body, which an answer to HEAD does not have
 SIZE_HEADER = "Upload-Length"
@@ -49,6 +51,7 @@ class Problem(StrEnum):
     PIECE_DAMAGED = "piece-damaged"
     FILE_DAMAGED = "file-damaged"
     TOO_LARGE = "too-large"
+    FILES_MISSING = "files-missing"
     TOO_MANY_UPLOADS = "too-many-uploads"
     WRONG_CONTENT_TYPE = "wrong-content-type"
     DISK_FULL = "disk-full"
@@ -64,7 +67,8 @@ class ProtocolError(ValueError):
 class UploadRequest:
     """A file announced before its first byte: how long it is, its SHA-256, and what the technician knows of the glass.
 
-    `accession` is DICOM Accession Number (0008,0050); `file_name` never has a folder in it.
+    `accession` is DICOM Accession Number (0008,0050); `file_name` never has a folder in it. `of_set`: the file is one
+    of several of a slide (`ingest.manifest`), and no slide alone.
     """
 
     file_name: str
@@ -73,6 +77,7 @@ class UploadRequest:
     accession: str | None = None
     stain: str | None = None
     block: str | None = None
+    of_set: bool = False
 
     def metadata(self) -> str:
         """The value of the Upload-Metadata header (tus creation extension)."""
@@ -83,9 +88,8 @@ class UploadRequest:
             "stain": self.stain,
             "block": self.block,
         }
-        return ",".join(
-            f"{key} {base64.b64encode(value.encode()).decode('ascii')}" for key, value in known.items() if value
-        )
+        pairs = [f"{key} {base64.b64encode(value.encode()).decode('ascii')}" for key, value in known.items() if value]
+        return ",".join([*pairs, "set"] if self.of_set else pairs)
 
 
 def parse_request(headers: Mapping[str, str]) -> UploadRequest:
@@ -97,7 +101,16 @@ def parse_request(headers: Mapping[str, str]) -> UploadRequest:
     if length == 0:
         raise ProtocolError("The file is empty. Scan the glass again, or choose another file.")
     fields = parse_metadata(headers.get("Upload-Metadata", ""))
-    sha256 = fields.get("sha256", "")
+    return _request(fields, length, fields.get("sha256", ""), of_set="set" in fields)
+
+
+def parse_set(headers: Mapping[str, str], sha256: str, length: int) -> UploadRequest:
+    """What the headers of a commitment say of the slide whose manifest has this SHA-256, and whose files so many bytes.
+    Raises ProtocolError."""
+    return _request(parse_metadata(headers.get("Upload-Metadata", "")), length, sha256)
+
+
+def _request(fields: Mapping[str, str], length: int, sha256: str, *, of_set: bool = False) -> UploadRequest:
     if not _SHA256.fullmatch(sha256):
         raise ProtocolError("Upload-Metadata needs sha256: 64 hexadecimal digits in lower case.")
     file_name = re.split(r"[/\\]", fields.get("filename", ""))[-1].strip()
@@ -108,6 +121,7 @@ def parse_request(headers: Mapping[str, str]) -> UploadRequest:
         accession=_label(fields, "accession"),
         stain=_label(fields, "stain"),
         block=_label(fields, "block"),
+        of_set=of_set,
     )
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
+from ingest import sets
 from ingest.arrival import Arrival, Home
 from ingest.errors import (
     DiskFullError,
+    FilesMissingError,
     KeyRefusedError,
     TooLargeError,
     TooManyUploadsError,
@@ -22,8 +24,10 @@ from ingest.errors import (
     UploadBusyError,
 )
 from ingest.jobs import JobQueue
+from ingest.manifest import Manifest
 from ingest.parts import Parts
 from ingest.protocol import SlideStatus, UploadRequest
+from ingest.sets import Committed
 from sharing import audit, policy, sites, slides
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
@@ -33,6 +37,7 @@ from sharing.slides import Slide
 from sharing.subjects import Agent, System
 from sharing.vocabulary import Action, Entity, SlideId, UploadId, new_id
 from tiler.storage.base import BlobStore
+from tiler.storage.local import LocalBlobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class Uploads:
 
     def __init__(self, database: Database, store: BlobStore, queue: JobQueue, var: Path, limits: Limits) -> None:
         self._database, self._limits = database, limits
-        self._home = Home(database, store, queue)
+        self._aside = var / "aside"
+        self._home = Home(database, store, queue, LocalBlobStore(self._aside))
         self._parts = Parts(var / "uploads")
 
     def authenticate(self, key: str) -> Agent:
@@ -85,19 +91,28 @@ class Uploads:
         if request.length > self._limits.max_upload_bytes:
             raise TooLargeError(self._limits.max_upload_bytes)
         with self._database.reading() as session:
-            if upload_id := _open_upload(session, agent, request.sha256):
+            if upload_id := _open_upload(session, agent, request):
                 return upload_id
-        folder = self._parts.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < request.length + self._limits.spare_disk_bytes:
-            raise DiskFullError
+        self._find_room(request.length)
         try:
             with self._database.writing() as session:
                 return self._announce(session, agent, request)
         except IntegrityError:  # announced twice at once: the other announcement stands
             with self._database.reading() as session:
-                if upload_id := _open_upload(session, agent, request.sha256):
+                if upload_id := _open_upload(session, agent, request):
                     return upload_id
+            raise
+
+    def commit(self, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:
+        """The slide that these files are together. Raises FilesMissingError with those to send; TooLargeError,
+        BadManifestError, DiskFullError, StoreFailedError."""
+        if manifest.length > self._limits.max_upload_bytes:
+            raise TooLargeError(self._limits.max_upload_bytes)
+        try:
+            return sets.commit(self._home, agent, manifest, glass)
+        except FilesMissingError as error:
+            lengths = {file.name: file.length for file in manifest.files}
+            self._find_room(sum(lengths[name] for name in error.names))
             raise
 
     def open(self, agent: Agent, upload_id: UploadId) -> Arrival:
@@ -132,6 +147,14 @@ class Uploads:
         for name in touched_us.keys() | expires_us.keys():
             if now_us >= max(expires_us.get(UploadId(name), 0), touched_us.get(name, 0) + keep_us):
                 self._drop(name)
+        sets.forget(self._database, self._aside, now_us - keep_us)
+
+    def _find_room(self, length: int) -> None:
+        """Raises DiskFullError."""
+        folder = self._parts.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < length + self._limits.spare_disk_bytes:
+            raise DiskFullError
 
     def _announce(self, session: Session, agent: Agent, request: UploadRequest) -> UploadId:
         mine = UploadRow.scanner_id == agent.scanner_id, UploadRow.completed_us.is_(None)
@@ -149,6 +172,7 @@ class Uploads:
             accession=request.accession,
             stain=request.stain,
             block=request.block,
+            of_set=request.of_set,
             created_us=session.now_us,
             expires_us=session.now_us + self._limits.keep_s * SECOND_US,
         )
@@ -178,11 +202,10 @@ class Uploads:
         part.close()
 
 
-def _open_upload(session: Session, agent: Agent, sha256: str) -> UploadId | None:
+def _open_upload(session: Session, agent: Agent, request: UploadRequest) -> UploadId | None:
+    same = UploadRow.sha256 == request.sha256, UploadRow.of_set == request.of_set
     return session.scalar(
-        select(UploadRow.id).where(
-            UploadRow.scanner_id == agent.scanner_id, UploadRow.sha256 == sha256, UploadRow.completed_us.is_(None)
-        )
+        select(UploadRow.id).where(UploadRow.scanner_id == agent.scanner_id, *same, UploadRow.completed_us.is_(None))
     )
 
 

@@ -87,21 +87,28 @@ def create_slide(
     agent: Agent,
     *,
     files: Sequence[StoredFile],
+    file_name: str | None = None,
+    sha256: str | None = None,
     accession: str | None = None,
     stain: str | None = None,
     block: str | None = None,
 ) -> SlideId:
-    """Register what a scanner pushed, first file first. Raises ConflictError if its site has the same bytes already."""
+    """Register what a scanner pushed. Raises ConflictError if its site has the same bytes already.
+
+    Several files come in the order of their names, which are kept as they are, with the slide's own name and the
+    SHA-256 that stands for all of them together.
+    """
     policy.require(session, agent, Action.PUSH_SLIDE, agent)
-    slide_id, first = SlideId(new_id()), files[0]
+    slide_id, first, alone = SlideId(new_id()), files[0], len(files) == 1
+    digest, shown = sha256 or first.sha256, file_name or first.name
     row = {
         "id": slide_id,
         "site_id": agent.site_id,
         "scanner_id": agent.scanner_id,
         "state": SlideState.RECEIVED,
-        "sha256": first.sha256,
+        "sha256": digest,
         "length": sum(file.length for file in files),
-        "file_name": text.line(first.name, "The file name", limit=255),
+        "file_name": text.line(shown, "The file name", limit=255),
         "accession": text.accession(accession) if accession and accession.strip() else None,
         "stain": text.line_or_none(stain, "The stain", limit=64),
         "block": text.line_or_none(block, "The block", limit=64),
@@ -116,7 +123,7 @@ def create_slide(
             {
                 "slide_id": slide_id,
                 "number": number,
-                "name": text.line(file.name, "The file name", limit=255),
+                "name": text.line(file.name, "The file name", limit=255) if alone else file.name,
                 "sha256": file.sha256,
                 "length": file.length,
                 "derived": False,
@@ -124,8 +131,9 @@ def create_slide(
             for number, file in enumerate(files)
         ],
     )
-    personal = {"file_name": first.name, "accession": accession or ""}
-    _record(session, Act.SLIDE_RECEIVED, agent, slide_id, agent.site_id, {"sha256": first.sha256}, personal=personal)
+    personal = {"file_name": shown, "accession": accession or ""}
+    detail = {"sha256": digest} if alone else {"sha256": digest, "files": str(len(files))}
+    _record(session, Act.SLIDE_RECEIVED, agent, slide_id, agent.site_id, detail, personal=personal)
     return slide_id
 
 

@@ -1,14 +1,16 @@
-"""tus 1.0 over HTTP for the programs beside scanners: creation, checksum, termination (https://tus.io, 1.0.0).
+"""tus 1.0 over HTTP for the programs beside scanners: creation, checksum, termination (https://tus.io, 1.0.0); and the
+commitment of a slide that has several files.
 
 Plain Starlette routes: the key, the headers and the offset are judged before the first byte of a body is asked for, and
 a body goes to the disk in pieces of bounded size, from threads of its own. What an upload is, `ingest.receive` knows.
 """
 
 import asyncio
+import hashlib
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,14 +23,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.arrival import Arrival, Held
-from ingest.errors import IngestError, UnknownSlideError, UnknownUploadError
+from ingest.errors import (
+    BadManifestError,
+    FilesMissingError,
+    IngestError,
+    TooLargeError,
+    UnknownSlideError,
+    UnknownUploadError,
+)
+from ingest.manifest import MANIFEST_MAX_BYTES, Manifest, ManifestError, decode
 from ingest.protocol import (
     CHECKSUM_ALGORITHM,
     CHECKSUM_MISMATCH,
     KNOWN_PATH,
+    MANIFEST_CONTENT_TYPE,
     OFFSET_CONTENT_TYPE,
     PROBLEM_CONTENT_TYPE,
     PROBLEM_HEADER,
+    SETS_PATH,
     SIZE_HEADER,
     SLIDE_HEADER,
     SLIDES_PATH,
@@ -43,8 +55,10 @@ from ingest.protocol import (
     parse_checksum,
     parse_count,
     parse_request,
+    parse_set,
 )
 from ingest.receive import Uploads
+from ingest.sets import Committed
 from sharing.subjects import Agent
 from sharing.vocabulary import SlideId, UploadId
 from slideserver import refusals
@@ -70,6 +84,7 @@ STATUS: dict[Problem, int] = {
     Problem.BODY_STALLED: 408,
     Problem.WRONG_OFFSET: 409,
     Problem.TUS_VERSION: 412,
+    Problem.FILES_MISSING: 409,
     Problem.TOO_LARGE: 413,
     Problem.TOO_MANY_UPLOADS: 413,
     Problem.WRONG_CONTENT_TYPE: 415,
@@ -95,6 +110,7 @@ def routes(
         Route(UPLOADS_PATH, door.guarded(door.create), methods=["POST"]),
         Route(KNOWN_PATH + "{sha256}", door.guarded(door.known, tus=False), methods=["GET"]),
         Route(SLIDES_PATH + "{slide}", door.guarded(door.slide, tus=False), methods=["GET"]),
+        Route(SETS_PATH + "{sha256}", door.guarded(door.commit, tus=False), methods=["PUT"]),
         Route(upload, door.guarded(door.status), methods=["HEAD"]),
         Route(upload, door.guarded(door.append), methods=["PATCH"]),
         Route(upload, door.guarded(door.end), methods=["DELETE"]),
@@ -131,6 +147,8 @@ class _Door:
                 return await act(request, agent)
             except ProtocolError as error:
                 return _problem(Problem.BAD_REQUEST, str(error))
+            except FilesMissingError as error:
+                return _problem(error.code, str(error), missing=error.names)
             except IngestError as error:
                 return _problem(error.code, str(error))
 
@@ -174,6 +192,24 @@ class _Door:
             with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
                 await self._blocking(_close, arrival)
 
+    async def commit(self, request: Request, agent: Agent) -> Response:
+        """201 with the slide that the files of a manifest have become, 200 when it was there before."""
+        if request.headers.get("Content-Type") != MANIFEST_CONTENT_TYPE:
+            return _problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {MANIFEST_CONTENT_TYPE}.")
+        if parse_count(request.headers.get("Content-Length"), "Content-Length") > MANIFEST_MAX_BYTES:
+            raise TooLargeError(MANIFEST_MAX_BYTES)
+        body = await self._body(request, MANIFEST_MAX_BYTES)
+        if body is None:
+            return _problem(Problem.BODY_STALLED, "The body was cut. Send the manifest again.")
+
+        def commit() -> Committed:
+            manifest = _manifest(body, request.path_params["sha256"])
+            glass = parse_set(request.headers, manifest.sha256, manifest.length)
+            return self._uploads.commit(agent, manifest, glass)
+
+        committed = await self._blocking(commit)
+        return _tus(201 if committed.new else 200, {SLIDE_HEADER: committed.slide})
+
     async def known(self, request: Request, agent: Agent) -> Response:
         sha256 = request.path_params["sha256"]
         if not is_sha256(sha256):
@@ -210,6 +246,21 @@ class _Door:
                 return False
         return True
 
+    async def _body(self, request: Request, most: int) -> bytes | None:
+        """A short body; None when it was cut or stalled. Raises TooLargeError."""
+        buffer = bytearray()
+        while True:
+            message = None
+            with anyio.move_on_after(self._stall_s):
+                message = await request.receive()
+            if message is None or message["type"] == "http.disconnect":
+                return None
+            buffer += message.get("body", b"")
+            if len(buffer) > most:
+                raise TooLargeError(most)
+            if not message.get("more_body", False):
+                return bytes(buffer)
+
     async def _in_turn(self, work: Callable[..., Answer], *args: object) -> Answer:
         moving = asyncio.wrap_future(self._movers.submit(work, *args))
         with anyio.CancelScope(shield=True):  # nobody else may touch the arrival before the thread is done with it
@@ -234,6 +285,15 @@ def _upload_id(request: Request) -> UploadId:
     return UploadId(upload_id)
 
 
+def _manifest(body: bytes, sha256: str) -> Manifest:
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise BadManifestError("The manifest's SHA-256 is not the one in the address.")
+    try:
+        return decode(body)
+    except ManifestError as error:
+        raise BadManifestError(str(error)) from error
+
+
 def _close(arrival: Arrival) -> None:
     try:
         arrival.close()
@@ -252,7 +312,7 @@ def _tus(status: int, headers: dict[str, str]) -> Response:
     return Response(status_code=status, headers={"Tus-Resumable": TUS_VERSION, **_UNCACHED, **headers})
 
 
-def _problem(code: Problem, detail: str) -> Response:
+def _problem(code: Problem, detail: str, **more: Sequence[str]) -> Response:
     """An RFC 9457 body, and its code once more as a header for answers to HEAD."""
     status = STATUS[code]
     headers = {"Tus-Resumable": TUS_VERSION, PROBLEM_HEADER: code, **_UNCACHED}
@@ -262,5 +322,5 @@ def _problem(code: Problem, detail: str) -> Response:
         headers["Tus-Version"] = TUS_VERSION
     body = {"type": f"urn:iain:problem:{code}", "title": code.replace("-", " ").capitalize(), "status": status}
     return JSONResponse(
-        {**body, "code": code, "detail": detail}, status, headers=headers, media_type=PROBLEM_CONTENT_TYPE
+        {**body, "code": code, "detail": detail, **more}, status, headers=headers, media_type=PROBLEM_CONTENT_TYPE
     )

@@ -1,0 +1,136 @@
+"""Slides of several files: each arrives by an upload of its own and is put aside, proved; then all become one slide.
+
+The commitment names every file by its SHA-256. Bytes that the site holds already, for whatever slide, need not be sent.
+Files are moved into the blob store first, then one transaction writes slide, files, job and audit event: a crash
+between the two is mended by committing again. What is put aside and never committed goes after a while.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from ingest.arrival import REGISTER, Home, disk_error
+from ingest.errors import BadManifestError, FilesMissingError, StoreFailedError
+from ingest.manifest import EMPTY_SHA256, Manifest
+from ingest.protocol import UploadRequest
+from sharing import slides
+from sharing.db.engine import Database
+from sharing.db.tables import UploadRow
+from sharing.errors import ConflictError
+from sharing.slides import StoredFile
+from sharing.subjects import Agent
+from sharing.vocabulary import SiteId, SlideId
+from tiler.errors import BlobNotFoundError
+from tiler.storage.base import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`new` unless the site had the slide before."""
+
+    slide: SlideId
+    new: bool
+
+
+def commit(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:
+    """The slide of these files, durable; the same one however often it is asked for.
+
+    Raises FilesMissingError, BadManifestError, DiskFullError, StoreFailedError.
+    """
+    with home.database.reading() as session:
+        if known := slides.by_digest(session, agent.site_id, manifest.sha256):
+            return Committed(known.id, new=False)
+    with _disk():
+        empty = any(file.length == 0 for file in manifest.files)
+        if empty and not home.store.holds(agent.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced
+            home.store.begin(agent.site_id).commit(EMPTY_SHA256)
+        _require_all((home.aside, home.store), agent.site_id, manifest)
+        for digest in {file.sha256 for file in manifest.files}:
+            _take(home, agent.site_id, digest)
+        _require_all((home.store,), agent.site_id, manifest)
+    try:
+        return _become_slide(home, agent, manifest, glass)
+    except (ConflictError, IntegrityError):  # another scanner of the site committed the same files meanwhile
+        return _become_slide(home, agent, manifest, glass)
+    except DatabaseError as error:
+        raise StoreFailedError from error
+
+
+def forget(database: Database, aside: Path, before_us: int) -> None:
+    """Removes what was put aside and asked for last before this time, and the rows of such uploads."""
+    for path in aside.glob("*/*/*"):
+        try:
+            if path.stat().st_mtime_ns // 1000 <= before_us:
+                path.unlink()
+        except FileNotFoundError:  # committed this moment
+            continue
+    with database.writing() as session:
+        done = UploadRow.of_set, UploadRow.completed_us <= before_us
+        session.execute(delete(UploadRow).where(*done))
+
+
+def _require_all(places: tuple[BlobStore, ...], site_id: SiteId, manifest: Manifest) -> None:
+    """Raises FilesMissingError for those that are in none of these places, and BadManifestError when a file's length is
+    not what is said of it. In the order of the places: what is moved on meanwhile is found in the later one."""
+    missing = []
+    for file in manifest.files:
+        length = _length(places, site_id, file.sha256)
+        if length is None:
+            missing.append(file.name)
+        elif length != file.length:
+            raise BadManifestError(f"The manifest says {file.length:,} bytes of {file.name}; it has {length:,}.")
+    if missing:
+        raise FilesMissingError(tuple(missing))
+
+
+def _length(places: tuple[BlobStore, ...], site_id: SiteId, sha256: str) -> int | None:
+    for place in places:
+        try:
+            path = place.path(site_id, sha256)
+            if place is not places[-1]:
+                os.utime(path)  # somebody still wants it
+            return path.stat().st_size
+        except (BlobNotFoundError, FileNotFoundError):
+            continue
+    return None
+
+
+def _take(home: Home, site_id: SiteId, sha256: str) -> None:
+    """From aside into the store. Nothing to do for what the store holds; what is nowhere is found out afterwards."""
+    if home.store.holds(site_id, sha256):
+        return
+    try:
+        home.store.adopt(home.aside.path(site_id, sha256), site_id, sha256)
+    except (BlobNotFoundError, FileNotFoundError):  # taken by another commitment, or too old, this moment
+        return
+
+
+def _become_slide(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:
+    with home.database.writing() as session:
+        if known := slides.by_digest(session, agent.site_id, manifest.sha256):
+            return Committed(known.id, new=False)
+        slide_id = slides.create_slide(
+            session,
+            agent,
+            files=[StoredFile(file.name, file.sha256, file.length) for file in manifest.files],
+            file_name=glass.file_name,
+            sha256=manifest.sha256,
+            accession=glass.accession,
+            stain=glass.stain,
+            block=glass.block,
+        )
+        home.queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
+        return Committed(slide_id, new=True)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error) from error
