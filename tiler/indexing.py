@@ -3,8 +3,8 @@ without decoding it."""
 
 from __future__ import annotations
 
-from tiler import icc, index, jpeg
-from tiler.errors import UnsupportedSlideError
+from tiler import icc, index, jpeg, webp
+from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
 from tiler.index import LevelKind, StoredTile
 from tiler.ladder import Native, ladder
@@ -44,7 +44,7 @@ class _Places:
         self._open: dict[int, ByteSource] = {}
 
     def packed(self, level: StoredLevel) -> bytes:
-        shared = jpeg.header(level.tables, level.colour)
+        shared = b"" if level.media_type == index.WEBP else jpeg.header(level.tables, level.colour)
         header = self._header(shared) if any(level.lengths) else -1
         if header < 0:
             raise UnsupportedSlideError("A level of the slide holds no image data at all.")
@@ -64,10 +64,20 @@ class _Places:
             source.close()
 
     def _place(self, blob: int, offset: int, length: int, tile: Size, shared: bytes, header: int) -> bytes:
+        if not shared:
+            return self._webp(blob, offset, length, tile, header)
         if length == 0:
             return index.pack_tile(StoredTile(0, 0, 0, self._header(jpeg.blank(tile))))
         start, end = jpeg.body(self._source(blob).read_at(offset, length), tile, shared)
         return index.pack_tile(StoredTile(offset + start, end - start, blob, header))
+
+    def _webp(self, blob: int, offset: int, length: int, tile: Size, header: int) -> bytes:
+        """A WebP tile needs no header, and no place can be empty: what is blank is JPEG."""
+        prefix = self._source(blob).read_at(offset, min(length, webp.MAX_PREFIX_BYTES))
+        actual = webp.length(prefix, tile)
+        if actual > length:
+            raise DamagedSlideError("A WebP tile of the slide is cut short.")
+        return index.pack_tile(StoredTile(offset, actual, blob, header))
 
     def _header(self, header: bytes) -> int:
         if header not in self.headers:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import io
 from typing import Final
 
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, WebPImagePlugin
 
-from tiler import jpeg
+from tiler import jpeg, webp
 from tiler.address import grid, tile_region
 from tiler.errors import DamagedSlideError
 from tiler.geometry import Region, Size
-from tiler.index import MAX_SIDE_PIXELS
+from tiler.index import MAX_SIDE_PIXELS, WEBP
 from tiler.mosaic import Mosaic
 from tiler.slide import DecodedLevel, Decoder, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
@@ -143,6 +143,8 @@ def _scaled_tile(
     source: ByteSource, level: StoredLevel, shared: bytes, offset: int, length: int, scale: int
 ) -> Image.Image:
     tile = source.read_at(offset, length)
+    if level.media_type == WEBP:
+        return _decode(tile, level.tile, scale)
     start, end = jpeg.body(tile, level.tile, shared)
     return _decode(shared + tile[start:end], level.tile, scale)
 
@@ -150,7 +152,7 @@ def _scaled_tile(
 def _reduced(child: bytes, size: Size, by: int) -> Image.Image:
     """A tile at a fraction of its resolution. A whole tile is decoded at that size; one that is padded is decoded in
     full and cut to its real size first, so that no padding bleeds into the picture."""
-    actual = jpeg.frame_size(child)
+    actual = webp.frame_size(child) if child.startswith(webp.MAGIC) else jpeg.frame_size(child)
     if not size.fits(actual) or max(actual.width, actual.height) > MAX_SIDE_PIXELS:
         raise DamagedSlideError("A tile is smaller than its place in the slide.")
     if by <= 8 and actual == size and size.width % 16 == 0 and size.height % 16 == 0:
@@ -160,11 +162,14 @@ def _reduced(child: bytes, size: Size, by: int) -> Image.Image:
 
 
 def _decode(data: bytes, size: Size, scale: int) -> Image.Image:
-    """The RGB pixels of a JPEG image of this size at 1/scale."""
+    """The RGB pixels of a JPEG or WebP image of this size at 1/scale."""
+    is_webp = data.startswith(webp.MAGIC)
     try:
-        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        image = (WebPImagePlugin.WebPImageFile if is_webp else JpegImagePlugin.JpegImageFile)(io.BytesIO(data))
         if image.size != (size.width, size.height):
             raise DamagedSlideError("A tile of the slide has another size than it says.")
+        if is_webp:
+            return image.convert("RGB").reduce(scale)
         if scale > 1:
             image.draft("RGB", (size.width // scale, size.height // scale))
         image.load()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tiler import jpeg
+from tiler import jpeg, webp
 from tiler.errors import BadIndexError, TilerError
-from tiler.index import StoredTile, TileIndex
+from tiler.index import WEBP, StoredTile, TileIndex
 from tiler.jpeg import Colour
 from tiler.ladder import Native, ladder
 from tiler.storage.base import ByteSource
@@ -32,7 +32,7 @@ def check(index: TileIndex, blobs: Sequence[ByteSource]) -> None:
             raise BadIndexError("The levels in the tile index are not those this slide should have.")
         blanks = {jpeg.blank(native.tile) for native in natives}
         for header in index.headers:
-            if header not in blanks:
+            if header and header not in blanks:  # WebP tiles need none
                 _check_header(header)
         for number, level in enumerate(index.levels):
             if level.stored:
@@ -56,14 +56,17 @@ def _check_header(header: bytes) -> None:
 
 def _check_level(index: TileIndex, number: int, blobs: Sequence[ByteSource]) -> None:
     size = index.levels[number].tile
-    blank = jpeg.blank(size)
+    blank, is_webp = jpeg.blank(size), index.levels[number].media_type == WEBP
     seen: set[StoredTile] = set()  # some writers store an empty tile once and point to it many times
     for tile in index.stored_tiles(number):
         if tile in seen:
             continue
         if tile.blob >= len(blobs) or tile.header >= len(index.headers):
             raise BadIndexError("The tile index points at a file or header that the slide does not have.")
-        if (tile.length == 0) != (index.headers[tile.header] == blank):
+        header = index.headers[tile.header]
+        if bool(header) == is_webp:
+            raise BadIndexError("The tile index gives a tile the header of another kind.")
+        if (tile.length == 0) != (header == blank):
             raise BadIndexError("The tile index is not clear about which places the scanner left empty.")
         if tile.length == 0:
             continue
@@ -71,7 +74,10 @@ def _check_level(index: TileIndex, number: int, blobs: Sequence[ByteSource]) -> 
         if tile.offset + tile.length > blob.length:
             raise BadIndexError("The tile index points behind the end of the slide's file.")
         prefix = blob.read_at(tile.offset, min(tile.length, jpeg.MAX_PREFIX_BYTES))
-        jpeg.check_prefix(prefix, size, index.headers[tile.header])
+        if not is_webp:
+            jpeg.check_prefix(prefix, size, header)
+        elif webp.length(prefix, size) != tile.length:
+            raise BadIndexError("The tile index gives a WebP tile another length than it has.")
         if len(seen) == _REMEMBERED:
             seen.clear()
         seen.add(tile)

@@ -8,6 +8,7 @@ from typing import Final
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
 
+MAGIC: Final = b"RIFF"
 MAX_PREFIX_BYTES: Final = 32
 # RIFF, its length, WEBP, the one chunk's name and length
 _CONTAINER: Final = struct.Struct("<4sI4s4sI")
@@ -42,7 +43,7 @@ def frame_size(prefix: bytes) -> Size:
     if len(prefix) < MAX_PREFIX_BYTES:
         raise DamagedSlideError("A WebP tile of the slide is cut short.")
     riff, whole, form, kind, chunk = _CONTAINER.unpack_from(prefix)
-    if (riff, form) != (b"RIFF", b"WEBP"):
+    if (riff, form) != (MAGIC, b"WEBP"):
         raise DamagedSlideError("A WebP tile of the slide does not begin as one.")
     if kind not in (b"VP8 ", b"VP8L"):
         raise UnsupportedSlideError("The slide's WebP tiles are not bare images.")
