@@ -38,6 +38,14 @@ def tile_region(level_size: Size, tile: Size, col: int, row: int) -> Region:
     return Region(x, y, min(tile.width, level_size.width - x), min(tile.height, level_size.height - y))
 
 
+def scaled(region: Region, full: Size, level_size: Size) -> Region:
+    """The ``l_`` pixels that show a region of ``l0_`` pixels: at least one, each of them whole."""
+    x, y = region.x * level_size.width // full.width, region.y * level_size.height // full.height
+    right = -(-(region.x + region.width) * level_size.width // full.width)
+    bottom = -(-(region.y + region.height) * level_size.height // full.height)
+    return Region(x, y, min(right, level_size.width) - x, min(bottom, level_size.height) - y)
+
+
 def tiles_of(region: Region, level_size: Size, tile: Size) -> Iterator[tuple[int, int]]:
     """Columns and rows of the tiles that a region of ``l_`` pixels touches, row by row."""
     cells = grid(level_size, tile)

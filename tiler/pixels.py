@@ -11,10 +11,11 @@ from typing import Final
 from PIL import Image, JpegImagePlugin, WebPImagePlugin
 
 from tiler import jpeg, webp
-from tiler.address import grid, tile_region
+from tiler.address import grid, scaled, tile_region, tiles_of
 from tiler.errors import DamagedSlideError
 from tiler.geometry import Region, Size
 from tiler.index import MAX_SIDE_PIXELS, WEBP
+from tiler.ladder import MAX_CUT_TILES, MAX_DECODED_TILES
 from tiler.mosaic import Mosaic
 from tiler.slide import DecodedLevel, Decoder, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
@@ -31,72 +32,73 @@ _PAPER: Final = (255, 255, 255)
 
 def thumbnail(files: SlideFiles, slide: SlideFile) -> bytes:
     """What the slide shows, without the emptiness around it, as a JPEG of at most 512 pixels a side: from the coarsest
-    native level that has as many. Raises DamagedSlideError."""
-    full = slide.levels[0].size
-    bounds = slide.metadata.bounds or Region(0, 0, full.width, full.height)
-    number, level = next(
-        (
-            (number, one)
-            for number, one in reversed([*enumerate(slide.levels)])
-            if _longest(bounds.size) * one.size.width >= THUMBNAIL_SIDE * full.width
-        ),
-        (0, slide.levels[0]),
-    )
-    longest = _longest(bounds.size) * level.size.width // full.width
+    native level that has as many, or from the finest that can be looked through in seconds. Raises
+    DamagedSlideError."""
+    number, level, part = _looked_at(slide)
+    longest = max(part.width, part.height)
     if isinstance(level, StoredLevel):
-        canvas = _stored_overview(files, level, longest)
+        shown = _stored_overview(files, level, part, longest)
     else:
-        canvas = _decoded_overview(slide, number, level, longest)
-    across, down = canvas.width / full.width, canvas.height / full.height
-    box = (
-        int(bounds.x * across),
-        int(bounds.y * down),
-        min(canvas.width, -int(-(bounds.x + bounds.width) * across // 1)),
-        min(canvas.height, -int(-(bounds.y + bounds.height) * down // 1)),
-    )
-    shown = canvas.crop(box) if slide.metadata.bounds else canvas
+        shown = _decoded_overview(slide, number, level, part, longest)
     shown.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
     return _encode(shown, _PICTURE_QUALITY, "4:2:0")
 
 
-def _stored_overview(files: SlideFiles, level: StoredLevel, longest: int) -> Image.Image:
-    """A whole stored level, at a fraction of its resolution that leaves enough for a thumbnail."""
-    # A JPEG can be decoded at 1/2, 1/4, 1/8 for less work (libjpeg scale_denom); tile sides are multiples of 16.
+def _looked_at(slide: SlideFile) -> tuple[int, StoredLevel | DecodedLevel, Region]:
+    """The level that the thumbnail is made from, its number, and the part of it that shows anything."""
+    full = slide.levels[0].size
+    bounds = slide.metadata.bounds or Region(0, 0, full.width, full.height)
+    chosen = None
+    for number, level in reversed([*enumerate(slide.levels)]):
+        part = scaled(bounds, full, level.size)
+        most = MAX_CUT_TILES if isinstance(level, StoredLevel) else MAX_DECODED_TILES
+        if chosen and grid(part.size, level.tile).area > most:
+            break
+        chosen = number, level, part
+        if max(part.width, part.height) >= THUMBNAIL_SIDE:
+            break
+    if chosen is None:
+        raise DamagedSlideError("The slide has no image.")
+    return chosen
+
+
+def _stored_overview(files: SlideFiles, level: StoredLevel, part: Region, longest: int) -> Image.Image:
+    """A part of a stored level, at a fraction of its resolution that leaves enough for a thumbnail."""
+    # A JPEG can be decoded at 1/2, 1/4, 1/8 for less work (libjpeg scale_denom).
     scale = next((by for by in (8, 4, 2) if longest // by >= THUMBNAIL_SIDE), 1)
-    cells = grid(level.size, level.tile)
-    across, down = level.tile.width // scale, level.tile.height // scale
-    canvas = Image.new("RGB", (-(-level.size.width // scale), -(-level.size.height // scale)), _PAPER)
+    cols = grid(level.size, level.tile).width
+    canvas = Image.new("RGB", (-(-part.width // scale), -(-part.height // scale)), _PAPER)
     shared = jpeg.header(level.tables, level.colour)
     sources: dict[int, ByteSource] = {}
     try:
-        for number, (offset, length) in enumerate(zip(level.offsets, level.lengths, strict=True)):
+        for col, row in tiles_of(part, level.size, level.tile):
+            number = row * cols + col
+            offset, length = level.offsets[number], level.lengths[number]
             if length == 0:
                 continue
-            row, col = divmod(number, cells.width)
             file = level.files[number] if level.files else 0
             if file not in sources:
                 sources[file] = files.source(file)
-            part = _scaled_tile(sources[file], level, shared, offset, length, scale)
-            canvas.paste(part, (col * across, row * down))
+            tile = _scaled_tile(sources[file], level, shared, offset, length, scale)
+            at = ((col * level.tile.width - part.x) // scale, (row * level.tile.height - part.y) // scale)
+            canvas.paste(tile, at)
     finally:
         for source in sources.values():
             source.close()
     return canvas
 
 
-def _decoded_overview(slide: SlideFile, number: int, level: DecodedLevel, longest: int) -> Image.Image:
+def _decoded_overview(slide: SlideFile, number: int, level: DecodedLevel, part: Region, longest: int) -> Image.Image:
     """As `_stored_overview`, each tile reduced before the next is decoded."""
     if slide.decoder is None:
         raise DamagedSlideError("The slide has levels that nobody can decode.")
     scale = next((by for by in (16, 8, 4, 2) if longest // by >= THUMBNAIL_SIDE), 1)
-    canvas = Image.new("RGB", (-(-level.size.width // scale), -(-level.size.height // scale)), _PAPER)
-    cells = grid(level.size, level.tile)
-    for row in range(cells.height):
-        for col in range(cells.width):
-            area = tile_region(level.size, level.tile, col, row)
-            found = slide.decoder.tile(number, area)
-            part = _decode(found, area.size, 1) if isinstance(found, bytes) else found.convert("RGB")
-            canvas.paste(part.reduce(scale), (area.x // scale, area.y // scale))
+    canvas = Image.new("RGB", (-(-part.width // scale), -(-part.height // scale)), _PAPER)
+    for col, row in tiles_of(part, level.size, level.tile):
+        area = tile_region(level.size, level.tile, col, row)
+        found = slide.decoder.tile(number, area)
+        tile = _decode(found, area.size, 1) if isinstance(found, bytes) else found.convert("RGB")
+        canvas.paste(tile.reduce(scale), ((area.x - part.x) // scale, (area.y - part.y) // scale))
     return canvas
 
 
@@ -104,18 +106,32 @@ def cut(mosaic: Mosaic) -> bytes:
     """The picture that `mosaic` describes. The same tiles give the same bytes, which `tiler.index.CUTTING` stands for.
     Raises DamagedSlideError."""
     out, cols, by = mosaic.out, mosaic.cols, mosaic.reduction
+    widths = (size.width for size in mosaic.sizes[: cols - 1])
+    heights = (size.height for size in mosaic.sizes[:-cols:cols])
+    # Where a tile ends between two pixels of the picture, only all of them together can be reduced.
+    even = not any(side % by for side in (*widths, *heights))
+    whole = _side_by_side(mosaic, by) if even else _side_by_side(mosaic, 1).reduce(by)
     canvas = Image.new("RGB", (out.width, out.height), _PAPER)
-    right = bottom = 0
-    for first in range(0, len(mosaic.children), cols):
-        right, top = 0, bottom
-        for child, size in zip(mosaic.children[first : first + cols], mosaic.sizes[first : first + cols], strict=True):
-            canvas.paste(_reduced(child, size, by), (right, top))
-            right, bottom = right + -(-size.width // by), top + -(-size.height // by)
+    canvas.paste(whole, (-mosaic.left, -mosaic.above))
+    right, bottom = whole.width - mosaic.left, whole.height - mosaic.above
     if right < out.width:
         canvas.paste(canvas.crop((right - 1, 0, right, out.height)), (right, 0))
     if bottom < out.height:
         canvas.paste(canvas.crop((0, bottom - 1, out.width, bottom)), (0, bottom))
     return _encode_finely(canvas)
+
+
+def _side_by_side(mosaic: Mosaic, by: int) -> Image.Image:
+    cols, sizes = mosaic.cols, mosaic.sizes
+    width = sum(-(-size.width // by) for size in sizes[:cols])
+    height = sum(-(-size.height // by) for size in sizes[::cols])
+    whole, bottom = Image.new("RGB", (width, height), _PAPER), 0
+    for first in range(0, len(mosaic.children), cols):
+        right, top = 0, bottom
+        for child, size in zip(mosaic.children[first : first + cols], sizes[first : first + cols], strict=True):
+            whole.paste(_reduced(child, size, by), (right, top))
+            right, bottom = right + -(-size.width // by), top + -(-size.height // by)
+    return whole
 
 
 def picture(slide: SlideFile, name: str) -> bytes | None:
@@ -188,7 +204,3 @@ def _encode_finely(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", qtables=_CUT_TABLES, subsampling="4:4:4")
     return out.getvalue()
-
-
-def _longest(size: Size) -> int:
-    return max(size.width, size.height)

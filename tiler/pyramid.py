@@ -21,10 +21,10 @@ from types import MappingProxyType
 from typing import Final
 
 from tiler import index as index_file
-from tiler.address import tile_region
+from tiler.address import scaled, tile_region, tiles_of
 from tiler.cutters import HEADER
 from tiler.errors import BadIndexError
-from tiler.geometry import Size
+from tiler.geometry import Region, Size
 from tiler.index import LevelKind, StoredTile, TileIndex, pack_tile
 from tiler.mosaic import Mosaic
 from tiler.source import Cutter, decoded_part, mosaic_of
@@ -199,15 +199,21 @@ class Pyramid:
         return Built(path, at, sha256.hexdigest(), data, self._thumbnail())
 
     def _thumbnail(self) -> bytes | None:
-        """The whole slide as it is on the finest derived level of at most 512 pixels a side or one tile; None where the
-        scanner stored all that are so small."""
+        """What the slide shows, without the emptiness around it, as it is on the finest derived level where that is at
+        most 512 pixels a side or one tile; None where the scanner stored all that are so small."""
+        full = self._index.levels[0].size
+        bounds = self._index.metadata.bounds or Region(0, 0, full.width, full.height)
         for number in self.missing:
             level = self._index.levels[number]
-            if max(level.size.width, level.size.height) <= _THUMBNAIL_SIDE or level.grid.area == 1:
+            part = scaled(bounds, full, level.size)
+            if max(part.width, part.height) <= _THUMBNAIL_SIDE or level.grid.area == 1:
                 break
         else:
             return None
-        cells = [(col, row) for row in range(level.grid.height) for col in range(level.grid.width)]
+        cells = [*tiles_of(part, level.size, level.tile)]
         children = [self._finer(number, col, row) for col, row in cells]
-        sizes = [tile_region(level.size, level.tile, col, row).size for col, row in cells]
-        return self._cutter.cut(self._key, Mosaic(children, sizes, level.grid.width, level.size, reduction=1))
+        places = [tile_region(level.size, level.tile, col, row) for col, row in cells]
+        cols = cells[-1][0] - cells[0][0] + 1
+        left, above = part.x - places[0].x, part.y - places[0].y
+        sizes = [place.size for place in places]
+        return self._cutter.cut(self._key, Mosaic(children, sizes, cols, part.size, 1, left, above))

@@ -78,6 +78,26 @@ def test_padding_does_not_bleed_into_the_picture(pool: CutterPool) -> None:
     assert (np.abs(found - np.array((200, 30, 30))) < 25).all()
 
 
+def test_tiles_of_odd_sides_leave_no_seam(pool: CutterPool) -> None:
+    """Two tiles of 45 pixels, reduced by 4, meet in the middle of a pixel; a ramp over both stays a ramp."""
+    ramp = np.repeat(np.linspace(20, 230, 90, dtype=np.uint8)[None, :, None], 48, 0).repeat(3, 2)
+    children = []
+    for part in (ramp[:, :45], ramp[:, 45:]):
+        out = io.BytesIO()
+        Image.fromarray(part).save(out, "JPEG", quality=98, subsampling=0)
+        children.append(out.getvalue())
+    found = pixels(pool.cut("a", Mosaic(children, [Size(45, 48)] * 2, 2, Size(23, 12), 4)))
+    wanted = np.asarray(Image.fromarray(ramp).reduce(4)).astype(int)
+    assert np.abs(found - wanted).max() <= 4
+
+
+def test_a_picture_may_begin_within_a_tile(pool: CutterPool) -> None:
+    found = pixels(pool.cut("a", Mosaic(FOUR, [TILE] * 4, 2, Size(48, 40), 1, 32, 48)))
+    assert found.shape == (40, 48, 3)
+    for colour, (y, x) in zip(COLOURS, ((2, 8), (2, 36), (26, 8), (26, 36)), strict=True):
+        assert near(found[y : y + 8, x : x + 8], colour)
+
+
 @pytest.mark.parametrize(
     "child", [b"not a jpeg", FOUR[0][:200], jpeg_image(Size(32, 32)), FOUR[0][:-60] + bytes(60), b"\xff\xd8\xff\xd9"]
 )

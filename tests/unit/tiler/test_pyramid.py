@@ -1,19 +1,25 @@
 """Derived levels built to the end: the bytes that would be cut, also after a kill, also after a disk that lied."""
 
 import hashlib
+import io
 import os
 import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import openslide
 import pytest
 from fixtures.slides import SCAN
+from PIL import Image
 
 from tiler import index as index_file
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
+from tiler.geometry import Region
 from tiler.index import TileIndex
 from tiler.pyramid import Built, Pyramid
 from tiler.sandbox import Sandbox
@@ -25,8 +31,10 @@ ON_SCAN = pytest.mark.parametrize("slide", ["scan"], indirect=True)
 # Builds in a process of its own, and says each tile: `python -c BUILDER slide index directory`.
 BUILDER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tiler.cutters import CutterPool
+from tiler.geometry import Region
 from tiler.index import TileIndex
 from tiler.pyramid import Pyramid
 from tiler.sandbox import Sandbox
@@ -184,3 +192,20 @@ def test_where_the_scanner_stored_the_small_levels_only_the_gap_is_built(
     blob.close()
     made.close()
     cutters.close()
+
+
+@ON_SCAN
+def test_the_small_picture_shows_what_there_is_and_not_the_emptiness_around(
+    slide, index, built, cutters, tmp_path: Path
+) -> None:
+    bounds = Region(700, 900, 1000, 1300)
+    parts = (index.packed(0), index.headers, replace(index.metadata, bounds=bounds))
+    for path in built.path.parent.glob("*.level"):
+        (tmp_path / path.name).hardlink_to(path)
+    found = build(slide, TileIndex(index_file.build(index.levels, *parts)), cutters, tmp_path)
+    picture = Image.open(io.BytesIO(found.thumbnail))
+    assert picture.size == (250, 326), "part of the last row is beyond"
+    with openslide.OpenSlide(slide) as scan:
+        wanted = scan.read_region((700, 900), 0, (1000, 1300)).convert("RGB").reduce(4)
+    difference = np.asarray(picture)[:325].astype(int) - np.asarray(wanted).astype(int)
+    assert np.abs(difference).mean() < 3
