@@ -20,14 +20,14 @@ from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Region, Size
 from tiler.index import MAX_SIDE_PIXELS, MAX_TILES
 from tiler.metadata import MAX_FOCAL_PLANES, MPP_RANGE, POWER_RANGE, SlideMetadata, clean_text, number_within
-from tiler.readers import openslide, tiff, xml
+from tiler.readers import openslide, patchwork, tiff, xml
 from tiler.readers.ifd import Directory
-from tiler.readers.patchwork import Patch, Patchwork
-from tiler.slide import DECODED_TILE, DecodedLevel, Picture, SlideFile, SlideFiles, StoredLevel
+from tiler.readers.patchwork import Patch
+from tiler.readers.tiff import Raster
+from tiler.slide import DECODED_TILE, DecodedLevel, Decoder, Picture, SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
 _NAMESPACES: Final = tuple(f"http://www.leica-microsystems.com/scn/2010/{day}" for day in ("10/01", "03/10"))
-_NOT_JPEG: Final = "only JPEG tiles can be shown"
 _CHANNELS: Final = "several fluorescence channels"
 _DIFFERENT: Final = "its areas were scanned in different ways"
 _ONLY_MACRO: Final = "holds no scan, only an overview of the glass"
@@ -41,7 +41,7 @@ FORMAT: Final = Format(
         Cell("no-macro", "One scanned area without an overview of the glass", Handling.STORED),
         Cell("focal-planes", "Several focal planes, of which the middle one is shown", Handling.STORED),
         Cell("areas", "Several scanned areas, shown where they lie on the glass", Handling.DECODED),
-        Cell("uncompressed", "Tiles of another compression than JPEG", Handling.REFUSED, _NOT_JPEG),
+        Cell("uncompressed", "Tiles of another compression than JPEG", Handling.DECODED),
         Cell("channels", "Several fluorescence channels", Handling.REFUSED, _CHANNELS),
         Cell("different-areas", "Areas of different objectives or light", Handling.REFUSED, _DIFFERENT),
         Cell("only-macro", "An overview without a scan", Handling.REFUSED, _ONLY_MACRO),
@@ -90,23 +90,21 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
     areas = [_image(node, found) for node in nodes if _place(node) != glass]
     if not areas:
         raise UnsupportedSlideError(f"The Leica file {_ONLY_MACRO}.")
-    slide = _slide(files, source, areas, collection)
-    pictures = _pictures(files, source, [_image(node, found) for node in overviews[:1]])
+    slide = _slide(source, areas, collection)
+    pictures = _pictures(source, [_image(node, found) for node in overviews[:1]])
     return replace(slide, metadata=replace(slide.metadata, pictures=tuple(pictures)), pictures=pictures)
 
 
-def _slide(files: SlideFiles, source: ByteSource, areas: Sequence[_Image], collection: Element) -> SlideFile:
+def _slide(source: ByteSource, areas: Sequence[_Image], collection: Element) -> SlideFile:
     first = areas[0]
     for one in areas[1:]:
         if not _alike(one, first):
             raise UnsupportedSlideError(f"The Leica slide cannot be shown as one picture: {_DIFFERENT}.")
-    images = [[tiff.stored_level(source, each) for each in area.levels] for area in areas]
-    levels: tuple[StoredLevel | DecodedLevel, ...] = tuple(images[0])
-    decoder = None
+    rasters = [[tiff.raster(source, each) for each in area.levels] for area in areas]
+    levels, decoder = tiff.levels(source, rasters[0])
     if len(areas) > 1:
-        patches = [_laid_out(areas, images, level) for level in range(len(first.levels))]
-        levels = tuple(DecodedLevel(_extent(each)) for each in patches)
-        decoder = Patchwork(files, patches)
+        patches = [_laid_out(areas, rasters, level) for level in range(len(first.levels))]
+        levels, decoder = tuple(DecodedLevel(_extent(each)) for each in patches), patchwork.decoder(source, patches)
     profile = tiff.profile(first.levels[0])
     return SlideFile(_metadata(areas, collection, levels[0].size, profile), levels, profile, decoder)
 
@@ -193,14 +191,12 @@ def _alike(one: _Image, first: _Image) -> bool:
     return all(abs(one.nanometres(level) / first.nanometres(level) - 1) <= _ALIKE for level in range(len(first.levels)))
 
 
-def _laid_out(areas: Sequence[_Image], images: Sequence[Sequence[StoredLevel]], level: int) -> list[Patch]:
+def _laid_out(areas: Sequence[_Image], rasters: Sequence[Sequence[Raster]], level: int) -> list[Patch]:
     """One level of all areas, in the box around them."""
     pixel = min(area.nanometres(level) for area in areas)
     corners = [(int(area.place.x / pixel), int(area.place.y / pixel)) for area in areas]  # rounded as by OpenSlide
     left, top = min(x for x, _ in corners), min(y for _, y in corners)
-    patches = [
-        Patch(x - left, y - top, image[level], image[level].tile) for (x, y), image in zip(corners, images, strict=True)
-    ]
+    patches = [Patch(each[level], x - left, y - top) for (x, y), each in zip(corners, rasters, strict=True)]
     size = _extent(patches)
     if max(size.width, size.height) > MAX_SIDE_PIXELS or grid(size, DECODED_TILE).area > MAX_TILES:
         raise DamagedSlideError(f"The slide claims an image of {size.width} × {size.height} pixels.")
@@ -209,31 +205,31 @@ def _laid_out(areas: Sequence[_Image], images: Sequence[Sequence[StoredLevel]], 
 
 def _extent(patches: Sequence[Patch]) -> Size:
     return Size(
-        max(patch.x + patch.image.size.width for patch in patches),
-        max(patch.y + patch.image.size.height for patch in patches),
+        max(patch.x + patch.size.width for patch in patches),
+        max(patch.y + patch.size.height for patch in patches),
     )
 
 
-def _pictures(files: SlideFiles, source: ByteSource, overviews: Sequence[_Image]) -> dict[str, Picture]:
+def _pictures(source: ByteSource, overviews: Sequence[_Image]) -> dict[str, Picture]:
     """The overview of the glass, in the largest of its sizes that is no larger than a picture should be."""
     for overview in overviews:
         for directory in overview.levels:
             try:
-                level = tiff.stored_level(source, directory)
+                patch = Patch(tiff.raster(source, directory))
             except TilerError:
                 continue
-            if level.size.area <= openslide.MAX_PICTURE_PIXELS:
-                return {"macro": partial(_decoded, files, level)}
+            if patch.size.area <= openslide.MAX_PICTURE_PIXELS:
+                return {"macro": partial(_decoded, patchwork.decoder(source, [[patch]]), patch.size)}
     return {}
 
 
-def _decoded(files: SlideFiles, level: StoredLevel) -> Image.Image | None:
-    """None when a tile of it is damaged."""
+def _decoded(decoder: Decoder, size: Size) -> Image.Image | None:
+    """None when a part of it is damaged."""
     try:
-        whole = Region(0, 0, level.size.width, level.size.height)
-        return Patchwork(files, [[Patch(0, 0, level, level.tile)]]).tile(0, whole)
+        found = decoder.tile(0, Region(0, 0, size.width, size.height))
     except TilerError:
         return None
+    return None if isinstance(found, bytes) else found
 
 
 def _numbers(node: Element, *names: str) -> tuple[int, ...]:

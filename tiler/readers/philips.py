@@ -17,12 +17,13 @@ from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Region, Size
 from tiler.metadata import MPP_RANGE, POWER_RANGE, SlideMetadata, clean_text, number_within
-from tiler.readers import openslide, tiff, xml
+from tiler.readers import openslide, patchwork, tiff, xml
 from tiler.readers.ifd import Directory
-from tiler.slide import SlideFile, SlideFiles, StoredLevel
+from tiler.readers.patchwork import Patch
+from tiler.readers.tiff import Raster
+from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
 
-_NOT_JPEG: Final = "only JPEG tiles can be shown"
 _TWO_SCANS: Final = "one file must hold one scan"
 _NO_SPACING: Final = "its levels and their pixel spacings do not fit together"
 _NOT_REDUCED: Final = "holds an image that is no level of the scan"
@@ -35,7 +36,7 @@ FORMAT: Final = Format(
         Cell("jpeg", "JPEG tiles; levels padded to whole tiles, shown in their true size", Handling.STORED),
         Cell("sparse", "Places without a tile outside the scanned areas, shown white", Handling.STORED),
         Cell("pictures", "Label and macro in TIFF strips, or in the XML alone", Handling.STORED),
-        Cell("uncompressed", "Tiles of another compression than JPEG", Handling.REFUSED, _NOT_JPEG),
+        Cell("uncompressed", "Tiles of another compression than JPEG", Handling.DECODED),
         Cell("two-scans", "Several scans in one file", Handling.REFUSED, _TWO_SCANS),
         Cell("no-spacing", "Levels whose true size is not told", Handling.REFUSED, _NO_SPACING),
         Cell("foreign-image", "Tiled images that are no levels", Handling.REFUSED, _NOT_REDUCED),
@@ -69,7 +70,10 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
     scans = [one for one in _objects(root, "PIM_DP_SCANNED_IMAGES") if _text(one, "PIM_DP_IMAGE_TYPE") == "WSI"]
     if len(scans) != 1:
         raise UnsupportedSlideError(f"The Philips file holds {len(scans)} scans; {_TWO_SCANS}.")
-    levels = _levels(source, found, scans[0])
+    rasters = _rasters(source, found, scans[0])
+    levels, decoder = tiff.levels(source, rasters)
+    if decoder is not None:  # of which empty places would be black
+        decoder = patchwork.decoder(source, [[Patch(one)] for one in rasters])
     size = levels[0].size
     facts = {**_facts(scans[0]), **_facts(root)}
     down, across = _spacing(facts.get("DICOM_PIXEL_SPACING", "")) or (None, None)
@@ -87,17 +91,17 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
         acquired_at=_acquired(facts.get("DICOM_ACQUISITION_DATETIME", "")),
         icc_profile_present=profile is not None,
         barcode=clean_text((_decoded(facts.get("PIM_DP_UFS_BARCODE", "")) or b"").decode("utf-8", errors="replace")),
-        bounds=_scanned(levels[0]),
+        bounds=_scanned(rasters[0]),
         properties={f"philips.{name}": text for name in _TECHNICAL if (text := clean_text(facts.get(name)))},
     )
-    return openslide.with_pictures(SlideFile(metadata, levels, profile), files.path(0))
+    return openslide.with_pictures(SlideFile(metadata, levels, profile, decoder), files.path(0))
 
 
-def _levels(source: ByteSource, found: Sequence[Directory], scan: Element) -> tuple[StoredLevel, ...]:
+def _rasters(source: ByteSource, found: Sequence[Directory], scan: Element) -> list[Raster]:
     tiled = [one for one in found if tiff.TILE_OFFSETS in one]
     if not tiled or tiled[0] is not found[0] or not all(one.integer(tiff.SUBFILE_TYPE, 0) & 1 for one in tiled[1:]):
         raise UnsupportedSlideError(f"The Philips file {_NOT_REDUCED}.")
-    padded = [tiff.stored_level(source, one, gaps=True) for one in tiled]
+    padded = [tiff.raster(source, one, gaps=True) for one in tiled]
     spacings = [
         _spacing(_text(one, "DICOM_PIXEL_SPACING")) for one in _objects(scan, "PIIM_PIXEL_DATA_REPRESENTATION_SEQUENCE")
     ]
@@ -105,10 +109,10 @@ def _levels(source: ByteSource, found: Sequence[Directory], scan: Element) -> tu
     if len(steps) != len(padded) or not all(steps):
         raise DamagedSlideError(f"The Philips slide contradicts itself: {_NO_SPACING}.")
     full = padded[0].size
-    return tuple(
-        _trimmed(level, Size(max(1, full.width // step), max(1, full.height // step)))
-        for level, step in zip(padded, steps, strict=True)
-    )
+    return [
+        _trimmed(one, Size(max(1, full.width // step), max(1, full.height // step)))
+        for one, step in zip(padded, steps, strict=True)
+    ]
 
 
 def _step(spacing: tuple[float, float] | None, finest: tuple[float, float] | None) -> int:
@@ -119,30 +123,31 @@ def _step(spacing: tuple[float, float] | None, finest: tuple[float, float] | Non
     return round(step) if 1 <= step < 1 << 20 else 0
 
 
-def _trimmed(level: StoredLevel, size: Size) -> StoredLevel:
+def _trimmed(image: Raster, size: Size) -> Raster:
     """The level without what pads it to whole tiles."""
-    if not size.fits(level.size):
+    if not size.fits(image.size):
         raise DamagedSlideError(f"The Philips slide contradicts itself: {_NO_SPACING}.")
-    columns, cells = grid(level.size, level.tile).width, grid(size, level.tile)
-    kept = [row * columns + col for row in range(cells.height) for col in range(cells.width)]
+    cells = grid(size, image.piece)
+    if image.planar:
+        raise UnsupportedSlideError("The Philips slide stores its colours apart from each other.")
+    kept = [row * image.grid.width + col for row in range(cells.height) for col in range(cells.width)]
     return replace(
-        level,
+        image,
         size=size,
-        offsets=[level.offsets[number] for number in kept],
-        lengths=[level.lengths[number] for number in kept],
+        offsets=[image.offsets[number] for number in kept],
+        lengths=[image.lengths[number] for number in kept],
     )
 
 
-def _scanned(level: StoredLevel) -> Region | None:
+def _scanned(image: Raster) -> Region | None:
     """The box around the tiles that there are, None when that is everything."""
-    columns = grid(level.size, level.tile).width
-    there = [divmod(number, columns) for number, length in enumerate(level.lengths) if length]
+    there = [divmod(number, image.grid.width) for number, length in enumerate(image.lengths) if length]
     if not there:
         return None
-    first = tile_region(level.size, level.tile, min(col for _, col in there), min(row for row, _ in there))
-    last = tile_region(level.size, level.tile, max(col for _, col in there), max(row for row, _ in there))
+    first = tile_region(image.size, image.piece, min(col for _, col in there), min(row for row, _ in there))
+    last = tile_region(image.size, image.piece, max(col for _, col in there), max(row for row, _ in there))
     box = Region(first.x, first.y, last.x + last.width - first.x, last.y + last.height - first.y)
-    return box if box.size != level.size else None
+    return box if box.size != image.size else None
 
 
 def _facts(node: Element) -> Mapping[str, str]:
