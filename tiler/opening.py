@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import czi, generic, leica, mrxs, ndpi, philips, svs, tiff, trestle
+from tiler.readers import czi, generic, leica, mrxs, ndpi, ome, philips, svs, tiff, trestle
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
@@ -15,6 +15,7 @@ from tiler.storage.base import ByteSource
 # Every format of `docs/reference/formats.md`.
 FORMATS: Final[tuple[Format, ...]] = (
     czi.FORMAT,
+    ome.FORMAT,
     ndpi.FORMAT,
     leica.FORMAT,
     philips.FORMAT,
@@ -39,13 +40,12 @@ class _SetReader(Protocol):
 
 
 # Asked in this order; what none of them knows is read as a generic TIFF.
-_TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, leica, philips, trestle)
+_TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, leica, ome, philips, trestle)
 _SETS: Final[tuple[_SetReader, ...]] = (mrxs, trestle.Set)
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
 # picture. (tag, text it contains, name)
 _FOREIGN_TIFF: Final = (
-    (tiff.DESCRIPTION, "openmicroscopy.org/Schemas/OME", "an OME-TIFF"),
     (tiff.SOFTWARE, "Philips", "a Philips slide"),
     (700, "iScan", "a Ventana slide"),  # XMP
 )

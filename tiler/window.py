@@ -125,14 +125,17 @@ def of_channels(looked_at: Samples, colours: Sequence[Rgb | None]) -> Display:
     """For grey or for channels that are no colours; `looked_at` are any × channels of their values, and a colour is
     None where the file has none. One channel alone is grey. Raises UnsupportedSlideError."""
     _check(looked_at)
-    if len(colours) > MAX_CHANNELS:
-        raise UnsupportedSlideError(
-            f"The slide has {len(colours)} channels; up to {MAX_CHANNELS} can be shown together."
-        )
+    check_channels(len(colours))
     if len(colours) == 1:
         return Display() if looked_at.dtype == np.uint8 else Display((_fitted(looked_at[:, 0]),), (_WHITE,))
     shown = tuple(colour or _COLOURS[number] for number, colour in enumerate(colours))
     return Display(tuple(_fitted(looked_at[:, number]) for number in range(len(colours))), shown)
+
+
+def check_channels(count: int) -> None:
+    """For those who look at values only then. Raises UnsupportedSlideError for more than can be told apart."""
+    if count > MAX_CHANNELS:
+        raise UnsupportedSlideError(f"The slide has {count} channels; up to {MAX_CHANNELS} can be shown together.")
 
 
 def _fitted(values: Samples) -> Window:

@@ -62,6 +62,7 @@ class Pixels:
         scan: czi.Scan,
         colours: Sequence[tuple[int, int, int] | None],
     ) -> None:
+        window.check_channels(len(scan.channel_numbers))
         self._scan = scan
         self._coloured = scan.pixels in (czi.COLOUR8, czi.COLOUR16)
         self._kind = np.dtype("u1" if scan.pixels in (czi.GREY8, czi.COLOUR8) else "<u2")
