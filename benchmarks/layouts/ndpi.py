@@ -19,6 +19,8 @@ _SHORT, _LONG, _RATIONAL, _SIGNED, _FLOAT = 3, 4, 5, 9, 11
 _CODES: Final = {_SHORT: "H", _LONG: "I", _RATIONAL: "I", _SIGNED: "i", _FLOAT: "f"}
 _LENS: Final = 20.0
 _MACRO: Final = -1.0
+# Scanners cut to whole MCUs on every level.
+_WIDTH, _HEIGHT = 1024, 704
 _FACTS: Final = "Created=2026/01/02\r\nUpdated=2026/01/02\r\nProduct=C9600-12\r\nOperator=DOE JANE\r\n"
 Tag = tuple[int, Sequence[float] | str]
 
@@ -150,39 +152,43 @@ def _starts(jpeg: bytes) -> list[int]:
     return found
 
 
+def _tissue() -> Pixels:
+    return tissue(_WIDTH, _HEIGHT)
+
+
 def _macro() -> Scan:
     return scan(associated("macro"), _MACRO)
 
 
 def _restart_marks(folder: Path) -> Path:
-    return write(folder / "marks.ndpi", [*levels(tissue(), (63, 32, 16)), _macro()])
+    return write(folder / "marks.ndpi", [*levels(_tissue(), (64, 32, 16)), _macro()])
 
 
 def _narrow(folder: Path) -> Path:
-    return write(folder / "narrow.ndpi", [*levels(tissue(), (7, 8, 8), subsampling="4:2:0"), _macro()])
+    return write(folder / "narrow.ndpi", [*levels(_tissue(), (8, 8, 8), subsampling="4:2:0"), _macro()])
 
 
 def _wide(folder: Path) -> Path:
-    wide = np.concatenate([tissue(1000, 600)] * 3, axis=1)
-    return write(folder / "wide.ndpi", [*levels(wide, (375, 188), subsampling="4:4:4"), _macro()])
+    wide = np.concatenate([tissue(_WIDTH, 400)] * 3, axis=1)
+    return write(folder / "wide.ndpi", [*levels(wide, (384, 192), subsampling="4:4:4"), _macro()])
 
 
 def _no_marks(folder: Path) -> Path:
-    return write(folder / "no-marks.ndpi", [*levels(tissue(), (0, 0)), _macro()])
+    return write(folder / "no-marks.ndpi", [*levels(_tissue(), (0, 0)), _macro()])
 
 
 def _grey(folder: Path) -> Path:
-    grey = np.asarray(Image.fromarray(tissue()).convert("L"))
+    grey = np.asarray(Image.fromarray(_tissue()).convert("L"))
     halves = [Image.fromarray(grey).reduce(by) for by in (1, 2)]
-    scans = [scan(np.asarray(one), _LENS / 2**number, interval=25) for number, one in enumerate(halves)]
+    scans = [scan(np.asarray(one), _LENS / 2**number, interval=32) for number, one in enumerate(halves)]
     return write(folder / "grey.ndpi", [*scans, _macro()])
 
 
 def _focal_planes(folder: Path) -> Path:
     """Three planes, of which the outer ones are out of focus."""
-    sharp = tissue()
+    sharp = _tissue()
     dull = np.asarray(Image.fromarray(sharp).reduce(8).resize((sharp.shape[1], sharp.shape[0])))
-    stack = [levels(dull if plane else sharp, (63, 32), plane=plane) for plane in (-2000, 0, 2000)]
+    stack = [levels(dull if plane else sharp, (64, 32), plane=plane) for plane in (-2000, 0, 2000)]
     return write(folder / "planes.ndpi", [*(one for plane in stack for one in plane), _macro()])
 
 

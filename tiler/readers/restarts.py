@@ -28,8 +28,10 @@ MAX_INTERVALS: Final = 8_000_000
 # An image without marks is decoded as a whole each time a worker is started, and kept: 256 MB, a second or two.
 MAX_WHOLE_PIXELS: Final = 64_000_000
 _MAX_WHOLE_BYTES: Final = 256 * 1024 * 1024
+_MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _JPEG_SIDE: Final = 65_535
+_SAYABLE: Final = 65_500  # beyond that, a scanner writes into the frame header what it likes
 # The sides a tile should have: narrow intervals are put side by side, wide ones make flat tiles.
 _SIDE: Final = 512
 _LARGEST_SQUARE: Final = 768
@@ -47,7 +49,7 @@ _TABLES: Final = frozenset({jpeg.DQT, jpeg.DHT})
 class _Header:
     """What stands before the image data."""
 
-    size: Size  # as the stream says; 0 × 0 where it is too large to say
+    size: Size  # as the stream says
     mcu: Size  # pixels
     colour: Colour
     tables: bytes
@@ -76,7 +78,8 @@ class Strip:
         self._offset = offset
         self._length = length
         self._header = header = _header(source.read_at(offset, min(length, _MAX_HEADER_BYTES)))
-        if header.size.area and header.size != size:
+        said = zip((header.size.width, header.size.height), (size.width, size.height), strict=True)
+        if any(says not in (0, pixels) and pixels <= _SAYABLE for says, pixels in said):
             raise DamagedSlideError(
                 f"A JPEG image of the slide says that it is {header.size.width} × {header.size.height} pixels, "
                 f"where the slide says {size.width} × {size.height}."
@@ -192,6 +195,8 @@ class Strip:
         starts = [*self._starts[first : first + count + 1]]
         if len(starts) == count:
             starts.append(self._length)
+        if starts[-1] - starts[0] > _MAX_ROW_BYTES:
+            raise DamagedSlideError("The slide's restart marks are farther apart than its pixels can be.")
         data = self._source.read_at(self._offset + starts[0], starts[-1] - starts[0])
         found: list[bytes] = []
         for start, end in pairwise(starts):
