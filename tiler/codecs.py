@@ -27,4 +27,9 @@ def require() -> None:
 
 
 # Our own modules that use them at import, so that a worker has them before it is shut in.
-READERS: Final[tuple[str, ...]] = ("tiler.readers.tiff_pixels","tiler.readers.czi_pixels","tiler.readers.ome_pixels",)
+READERS: Final[tuple[str, ...]] = (
+    "tiler.readers.dicom_codecs",
+    "tiler.readers.tiff_pixels",
+    "tiler.readers.czi_pixels",
+    "tiler.readers.ome_pixels",
+)

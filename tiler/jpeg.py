@@ -51,6 +51,7 @@ _TYPICAL_DHT: Final = bytes.fromhex(
 
 # APP14 up to its last byte, the transform.
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+_ADOBE_FLAGS: Final = frozenset({b"\x00\x00", b"\x40\x00", b"\x80\x00", b"\xc0\x00"})
 
 
 class Colour(IntEnum):
@@ -103,14 +104,15 @@ def body(tile: bytes, size: Size, shared: bytes) -> tuple[int, int]:
 
 def check_prefix(prefix: bytes, size: Size, shared: bytes) -> int:
     """The offset of the image data in a body of which `prefix` is the beginning. Raises DamagedSlideError unless the
-    body is a baseline image of `size` pixels without APPn, COM or any other segment that a decoder does not need."""
+    body is a baseline image of `size` pixels without APPn, COM or any other segment that a decoder does not need; an
+    Adobe segment may say again what `shared` does, as some converters to DICOM write it behind the tables."""
     seen: set[int] = set()
     for segment in segments(prefix, 0):
         if segment.marker in _OTHER_FRAMES:
             raise UnsupportedSlideError(
                 "The slide's tiles are progressive, lossless or arithmetic JPEG; only baseline JPEG tiles can be shown."
             )
-        if segment.marker not in _BODY:
+        if segment.marker not in _BODY and not _repeats_colours(prefix[segment.start : segment.end], shared):
             raise DamagedSlideError("A JPEG tile of the slide has foreign data between its tables.")
         if segment.marker in (_SOF_BASELINE, _SOF_EXTENDED):
             if _SOF_BASELINE in seen:
@@ -132,6 +134,18 @@ def _tables_in(shared: bytes) -> frozenset[int]:
     """The kinds of tables in a `header`: SOI and APP14, which grey does without, then whole DQT and DHT segments."""
     start = len(SOI) + (len(_ADOBE) + 1 if _is_coloured(shared) else 0)
     return frozenset(segment.marker for segment in segments(shared, start))
+
+
+def _repeats_colours(segment: bytes, shared: bytes) -> bool:
+    """Whether it is an Adobe segment with the colours of a `header` and nothing more: no text fits into the flags."""
+    version, flags, others, transform = segment[9:11], segment[11:13], segment[13:15], segment[15:]
+    return (
+        segment[:9] == _ADOBE[:9]
+        and version in (b"\0\x64", b"\0\x65")
+        and {flags, others} <= _ADOBE_FLAGS
+        and _is_coloured(shared)
+        and transform == shared[len(SOI) + len(_ADOBE) :][:1]
+    )
 
 
 def _is_coloured(shared: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import czi, generic, leica, mrxs, ndpi, ome, philips, svs, tiff, trestle
+from tiler.readers import czi, dicom, generic, leica, mrxs, ndpi, ome, philips, svs, tiff, trestle
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
@@ -41,7 +41,7 @@ class _SetReader(Protocol):
 
 # Asked in this order; what none of them knows is read as a generic TIFF.
 _TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, leica, ome, philips, trestle)
-_SETS: Final[tuple[_SetReader, ...]] = (mrxs, trestle.Set)
+_SETS: Final[tuple[_SetReader, ...]] = (mrxs, dicom, trestle.Set)
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
 # picture. (tag, text it contains, name)
@@ -50,7 +50,6 @@ _FOREIGN_TIFF: Final = (
     (700, "iScan", "a Ventana slide"),  # XMP
 )
 _FOREIGN: Final = (
-    (128, b"DICM", "a DICOM file"),
     (0, b"[Virtual Microscope Specimen]", "a Hamamatsu VMS slide"),
     (0, b"[Uncompressed Virtual Microscope Specimen]", "a Hamamatsu VMU slide"),
     (0, b"[NanoZoomer Digital Pathology Image Set]", "a Hamamatsu NDPIS image set"),
@@ -70,6 +69,9 @@ def open_slide(files: SlideFiles) -> SlideFile:
     if source.length == 0:
         raise NotASlideError("The file is empty.")
     head = source.read_at(0, min(256, source.length))
+    if dicom.recognises(files):  # first: the space before its header is anybody's, even a TIFF's
+        return dicom.read(files)
+    dicom.check_head(head)
     if head[:2] in (b"II", b"MM"):
         return _open_tiff(files, source)
     if czi.recognises(head):
