@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from tiler import codecs
 from tiler.errors import UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Size
@@ -41,7 +43,8 @@ FORMAT: Final = Format(
         Cell("grey-white-is-zero", "8-bit grey, of which 0 is white", _DECODED),
         Cell("palette", "8-bit palette", _DECODED),
         Cell("alpha", "RGB with alpha, shown on white", _DECODED),
-        Cell("sixteen-bit", "16 bits a sample", _REFUSED, "16 bits a sample; only 8 can be shown"),
+        Cell("sixteen-bit", "16 bits a colour, shown through a window that is told", _DECODED),
+        Cell("sixteen-bit-grey", "16-bit grey, shown through a window that is told", _DECODED),
         Cell("float", "Floating-point samples", _REFUSED, "floating-point numbers"),
         Cell("channels", "More channels than colours", _REFUSED, "several channels"),
         Cell("cmyk", "CMYK, CIELab and other colours", _REFUSED, "neither grey, RGB nor YCbCr"),
@@ -61,23 +64,32 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
     in the file's own row of images or below the first. Raises DamagedSlideError, UnsupportedSlideError,
     CodecsNeededError."""
     main, others = found[0], [*found[1:], *found[0].children()]
-    first = tiff.raster(source, main)
+    deep = {*main.integers(tiff.BITS, at_most=64)} == {16}
+    first = tiff.raster(source, main, deep=deep)
+    if deep and not first.plain:
+        raise UnsupportedSlideError("The slide has several channels, and does not say how to show them.")
     _refuse_several(main, others)
     mpp_x, mpp_y = tiff.spacing(main)
     reduced = [one for one in others if one.integer(tiff.SUBFILE_TYPE, 0) & tiff.REDUCED and _belongs(one, main)]
-    rasters = sorted([first, *(tiff.raster(source, one) for one in reduced)], key=lambda one: -one.size.area)
-    levels, decoder = tiff.levels(source, rasters)
+    rasters = sorted([first, *(tiff.raster(source, one, deep=deep) for one in reduced)], key=lambda one: -one.size.area)
     metadata = SlideMetadata(
         format=FORMAT.name,
         vendor="generic",
-        size=levels[0].size,
+        size=rasters[0].size,
         mpp_x=mpp_x,
         mpp_y=mpp_y,
         scanner_manufacturer=clean_text(main.text(tiff.MAKE)),
         scanner_model=clean_text(main.text(tiff.MODEL)),
         icc_profile_present=tiff.ICC_PROFILE in main,
     )
-    return openslide.with_pictures(SlideFile(metadata, levels, tiff.profile(main), decoder), files.path(0))
+    slide = SlideFile(metadata, (), tiff.profile(main))
+    if deep:
+        codecs.require()
+        from tiler.readers import ome_pixels
+
+        return ome_pixels.opened(source, [rasters], [None], slide)
+    levels, decoder = tiff.levels(source, rasters)
+    return openslide.with_pictures(replace(slide, levels=levels, decoder=decoder), files.path(0))
 
 
 def _refuse_several(main: Directory, others: Sequence[Directory]) -> None:

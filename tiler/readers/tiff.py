@@ -105,6 +105,11 @@ class Raster:
         """Bytes of one pixel in a piece."""
         return (1 if self.planar else self.samples) * self.bits // 8
 
+    @property
+    def plain(self) -> bool:
+        """Whether its samples are its colours and nothing else."""
+        return self.samples == _COLOURS[self.photometric]
+
     def decoded_level(self) -> DecodedLevel:
         """As a level to be decoded: in the file's own tiles where they are of a good size."""
         low, high = _DECODED_SIDE
