@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import czi, dicom, generic, leica, mrxs, ndpi, ome, philips, svs, tiff, trestle
+from tiler.readers import bif, czi, dicom, generic, leica, mrxs, ndpi, ome, philips, svs, tiff, trestle
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
@@ -18,6 +18,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     czi.FORMAT,
     ome.FORMAT,
     ndpi.FORMAT,
+    bif.FORMAT,
     leica.FORMAT,
     philips.FORMAT,
     trestle.FORMAT,
@@ -41,14 +42,13 @@ class _SetReader(Protocol):
 
 
 # Asked in this order; what none of them knows is read as a generic TIFF.
-_TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, leica, ome, philips, trestle)
+_TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, bif, leica, ome, philips, trestle)
 _SETS: Final[tuple[_SetReader, ...]] = (mrxs, dicom, trestle.Set)
 
 # TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
 # picture. (tag, text it contains, name)
 _FOREIGN_TIFF: Final = (
     (tiff.SOFTWARE, "Philips", "a Philips slide"),
-    (700, "iScan", "a Ventana slide"),  # XMP
 )
 _FOREIGN: Final = (
     (0, b"[Virtual Microscope Specimen]", "a Hamamatsu VMS slide"),
