@@ -22,7 +22,7 @@ NAMESPACE: Final = "http://www.leica-microsystems.com/scn/2010/10/01"
 TILE: Final = 256
 GLASS: Final = (1_500_000, 3_000_000)  # nanometres; a small piece of a slide, so that OpenSlide's levels stay small
 BARCODE: Final = "H26-00418"
-_STEP: Final = 4
+STEP: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ def make(path: Path, areas: Sequence[Area], *, macro: bool = True, compressed: b
             images.append(_image(Area([upright[0]], 0, 0, "0.60833"), [upright], 0, GLASS))
             waiting += [_level(writer, pixels, compressed=True) for pixels in upright]
         for area in areas:
-            planes = [pyramid(pixels, 2, _STEP) for pixels in area.planes]
+            planes = [pyramid(pixels, 2, STEP) for pixels in area.planes]
             height, width = area.planes[0].shape[:2]
             images.append(_image(area, planes, len(waiting), (round(width * MPP * 1000), round(height * MPP * 1000))))
-            for plane in planes:
-                for number, pixels in enumerate(plane):
+            for plane in _order(len(planes)):
+                for number, pixels in enumerate(planes[plane]):
                     tags = _level(writer, pixels, compressed=compressed)
-                    per_centimetre = rational(10_000 / MPP / _STEP**number)
+                    per_centimetre = rational(10_000 / MPP / STEP**number)
                     tags |= {tiff.X_RESOLUTION: per_centimetre, tiff.Y_RESOLUTION: per_centimetre}
                     waiting.append({**tags, tiff.RESOLUTION_UNIT: (3, [3])})
         waiting[0][tiff.DESCRIPTION] = text(_document(images))
@@ -94,8 +94,9 @@ def _document(images: Sequence[str]) -> str:
 
 
 def _image(area: Area, planes: Sequence[Sequence[Pixels]], first: int, view: tuple[int, int]) -> str:
-    dimensions, number = "", first
+    dimensions = ""
     for plane, levels in enumerate(planes):
+        number = first + _order(len(planes)).index(plane) * len(levels)
         apart = f' {area.by}="{plane}"' if len(planes) > 1 else ""
         for level, pixels in enumerate(levels):
             height, width = pixels.shape[:2]
@@ -111,6 +112,11 @@ def _image(area: Area, planes: Sequence[Sequence[Pixels]], first: int, view: tup
         "<illuminationSettings><numericalAperture>0.4</numericalAperture>"
         f"<illuminationSource>{area.light}</illuminationSource></illuminationSettings></scanSettings></image>"
     )
+
+
+def _order(planes: int) -> list[int]:
+    """In which order planes are in the file: the middle one first, so that the XML has something to tell."""
+    return sorted(range(planes), key=lambda plane: abs(plane - planes // 2))
 
 
 def _planes() -> Area:
