@@ -29,6 +29,7 @@ IIIF = re.compile(rf"iiif/{REGION}/{SIZE}/0/default\.jpg")
 # The macro shows the label too, on most scanners.
 SMALL_PICTURES = {"thumbnail": Look.THUMBNAIL, "label": Look.LABEL, "macro": Look.LABEL}
 INFO = "iiif/info.json"
+JPEG = b"image/jpeg"
 # IIIF Image API 3.0 §6.1: where a client finds what the server can do.
 LEVEL_0 = (b"link", b'<http://iiif.io/api/image/3/level0.json>;rel="profile"')
 
@@ -41,11 +42,12 @@ class Wanted(Protocol):
     @property
     def look(self) -> Look: ...
     @property
-    def media_type(self) -> bytes: ...
-    @property
     def headers(self) -> Headers: ...
     @property
     def lasting(self) -> bool: ...
+
+    def media_type(self, opened: OpenSlide) -> bytes:
+        """Of what there is."""
 
     def at_hand(self, opened: OpenSlide) -> bytes | None:
         """The bytes, if they are in memory; never waits. Raises TileNotFoundError, NotTellableError."""
@@ -63,9 +65,11 @@ class OurTile:
     col: int
     row: int
     look: Look = Look.TILE
-    media_type: bytes = b"image/jpeg"
     headers: Headers = ()
     lasting: bool = True
+
+    def media_type(self, opened: OpenSlide) -> bytes:
+        return opened.source.index.levels[self.level].media_type.encode()
 
     def at_hand(self, opened: OpenSlide) -> bytes | None:
         return opened.source.resident(self.level, self.col, self.row)
@@ -84,8 +88,10 @@ class TheirTile:
     find: Callable[[Halvings], Piece]
     headers: Headers = ()
     look: Look = Look.TILE
-    media_type: bytes = b"image/jpeg"
     lasting: bool = True
+
+    def media_type(self, opened: OpenSlide) -> bytes:
+        return JPEG
 
     def _piece(self, opened: OpenSlide) -> Piece:
         return self.find(Halvings.of(opened.source.index.levels))
@@ -107,9 +113,12 @@ class Kept:
 
     name: str
     look: Look
-    media_type: bytes = b"image/jpeg"
+    type: bytes = JPEG
     headers: Headers = ()
     lasting: bool = True
+
+    def media_type(self, opened: OpenSlide) -> bytes:
+        return self.type
 
     def at_hand(self, opened: OpenSlide) -> bytes | None:
         return None
@@ -126,10 +135,13 @@ class Told:
     """A document about the slide, written when it is asked for: arithmetic, which waits for nothing."""
 
     write: Callable[[OpenSlide], bytes]
-    media_type: bytes
+    type: bytes
     headers: Headers = ()
     look: Look = Look.THUMBNAIL
     lasting: bool = False
+
+    def media_type(self, opened: OpenSlide) -> bytes:
+        return self.type
 
     def at_hand(self, opened: OpenSlide) -> bytes | None:
         return self.write(opened)

@@ -58,11 +58,12 @@ def tile_protocol(access: Access, sources: Sources, shown: Credentials, *, secur
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What was decided about one header block before one slide, and what stands around the length of a tile then."""
+    """What was decided about one header block before one slide, and what stands around the length of a tile then:
+    `before` on each level."""
 
     decision: Decision
     opened: OpenSlide
-    before: bytes
+    before: tuple[bytes, ...]
     after: bytes
 
 
@@ -100,9 +101,9 @@ class Hits:
         address = ADDRESS.fullmatch(data, ADDRESS_AT, end)
         if address is None:
             return None
-        level, col, row = address.groups()
+        level, col, row = map(int, address.groups())
         try:
-            tile = admission.opened.source.resident_in(self._room, int(level), int(col), int(row))
+            tile = admission.opened.source.resident_in(self._room, level, col, row)
         except TilerError:
             return None
         if tile is None:
@@ -112,7 +113,7 @@ class Hits:
             self._default_headers = default_headers
             self._start = STATUS_LINE[200] + _lines(default_headers)
         length = len(header) + len(body)
-        return b"%b%b%d%b" % (self._start, admission.before, length, admission.after), header, body
+        return b"%b%b%d%b" % (self._start, admission.before[level], length, admission.after), header, body
 
     def _admit(self, key: tuple[bytes, bytes]) -> Admission | None:
         """What may be done for requests like this one, if all there is to know is in memory."""
@@ -129,12 +130,15 @@ class Hits:
         opened = self._sources.find(decision.slide)
         if opened is None:
             return None
-        lines = _lines([*picture_headers(opened.etag, 0, own=decision.own), *self._security])
-        before, name, after = lines.partition(b"content-length: ")
+        before, after = [], b""
+        for level in opened.source.index.levels:
+            told = picture_headers(opened.etag, 0, own=decision.own, media_type=level.media_type.encode())
+            first, name, after = _lines([*told, *self._security]).partition(b"content-length: ")
+            before.append(first + name)
         if len(self._admissions) >= MAX_ADMISSIONS:
             self._admissions.clear()
         after = after.removeprefix(b"0") + b"\r\n"
-        admission = self._admissions[key] = Admission(decision, opened, before + name, after)
+        admission = self._admissions[key] = Admission(decision, opened, tuple(before), after)
         return admission
 
     def _recognise(self, head: bytes) -> str:

@@ -41,6 +41,10 @@ FIXED: tuple[str, ...] = (
         "The tiles of this slide are not square, so it cannot be told as Deep Zoom. Use its IIIF address, or open it "
         "in the viewer of this site."
     ),
+    N_(
+        "The tiles of this slide are WebP images, so it cannot be told as Deep Zoom or IIIF, whose addresses here say "
+        "JPEG. Open it in the viewer of this site."
+    ),
 )
 
 FIELDS: Mapping[str, str] = {

@@ -3,6 +3,7 @@
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,13 @@ class OpenSlide:
     directory: Path
     etag: bytes
     has_profile: bool
+    files: int
+    """How many it holds open."""
 
 
 class Sources:
-    """Up to `max_open` slides, least recently used first out. Safe to use from several threads."""
+    """Up to `max_open` slides, and twice as many files, least recently used first out. Safe to use from several
+    threads."""
 
     def __init__(
         self,
@@ -69,7 +73,7 @@ class Sources:
         with self._lock:
             # Two threads may have opened it at once; the first stays, the other is dropped.
             kept = self._open.setdefault((slide.id, slide.index_digest or ""), opened)
-            while len(self._open) > self._max_open:
+            while len(self._open) > self._max_open or (len(self._open) > 1 and self._files > 2 * self._max_open):
                 self._open.popitem(last=False)
                 self.closed += 1
         return kept
@@ -92,13 +96,13 @@ class Sources:
         with self._database.reading() as session:
             received = slides.files_of(session, slide.id, received_only=True)
             files = slides.files_of(session, slide.id)
-        blobs: list[ByteSource] = []
+        blobs: dict[int, ByteSource] = {}
         try:
             # A later generation may have come since the caller looked: its files come after those of this one.
-            for file in files[: index.blob_count]:
-                blobs.append(self._store.open(slide.site_id, file.sha256))
+            for number in index.used_blobs:
+                blobs[number] = self._store.open(slide.site_id, files[number].sha256)
         except BaseException:
-            _close(blobs)
+            _close(blobs.values())
             raise
         decodable = shown(self._store, slide.site_id, received)
         source = TileSource(index, blobs, self._cutters, self._cache, slide.id, decodable)
@@ -106,10 +110,15 @@ class Sources:
             self._cutters.prepare()
         # Not closed when evicted but when the last reader lets go: a descriptor closed under a reader could by then
         # belong to another slide.
-        weakref.finalize(source, _close, blobs)
-        return OpenSlide(source, directory, f'"{index.version}"'.encode(), (directory / PROFILE).exists())
+        weakref.finalize(source, _close, [*blobs.values()])
+        etag, has_profile = f'"{index.version}"'.encode(), (directory / PROFILE).exists()
+        return OpenSlide(source, directory, etag, has_profile, len(blobs))
+
+    @property
+    def _files(self) -> int:
+        return sum(opened.files for opened in self._open.values())
 
 
-def _close(blobs: list[ByteSource]) -> None:
+def _close(blobs: Iterable[ByteSource]) -> None:
     for blob in blobs:
         blob.close()

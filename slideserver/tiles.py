@@ -41,7 +41,7 @@ class No:
 
 @dataclass(frozen=True, slots=True)
 class Yes:
-    """What to send; `body` is None for what the browser has already (304)."""
+    """What to send; `body` is None for what the browser has already (304), of any type."""
 
     etag: bytes
     own: bool
@@ -50,9 +50,7 @@ class Yes:
     more: Headers
 
 
-def picture_headers(
-    etag: bytes, length: int, *, own: bool, media_type: bytes = b"image/jpeg"
-) -> list[tuple[bytes, bytes]]:
+def picture_headers(etag: bytes, length: int, *, own: bool, media_type: bytes) -> list[tuple[bytes, bytes]]:
     """Of what is sent whole, to a reader of the slide's own site or of another."""
     return [
         (b"etag", etag),
@@ -154,7 +152,8 @@ class TileRoute:
         # The right may have gone while we waited.
         if not self._access.holds(decision):
             return No(503)
-        return Yes(etag, decision.own, body, wanted.media_type, wanted.headers)
+        media_type = b"" if body is None else wanted.media_type(opened)
+        return Yes(etag, decision.own, body, media_type, wanted.headers)
 
     async def _fetched(self, path: str, wanted: Wanted, opened: OpenSlide) -> bytes:
         errands = self.cutting if wanted.cuts(opened) else self.reading

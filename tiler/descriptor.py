@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Final
 
 from tiler.address import grid, tile_region
 from tiler.errors import NotTellableError, TileNotFoundError
 from tiler.geometry import Size
-from tiler.index import Level, TileIndex
+from tiler.index import JPEG, Level, TileIndex
 
 DZI_NAMESPACE: Final = "http://schemas.microsoft.com/deepzoom/2008"
 IIIF_CONTEXT: Final = "http://iiif.io/api/image/3/context.json"
@@ -33,6 +33,10 @@ NOT_HALVES: Final = (
 NOT_SQUARE: Final = (
     "The tiles of this slide are not square, so it cannot be told as Deep Zoom. Use its IIIF address, or open it in "
     "the viewer of this site."
+)
+NOT_JPEG: Final = (
+    "The tiles of this slide are WebP images, so it cannot be told as Deep Zoom or IIIF, whose addresses here say JPEG. "
+    "Open it in the viewer of this site."
 )
 # Below this many pixels a side, a whole picture is of no use to anybody.
 _SMALLEST_WHOLE: Final = 16
@@ -70,7 +74,10 @@ class Halvings:
     @staticmethod
     @lru_cache(maxsize=64)
     def of(levels: tuple[Level, ...]) -> Halvings:
-        """Raises NotTellableError where a power is missing: a viewer would ask for it and show a hole."""
+        """Raises NotTellableError where a power is missing: a viewer would ask for it and show a hole. Tiles of another
+        type than the addresses say cannot be told either."""
+        if any(level.media_type != JPEG for level in levels):
+            raise NotTellableError(NOT_JPEG)
         full, tile = levels[0].size, levels[0].tile
         numbers: list[int] = []
         for number, level in enumerate(levels):
@@ -152,6 +159,8 @@ def slide_json(index: TileIndex, *, version: str, profile: bool) -> bytes:
             "mpp_x": found.mpp_x,
             "mpp_y": found.mpp_y,
             "objective_power": found.objective_power,
+            "bounds": asdict(found.bounds) if found.bounds else None,
+            "focal_planes": found.focal_planes,
             "levels": [
                 {
                     "width": level.size.width,
@@ -159,12 +168,12 @@ def slide_json(index: TileIndex, *, version: str, profile: bool) -> bytes:
                     "tile_width": level.tile.width,
                     "tile_height": level.tile.height,
                     "downsample": level.downsample,
-                    "stored": level.stored,
+                    "kind": level.kind.name.lower(),
+                    "media_type": level.media_type,
                 }
                 for level in index.levels
             ],
             "tile": "{level}/{col}_{row}",
-            "media_type": index.levels[0].media_type,
             "thumbnail": "thumbnail",
             "icc_profile": "profile.icc" if profile else None,
             "deep_zoom": "slide.dzi" if halvings and _is_square(halvings.tile) else None,

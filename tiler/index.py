@@ -197,6 +197,11 @@ class TileIndex:
             packed = self._tiles[at + 1]
             yield StoredTile(self._tiles[at], packed & 0xFFFFFFFF, packed >> 32 & 0xFFFF, packed >> 48)
 
+    @property
+    def used_blobs(self) -> frozenset[int]:
+        """The numbers of the files in which stored and built tiles lie: what is only decoded lies in others."""
+        return frozenset(self._tiles.cast("B").cast("H")[6::8].tolist())
+
     def packed(self, level: int) -> bytes:
         """The tiles of a stored or built level as `build` takes them."""
         cols, rows, first = self._grids[level]

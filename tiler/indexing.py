@@ -3,13 +3,19 @@ without decoding it."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from tiler import icc, index, jpeg, webp
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Size
 from tiler.index import LevelKind, StoredTile
 from tiler.ladder import Native, ladder
+from tiler.metadata import SlideMetadata
 from tiler.slide import DecodedLevel, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
+
+# How far the two sides of a pixel may differ: what scanners measure differs a little.
+_OUT_OF_SHAPE: Final = 0.02
 
 
 def natives_of(slide: SlideFile) -> list[Native]:
@@ -24,6 +30,7 @@ def natives_of(slide: SlideFile) -> list[Native]:
 
 def build_index(files: SlideFiles, slide: SlideFile) -> bytes:
     """The index file of a slide. Raises DamagedSlideError, UnsupportedSlideError."""
+    _require_square_pixels(slide.metadata)
     levels = ladder(natives_of(slide))
     if sum(level.grid.area for level in levels if level.stored) > index.MAX_TILES:
         raise UnsupportedSlideError(f"The slide has more than {index.MAX_TILES} tiles.")
@@ -33,6 +40,11 @@ def build_index(files: SlideFiles, slide: SlideFile) -> bytes:
     finally:
         places.close()
     return index.build(levels, b"".join(packed), places.headers, slide.metadata, blobs=len(files.names))
+
+
+def _require_square_pixels(found: SlideMetadata) -> None:
+    if found.mpp_x and found.mpp_y and abs(found.mpp_x - found.mpp_y) > _OUT_OF_SHAPE * max(found.mpp_x, found.mpp_y):
+        raise UnsupportedSlideError("The slide's pixels are not square; it would be shown out of shape.")
 
 
 class _Places:

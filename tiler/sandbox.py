@@ -35,7 +35,7 @@ class Limits:
 
     memory_bytes: int = 2 * 1024**3
     cpu_s: int = 300
-    open_files: int = 256
+    open_files: int = 1_100  # all files of the largest set, and what Python and its libraries have open
 
 
 @dataclass(frozen=True, slots=True)

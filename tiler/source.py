@@ -36,16 +36,17 @@ class TileSource:
     def __init__(
         self,
         index: TileIndex,
-        blobs: Sequence[ByteSource],
+        blobs: Sequence[ByteSource] | Mapping[int, ByteSource],
         cutter: Cutter,
         cache: TileCache,
         slide_key: str,
         files: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
-        """`files` are the slide's own, for a decoder, under the names they have beside each other."""
+        """`blobs` are those that the index uses, by number; `files` the slide's own, for a decoder, under the names
+        they have beside each other."""
         self.index = index
         self._files = files
-        self._blobs = tuple(blobs)
+        self._blobs = blobs
         self._cutter = cutter
         self._cache = cache
         self._key = slide_key

@@ -137,7 +137,8 @@ def _decode(out: int, files: SlideFiles) -> None:
         if decoder is None:
             raise DamagedSlideError("The slide has nothing to decode.")
     except TilerError as error:
-        _refuse(out, error)
+        if receive_blocking(0):
+            _refuse(out, error)
         return
     while message := receive_blocking(0):
         level, *area = DECODE.unpack(message[1])

@@ -4,10 +4,12 @@ import io
 import socket
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import asdict, replace
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fixtures.levels import BOUNDS, mixed
 from fixtures.profiles import matrix_profile
 from fixtures.server import World
 from fixtures.slides import one_level
@@ -17,9 +19,10 @@ from sharing import audit
 from sharing.slides import Slide
 from sharing.vocabulary import Act
 from slideserver import access, sentences
-from tiler.descriptor import NOT_HALVES, NOT_SQUARE
+from tiler.descriptor import NOT_HALVES, NOT_JPEG, NOT_SQUARE
 from tiler.geometry import Size
 from tiler.icc import rebuilt
+from tiler.index import TileIndex
 
 DOCUMENTS = {
     "slide.json": "application/json",
@@ -188,7 +191,29 @@ def test_a_slide_that_cannot_be_told_so_says_why(world, browser, sandbox, tmp_pa
             answer = browser.get(below(slide, what), headers={"Accept-Language": language})
             assert answer.status_code == 404
             assert word in answer.json()["detail"]
-    assert {NOT_HALVES, NOT_SQUARE} <= set(sentences.FIXED)
+    assert {NOT_HALVES, NOT_SQUARE, NOT_JPEG} <= set(sentences.FIXED)
+
+
+def test_a_slide_of_webp_tiles_is_told_as_it_is_and_not_as_jpeg(world, browser, indexed) -> None:
+    world.indexed = replace(indexed, index_bytes=mixed(TileIndex(indexed.index_bytes)))
+    slide = world.add_slide(world.centres.caen)
+    said = browser.get(below(slide, "slide.json")).json()
+    assert (said["deep_zoom"], said["iiif"]) == (None, None)
+    assert said["bounds"] == asdict(BOUNDS)
+    assert said["focal_planes"] == 3
+    assert [(level["kind"], level["media_type"]) for level in said["levels"][:3]] == [
+        ("stored", "image/jpeg"),
+        ("stored", "image/webp"),
+        ("derived", "image/jpeg"),
+    ]
+    for what in ("slide.dzi", "iiif/info.json", "slide_files/11/0_0.jpeg"):
+        answer = browser.get(below(slide, what), headers={"Accept-Language": "fr"})
+        assert answer.status_code == 404
+        assert "WebP" in answer.json()["detail"]
+    for address, media_type in (("0/0_0", "image/jpeg"), ("0/1_0", "image/jpeg"), ("1/2_3", "image/webp")):
+        answer = browser.get(below(slide, address))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+    assert picture(browser.get(below(slide, "0/1_0"))).getextrema() == (255, 255)
 
 
 def test_another_centre_keeps_nothing_of_what_it_is_shown(world, slide) -> None:

@@ -5,20 +5,28 @@ where a request is cut into pieces, when a reader is slow, and how time goes by.
 """
 
 import asyncio
+import io
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from fixtures.levels import EMPTY, mixed
+from fixtures.server import SCAN
 from fixtures.wire import ALLOWED, KEEP_ALIVE_S, Wire, dated, two_ways
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from sharing import consultations, exchange, links, sessions
 from sharing.vocabulary import Move
 from slideserver import fastpath
 from slideserver.fastpath import MAX_HEADS, Hits
+from tiler import jpeg
+from tiler.geometry import Size
+from tiler.index import TileIndex
 from tiler.storage.base import ByteSource
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -51,6 +59,31 @@ def test_a_plain_request_for_a_tile_never_reaches_the_application(wire):
             assert answer.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
             assert answer == ordinary.taken()
             assert re.findall(rb"cache-control: (.*?)\r\n", answer) == [cache], "own site may keep it, others not"
+
+
+def test_empty_places_and_tiles_of_other_types_are_the_same_both_ways(settings, database, centres, indexed):
+    index = TileIndex(mixed(TileIndex(indexed.index_bytes)))
+    body = SCAN.read_bytes()[8 + 17 : 8 + 17 + 1017]
+    expected = {
+        "0/{}_{}".format(*EMPTY): (b"image/jpeg", jpeg.blank(Size(240, 240))),
+        "1/2_3": (b"image/webp", body),
+    }
+    forged = replace(indexed, index_bytes=mixed(TileIndex(indexed.index_bytes)))
+    with two_ways(SteppedLoop(), settings, database, centres, forged) as wire:
+        assert index.version in wire.slide
+        short, ordinary = wire.open(wire.short), wire.open(wire.ordinary)
+        for address, (media_type, tile) in expected.items():
+            short.feed(wire.get(address))
+            assert wire.calls == []
+            ordinary.feed(wire.get(address))
+            answer = short.taken()
+            assert answer == ordinary.taken()
+            head, _, sent = answer.partition(b"\r\n\r\n")
+            assert sent == tile
+            assert re.findall(rb"content-type: (\S+)", head) == [media_type]
+            assert re.findall(rb"content-length: (\d+)", head) == [b"%d" % len(tile)]
+            wire.calls.clear()
+        assert Image.open(io.BytesIO(jpeg.blank(Size(240, 240)))).convert("RGB").getextrema() == ((255, 255),) * 3
 
 
 # A plain request is as a browser sends it; an odd one differs in one or two of its parts, or has more headers.
@@ -324,7 +357,7 @@ def test_what_is_not_in_memory_goes_the_way_that_can_wait(wire):
     first = connection.taken()
     assert wire.calls == []
     [opened] = wire.state.sources._open.values()
-    opened.source._blobs = tuple(Cold(blob) for blob in opened.source._blobs)
+    opened.source._blobs = {number: Cold(blob) for number, blob in opened.source._blobs.items()}
     connection.feed(wire.get())
     assert len(wire.calls) == 1
     assert connection.taken() == first

@@ -21,7 +21,7 @@ from tiler.descriptor import (
 )
 from tiler.errors import NotTellableError, TileNotFoundError
 from tiler.geometry import Size
-from tiler.index import TileIndex
+from tiler.index import WEBP, TileIndex
 from tiler.ladder import Native, ladder
 
 T240, T256 = Size(240, 240), Size(256, 256)
@@ -60,8 +60,9 @@ def test_a_real_aperio_slide_can_be_told_though_its_levels_are_rounded_down() ->
         [Native(Size(4000, 4000), T240), Native(Size(1000, 1000), T256)],
         [Native(Size(4098, 4096), T256), Native(Size(2047, 2048), T256)],
         [Native(Size(1024, 513), T256), Native(Size(512, 256), T256)],
+        [Native(Size(1024, 512), T256, media_type=WEBP), Native(Size(512, 256), T256, media_type=WEBP)],
     ],
-    ids=["thirds", "two tile sizes", "two pixels short", "a row of tiles short"],
+    ids=["thirds", "two tile sizes", "two pixels short", "a row of tiles short", "WebP"],
 )
 def test_what_cannot_be_told_is_not_guessed(stored: list[tuple[Size, Size]]) -> None:
     with pytest.raises(NotTellableError):
@@ -218,7 +219,9 @@ def test_the_iiif_description_is_what_the_standard_says(told: Halvings) -> None:
 
 def test_slide_json_tells_the_levels_as_they_are(svs_index: TileIndex) -> None:
     said = json.loads(slide_json(svs_index, version="0" * 16, profile=True))
-    assert [level["stored"] for level in said["levels"]] == [level.stored for level in svs_index.levels]
+    kinds = ["stored" if level.stored else "derived" for level in svs_index.levels]
+    assert [level["kind"] for level in said["levels"]] == kinds
+    assert (said["bounds"], said["focal_planes"]) == (None, None)
     for told, level in zip(said["levels"], svs_index.levels, strict=True):
         assert (told["width"], told["height"]) == (level.size.width, level.size.height)
         assert (told["tile_width"], told["tile_height"]) == (level.tile.width, level.tile.height)
