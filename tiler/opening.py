@@ -14,6 +14,7 @@ from tiler.storage.base import ByteSource
 
 # Every format of `docs/reference/formats.md`.
 FORMATS: Final[tuple[Format, ...]] = (
+    svs.FORMAT,
     generic.FORMAT,
     czi.FORMAT,
     ome.FORMAT,

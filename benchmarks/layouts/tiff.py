@@ -50,12 +50,20 @@ def library(path: Path, levels: list[Samples], *, order: Literal["<", ">"] = "<"
 
 
 def in_tiles(
-    path: Path, encode: Callable[[Pixels], bytes], compression: int, *, tile: int = TILE, levels: int = 2
+    path: Path,
+    encode: Callable[[Pixels], bytes],
+    compression: int,
+    *,
+    tile: int = TILE,
+    levels: int = 2,
+    photometric: int | None = None,
 ) -> Path:
     """Tiles compressed by ourselves."""
     with _writer(path) as writer:
         for number, pixels in enumerate(pyramid(picture(), levels)):
             tags = tiled(writer, pixels, tile, reduced=number > 0, encode=encode, compression=compression)
+            if photometric:
+                tags[tiff.PHOTOMETRIC] = (SHORT, [photometric])
             writer.directory({**tags, **resolution(MPP * 2**number)})
     return path
 
@@ -182,7 +190,7 @@ MAKERS: Final[Makers] = {
         "jpeg-strips": lambda path: library(path, _pyramid(), **_STRIPS, compression="jpeg", photometric="ycbcr"),
         "webp-alpha": _webp_alpha,
         "jpeg-2000": lambda path: in_tiles(path, codestream, 34712),
-        "jpeg-2000-ycbcr": lambda path: in_tiles(path, ycbcr_codestream, 33003),
+        "jpeg-2000-ycbcr": lambda path: in_tiles(path, ycbcr_codestream, 33003, photometric=6),
         "deflate-predictor": lambda path: library(path, _pyramid(), **_TILES, compression="deflate", predictor=True),
         "lzw-odd-tiles": lambda path: in_tiles(path, _lzw, 5, tile=250),
         "zstd-big-endian": lambda path: library(path, _pyramid(), **_TILES, compression="zstd", order=">"),

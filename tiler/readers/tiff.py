@@ -44,9 +44,9 @@ _SQUARE: Final = 1.02
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _COLOURS: Final = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
 PLAIN, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD = 1, 5, 7, 8, 32946, 32773, 50000
-JPEG_2000_YCBCR, JPEG_2000_RGB, JPEG_2000 = 33003, 33005, 34712
+JPEG_2000_YCBCR, JPEG_2000_LOSSY, JPEG_2000_RGB, JPEG_2000 = 33003, 33004, 33005, 34712
 WEBP_TILES: Final = (50001, 34927)
-ANY_JPEG_2000: Final = (JPEG_2000_YCBCR, JPEG_2000_RGB, JPEG_2000)
+ANY_JPEG_2000: Final = (JPEG_2000_YCBCR, JPEG_2000_LOSSY, JPEG_2000_RGB, JPEG_2000)
 # Of bytes, not of pictures: what a predictor and an order of bits apply to.
 _PACKED: Final = (PLAIN, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD)
 _PREDICTED: Final = (LZW, DEFLATE, OLD_DEFLATE, ZSTD)
@@ -127,7 +127,7 @@ def raster(source: ByteSource, directory: Directory, *, deep: bool = False, gaps
         name = _NAMES.get(compression, f"an unknown compression ({compression})")
         raise UnsupportedSlideError(f"The slide's tiles are stored with {name}, which cannot be shown.")
     samples, bits, signed = _depth(directory, deep=deep)
-    photometric = YCBCR if compression == JPEG_2000_YCBCR else directory.integer(PHOTOMETRIC)
+    photometric = directory.integer(PHOTOMETRIC)
     extra = _extra(directory, photometric, samples, deep=deep)
     _check_coding(compression, photometric, samples, bits)
     _check_reading(directory, compression)
@@ -249,7 +249,8 @@ def _depth(directory: Directory, *, deep: bool) -> tuple[int, int, bool]:
         raise UnsupportedSlideError("The slide's samples are floating-point numbers; only whole numbers can be shown.")
     if bits - ({8, 16} if deep else {8}) or len(bits) > 1 or (not deep and kinds != {1}) or len(kinds) > 1:
         told = " and ".join(str(each) for each in sorted(bits))
-        raise UnsupportedSlideError(f"The slide has {told} bits a sample; only 8 can be shown.")
+        can = "8 and 16" if deep else "8"
+        raise UnsupportedSlideError(f"The slide has {told} bits a sample; only {can} can be shown.")
     return samples, bits.pop(), kinds == {2}
 
 
@@ -269,12 +270,13 @@ def _extra(directory: Directory, photometric: int, samples: int, *, deep: bool) 
 
 
 def _check_coding(compression: int, photometric: int, samples: int, bits: int) -> None:
-    if photometric == YCBCR and compression not in (JPEG, JPEG_2000_YCBCR):
+    if photometric == YCBCR and compression not in (JPEG, *ANY_JPEG_2000):
         raise UnsupportedSlideError("The slide's colours are YCbCr without JPEG, which cannot be shown.")
     if photometric == PALETTE and (compression not in _PACKED or bits != 8):
         raise UnsupportedSlideError("The slide's colours are a palette of an unusual kind.")
-    pictures = {JPEG: (1, 3), JPEG_2000_YCBCR: (3,), JPEG_2000_RGB: (3,), WEBP_TILES[0]: (3, 4), WEBP_TILES[1]: (3, 4)}
-    if samples not in pictures.get(compression, (samples,)) or (bits != 8 and compression in pictures):
+    pictures = {JPEG: (1, 3), WEBP_TILES[0]: (3, 4), WEBP_TILES[1]: (3, 4)}
+    shallow = compression in pictures or photometric == YCBCR
+    if samples not in pictures.get(compression, (samples,)) or (shallow and bits != 8):
         raise UnsupportedSlideError("The slide's tiles hold other colours than their compression is made for.")
 
 
