@@ -17,6 +17,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     svs.FORMAT,
     generic.FORMAT,
     czi.FORMAT,
+    dicom.FORMAT,
     ome.FORMAT,
     ndpi.FORMAT,
     bif.FORMAT,
