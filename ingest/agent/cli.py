@@ -1,14 +1,15 @@
 """`iain-agent`: push slides from a scanner's workstation.
 
-Exit codes: 0 every file is on the platform, 1 a file was refused or cannot be read, 2 the command itself is wrong,
-3 the server could not be reached, or could not take the file, for as long as --patience allows, 4 the key is refused,
-130 interrupted with Ctrl-C.
+Exit codes: 0 every slide is on the platform, 1 a slide was refused, is not whole or cannot be read, 2 the command
+itself is wrong, 3 the server could not be reached, or could not take the slide, for as long as --patience allows, 4 the
+key is refused, 130 interrupted with Ctrl-C.
 """
 
 import os
 import ssl
 import stat
 import sys
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
@@ -25,10 +26,13 @@ from ingest.agent.client import (
     UntrustedError,
 )
 from ingest.agent.messages import Language, Words, language_from
+from ingest.agent.parcels import Parcel, find
 from ingest.agent.screen import Screen
 from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Glass, Patience, Pusher
+from ingest.manifest import ManifestError
 
 KEY_MAX_BYTES = 1024
+LISTED = 8
 _HOSTS_AT_HOME = frozenset({"localhost", "127.0.0.1", "::1"})
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -54,7 +58,13 @@ def agent() -> None:
 
 @app.command()
 def push(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Lames à envoyer. / Slides to send.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE|FOLDER...",
+            help="Lames, ou dossiers de lames, à envoyer. / Slides, or folders of them, to send.",
+        ),
+    ],
     server: Annotated[
         str, typer.Option(envvar="IAIN_SERVER", help="Adresse de la plateforme. / Address of the platform.")
     ],
@@ -81,7 +91,7 @@ def push(
     try:
         with _client(words, screen, server, key_file, ca_file) as client:
             pusher = Pusher(client, screen, Patience(patience, wait))
-            code = _push_all(pusher, screen, words, files, Glass(accession, stain, block))
+            code = _push_all(pusher, screen, words, paths, Glass(accession, stain, block))
     except UsageError as error:
         screen.problem(str(error))
         code = Exit.USAGE
@@ -99,27 +109,49 @@ def main() -> None:
     app()
 
 
-def _push_all(pusher: Pusher, screen: Screen, words: Words, files: list[Path], glass: Glass) -> Exit:
+def _push_all(pusher: Pusher, screen: Screen, words: Words, paths: list[Path], glass: Glass) -> Exit:
     worst = Exit.SENT
-    for path in files:
-        code = _push_one(pusher, screen, words, path, glass)
-        worst = max(worst, code)
-        if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next file would meet the same
-            break
+    for path in paths:
+        if reason := _unfit(path):
+            screen.problem(words("not-sent", name=path.name or path, why=words(reason)))
+            worst = max(worst, Exit.USAGE)
+            continue
+        try:
+            found = find(path)
+        except OSError as error:
+            why = words("unreadable-file", detail=error.strerror or error)
+            screen.problem(words("not-sent", name=path.name or path, why=why))
+            worst = max(worst, Exit.REFUSED)
+            continue
+        if not found.parcels:
+            screen.problem(words("not-sent", name=path.name or path, why=words("no-slides")))
+            worst = max(worst, Exit.USAGE)
+        for parcel in found.parcels:
+            code = _push_one(pusher, screen, words, parcel, glass)
+            worst = max(worst, code)
+            if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next slide would meet the same
+                return worst
+        if found.left and found.parcels:
+            names = _listed([str(each.relative_to(path.resolve())) for each in found.left])
+            screen.warn(words("left", name=path.name or path, names=names))
     return worst
 
 
-def _push_one(pusher: Pusher, screen: Screen, words: Words, path: Path, glass: Glass) -> Exit:
-    if reason := _unfit(path):
-        screen.problem(words("not-sent", name=path.name or path, why=words(reason)))
-        return Exit.USAGE
+def _push_one(pusher: Pusher, screen: Screen, words: Words, parcel: Parcel, glass: Glass) -> Exit:
+    if parcel.missing:
+        why = words("incomplete", names=_listed(parcel.missing))
+        screen.problem(words("not-sent", name=parcel.name, why=why))
+        return Exit.REFUSED
     try:
-        with screen.showing(path):
-            delivery = pusher.push(path, glass)
+        with screen.showing(parcel.name):
+            alone = parcel.alone
+            delivery = pusher.push(alone, glass) if alone else pusher.push_set(parcel, glass)
     except OSError as error:
         why, code = words("unreadable-file", detail=error.strerror or error), Exit.REFUSED
     except ChangingFileError:
         why, code = words("still-changing"), Exit.REFUSED
+    except ManifestError as error:
+        why, code = words("unfit-set", detail=error), Exit.REFUSED
     except GaveUpError as error:
         why = words("gave-up", why=words.problem(error.last.code, error.last.detail))
         code = Exit.UNREACHABLE
@@ -132,9 +164,13 @@ def _push_one(pusher: Pusher, screen: Screen, words: Words, path: Path, glass: G
     except RefusedError as error:
         why, code = words.problem(error.code, error.detail), Exit.REFUSED
     else:
-        return _tell(delivery, screen, words, path.name, glass)
-    screen.problem(words("not-sent", name=path.name, why=why))
+        return _tell(delivery, screen, words, parcel.name, glass)
+    screen.problem(words("not-sent", name=parcel.name, why=why))
     return code
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (f" … ({len(names)})" if len(names) > LISTED else "")
 
 
 def _tell(delivery: Delivery, screen: Screen, words: Words, name: str, glass: Glass) -> Exit:
@@ -156,13 +192,13 @@ def _tell(delivery: Delivery, screen: Screen, words: Words, name: str, glass: Gl
 
 
 def _unfit(path: Path) -> str | None:
-    """Which sentence says why this cannot be a slide file; None when it can."""
+    """Which sentence says why this can hold no slide; None when it can."""
     try:
         status = path.stat()
     except OSError:
         return "missing-file"
     if stat.S_ISDIR(status.st_mode):
-        return "is-folder"
+        return None
     if not stat.S_ISREG(status.st_mode):
         return "not-a-file"
     return None if status.st_size else "empty-file"

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import httpx
 
+from ingest.manifest import Manifest, encode
 from ingest.protocol import (
     KNOWN_PATH,
+    MANIFEST_CONTENT_TYPE,
     OFFSET_CONTENT_TYPE,
     PROBLEM_HEADER,
+    SETS_PATH,
     SLIDE_HEADER,
     SLIDES_PATH,
     TUS_VERSION,
@@ -63,6 +66,24 @@ class NotOurServerError(RefusedError):
 
 class UntrustedError(RefusedError):
     """The server's certificate does not prove who it is."""
+
+
+class _FilesMissingError(RefusedError):
+    """`names`: of the files of a slide that have not arrived."""
+
+    def __init__(self, detail: str, names: tuple[str, ...]) -> None:
+        self.names = names
+        super().__init__(Problem.FILES_MISSING, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """The slide that several files have become, `known` when the site had it before; else the names of those that
+    have to be sent first."""
+
+    slide: str | None
+    known: bool = False
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +159,23 @@ class Client:
         )
         return self._held(response)
 
+    def commit(self, manifest: Manifest, request: UploadRequest) -> Commitment:
+        """Asks that these files become one slide."""
+        body = encode(manifest)
+        headers = {
+            "Content-Type": MANIFEST_CONTENT_TYPE,
+            "Content-Length": str(len(body)),
+            "Upload-Metadata": request.metadata(),
+        }
+        try:
+            response = self._request("PUT", SETS_PATH + manifest.sha256, headers=headers, content=iter([body]))
+        except _FilesMissingError as error:
+            return Commitment(None, missing=error.names)
+        slide = response.headers.get(SLIDE_HEADER, "")
+        if not is_id(slide):
+            raise NotOurServerError(None, f"unexpected answer {response.status_code} to a manifest")
+        return Commitment(slide, known=response.status_code == 200)
+
     def _held(self, response: httpx.Response) -> Held:
         try:
             offset = parse_count(response.headers.get("Upload-Offset"), "Upload-Offset")
@@ -187,7 +225,17 @@ def _failure(response: httpx.Response) -> Exception:
         return TransientError(code or "busy", detail)
     if code is None:
         return NotOurServerError(None, f"HTTP {response.status_code}")
+    if code == Problem.FILES_MISSING and (names := _missing(response)):
+        return _FilesMissingError(detail, names)
     return RefusedError(code, detail)
+
+
+def _missing(response: httpx.Response) -> tuple[str, ...]:
+    try:
+        names = response.json()["missing"]
+        return tuple(name for name in names if isinstance(name, str))
+    except (ValueError, KeyError, TypeError):
+        return ()
 
 
 def _detail(response: httpx.Response) -> str:

@@ -33,7 +33,7 @@ class Words:
     def problem(self, code: str | None, detail: str) -> str:
         """The sentence for a code of the server, else the server's own `detail`."""
         key = f"problem-{code}"
-        return self(key) if key in SENTENCES else self("problem-other", detail=detail)
+        return self(key, detail=detail) if key in SENTENCES else self("problem-other", detail=detail)
 
     def refusal(self, code: str | None, reason: str | None) -> str:
         """Why a slide was refused and what to do about it; `reason`: the server's own, in the agent's language."""
@@ -83,9 +83,21 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "Ce fichier n'existe pas. Vérifiez le chemin et que le disque est branché.",
         "There is no such file. Check the path, and that the disk is plugged in.",
     ),
-    "is-folder": _both(
-        "C'est un dossier. Donnez les fichiers de lames qu'il contient.",
-        "This is a folder. Name the slide files inside it.",
+    "no-slides": _both(
+        "Ce dossier ne contient aucune lame d'un format connu.",
+        "There is no slide of a known format in this folder.",
+    ),
+    "left": _both(
+        "{name} : ces fichiers ne font partie d'aucune lame et n'ont pas été envoyés : {names}",
+        "{name}: these files are no part of a slide and were not sent: {names}",
+    ),
+    "incomplete": _both(
+        "Il manque des fichiers de cette lame : {names}. Copiez-les à côté des autres, ou exportez la lame de nouveau.",
+        "Files of this slide are missing: {names}. Copy them beside the others, or export the slide again.",
+    ),
+    "unfit-set": _both(
+        "Les fichiers de cette lame ne peuvent pas être envoyés ensemble ({detail}).",
+        "The files of this slide cannot be sent together ({detail}).",
     ),
     "not-a-file": _both("Ce n'est pas un fichier ordinaire.", "This is not an ordinary file."),
     "empty-file": _both(
@@ -176,6 +188,10 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "The file changed while it was being sent, or was damaged on the way. Wait until the scan is over, then "
         "start again.",
     ),
+    "problem-files-missing": _both(
+        "Des fichiers de la lame ne sont pas arrivés ({detail}). Relancez la même commande.",
+        "Some files of the slide have not arrived ({detail}). Run the same command again.",
+    ),
     # why a slide was refused once it had arrived
     "refusal-other": _both(
         "La plateforme n'a pas pu préparer la lame. Numérisez-la de nouveau ; si cela se répète, prévenez la personne "
@@ -184,8 +200,8 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "manages the platform.{why}",
     ),
     "refusal-not-a-slide": _both(
-        "Ce fichier n'est pas une lame d'un format connu. Choisissez le fichier que le scanner a écrit (.svs, .tif).",
-        "This file is no slide of a known format. Choose the file that the scanner wrote (.svs, .tif).",
+        "Ce fichier n'est pas une lame d'un format connu. Choisissez le fichier que le scanner a écrit.",
+        "This file is no slide of a known format. Choose the file that the scanner wrote.",
     ),
     "refusal-damaged": _both(
         "Le fichier est incomplet ou abîmé. Vérifiez que la numérisation s'est terminée, puis numérisez la lame de "

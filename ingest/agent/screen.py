@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -30,9 +29,9 @@ class Screen:
         self._tasks: dict[str, TaskID] = {}
 
     @contextmanager
-    def showing(self, path: Path) -> Iterator[None]:
-        """The bars of one file, gone when the block ends."""
-        name = path.name if len(path.name) <= NAME_CHARS else f"{path.name[: NAME_CHARS - 1]}…"
+    def showing(self, slide: str) -> Iterator[None]:
+        """The bars of one slide, gone when the block ends."""
+        name = slide if len(slide) <= NAME_CHARS else f"{slide[: NAME_CHARS - 1]}…"
         columns = (
             TextColumn("{task.fields[name]}", markup=False),
             TextColumn("{task.description}", markup=False),

@@ -1,4 +1,5 @@
-"""Push one file until the server has proved all of it: hash, ask, announce, send pieces, wait for the slide.
+"""Push one slide until the server has proved all of it: hash, ask, announce, send pieces, wait for the slide. Of a
+slide of several files each is sent so, as far as the server lacks it; then they are committed together.
 
 Whatever goes wrong in between is met in one way: wait, ask the server how many bytes it holds, go on from there.
 """
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ingest.agent.client import Client, Held, RefusedError, TransientError
+from ingest.agent.parcels import Parcel
+from ingest.manifest import SetFile, manifest_of
 from ingest.protocol import FILE_NAME_MAX_CHARS, Problem, SlideStatus, UploadRequest
 
 Answer = TypeVar("Answer")
@@ -84,8 +87,23 @@ class _Snapshot:
         return cls(status.st_size, status.st_mtime_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    snapshot: _Snapshot
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Where one file stands in all that is read or sent, in bytes."""
+
+    done: int
+    total: int
+
+
 class Pusher:
-    """Pushes files to one server."""
+    """Pushes slides to one server."""
 
     def __init__(
         self,
@@ -107,10 +125,17 @@ class Pusher:
 
         Raises RefusedError, GaveUpError, ChangingFileError, or OSError when the file cannot be read.
         """
+        return self._again(lambda: self._push_once(path, glass))
+
+    def push_set(self, parcel: Parcel, glass: Glass) -> Delivery:
+        """The slide that all files of the parcel together have become. Raises as `push`, and ManifestError."""
+        return self._again(lambda: self._push_set_once(parcel, glass))
+
+    def _again(self, push: Callable[[], Delivery]) -> Delivery:
         self._progress()
         for _ in range(FRESH_STARTS):
             try:
-                return self._push_once(path, glass)
+                return push()
             except ChangingFileError:
                 continue
             except RefusedError as error:
@@ -121,37 +146,76 @@ class Pusher:
     def _push_once(self, path: Path, glass: Glass) -> Delivery:
         with path.open("rb", buffering=0) as file:
             before = _Snapshot.of(file.fileno())
-            sha256 = self._hash(file.fileno(), before.size)
-            request = UploadRequest(_plain(path.name), before.size, sha256, glass.accession, glass.stain, glass.block)
+            sha256 = self._hash(file.fileno(), before.size, _Share(0, before.size))
+            request = _request(path.name, before.size, sha256, glass)
             if known := self._insist(lambda: self._client.known(sha256)):
                 return Delivery(self._settled(known.slide, known), already_known=True, sent_bytes=0)
             upload_id = self._insist(lambda: self._client.create(request))
             held = self._insist(lambda: self._client.held(upload_id))
             first_offset = held.offset
             while held.slide is None:
-                held = self._send(upload_id, file.fileno(), before, held)
+                held = self._send(upload_id, file.fileno(), before, held, _Share(0, before.size))
         return Delivery(self._settled(held.slide, None), already_known=False, sent_bytes=before.size - first_offset)
 
-    def _hash(self, descriptor: int, size: int) -> str:
+    def _push_set_once(self, parcel: Parcel, glass: Glass) -> Delivery:
+        read = self._read(parcel)
+        manifest = manifest_of(SetFile(name, each.snapshot.size, each.sha256) for name, each in read.items())
+        request = _request(parcel.name, manifest.length, manifest.sha256, glass)
+        sent = 0
+        for _ in range(FRESH_STARTS):
+            answer = self._insist(lambda: self._client.commit(manifest, request))
+            if answer.slide:
+                known = answer.known and not sent
+                return Delivery(self._settled(answer.slide, None), already_known=known, sent_bytes=sent)
+            missing = {read[name].sha256: read[name] for name in answer.missing if name in read}
+            total, done = sum(each.snapshot.size for each in missing.values()), 0
+            for each in missing.values():
+                sent += self._send_file(each, _Share(done, total))
+                done += each.snapshot.size
+        raise RefusedError(Problem.FILES_MISSING, ", ".join(answer.missing))
+
+    def _read(self, parcel: Parcel) -> dict[str, _File]:
+        """Every file hashed, in the order in which it is sent."""
+        total, done = sum(path.stat().st_size for _, path in parcel.files), 0
+        read = {}
+        for name, path in parcel.files:
+            with path.open("rb", buffering=0) as file:
+                snapshot = _Snapshot.of(file.fileno())
+                read[name] = _File(path, snapshot, self._hash(file.fileno(), snapshot.size, _Share(done, total)))
+            done += snapshot.size
+        return read
+
+    def _send_file(self, each: _File, share: _Share) -> int:
+        """One file of several; how many bytes of it were sent."""
+        request = UploadRequest(_plain(each.path.name), each.snapshot.size, each.sha256, of_set=True)
+        with each.path.open("rb", buffering=0) as file:
+            upload_id = self._insist(lambda: self._client.create(request))
+            held = self._insist(lambda: self._client.held(upload_id))
+            first_offset = held.offset
+            while held.offset < each.snapshot.size:
+                held = self._send(upload_id, file.fileno(), each.snapshot, held, share)
+        return each.snapshot.size - first_offset
+
+    def _hash(self, descriptor: int, size: int, share: _Share) -> str:
         digest, done = hashlib.sha256(), 0
         while data := os.read(descriptor, HASH_BYTES):
             digest.update(data)
             done += len(data)
-            self._report.hashing(done, size)
+            self._report.hashing(share.done + done, share.total)
         self._progress()
         if done != size:
             raise ChangingFileError
         return digest.hexdigest()
 
-    def _send(self, upload_id: str, descriptor: int, before: _Snapshot, held: Held) -> Held:
+    def _send(self, upload_id: str, descriptor: int, before: _Snapshot, held: Held, share: _Share) -> Held:
         """One piece, read from where the server stands; an empty one when only the proof is missing."""
         sent = held.offset
-        self._report.sending(sent, before.size)
+        self._report.sending(share.done + sent, share.total)
 
         def progress(slice_bytes: int) -> None:
             nonlocal sent
             sent += slice_bytes
-            self._report.sending(sent, before.size)
+            self._report.sending(share.done + sent, share.total)
 
         os.lseek(descriptor, held.offset, os.SEEK_SET)
         piece = os.read(descriptor, self._piece_bytes)
@@ -199,6 +263,10 @@ class Pusher:
             raise GaveUpError(error)
         self._report.retrying(error, pause_s)
         self._pause(pause_s)
+
+
+def _request(name: str, length: int, sha256: str, glass: Glass) -> UploadRequest:
+    return UploadRequest(_plain(name), length, sha256, glass.accession, glass.stain, glass.block)
 
 
 def _plain(name: str) -> str:

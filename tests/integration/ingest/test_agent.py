@@ -122,7 +122,7 @@ def test_files_that_cannot_be_slides_are_told_apart(tmp_path: Path, key: Path) -
     empty.touch()
     for path, sentence in [
         (tmp_path / "absent.svs", "n'existe pas"),
-        (tmp_path, "C'est un dossier"),
+        (tmp_path, "aucune lame d'un format connu"),
         (empty, "est vide"),
         (Path("/dev/null"), "fichier ordinaire"),
     ]:
