@@ -15,7 +15,7 @@ NumPy: for the heavy halves of readers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -108,6 +108,14 @@ def areas(size: Size) -> list[Region]:
     """Where to look at a level of this size: all of it, or 36 places spread evenly."""
     cells = grid(size, DECODED_TILE)
     return [tile_region(size, DECODED_TILE, col, row) for row in _spread(cells.height) for col in _spread(cells.width)]
+
+
+def look(size: Size, channels: int, kind: np.dtype[Any], samples: Callable[[Region], Samples]) -> Samples:
+    """The values to be looked at of a level of this size, any × channels; none where those of 8 bits need no window.
+    `samples` gives what is in an area of it, rows × columns × channels."""
+    if kind == np.uint8:
+        return np.empty((0, channels), kind)
+    return np.concatenate([samples(area).reshape(-1, channels) for area in areas(size)])
 
 
 def of_colour(looked_at: Samples) -> Display:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -56,10 +56,10 @@ def _write(
             out.write(image, photometric="rgb", metadata={"axes": "YXS", "Name": "private"})
         for name in ("label", "macro") if pictures else ():
             out.write(associated(name), photometric="rgb", compression="deflate", metadata={"Name": f"{name} image"})
-    return _described(path, _as_by_a_scanner)
+    return described(path, _as_by_a_scanner)
 
 
-def _described(path: Path, change: Callable[[str], str]) -> Path:
+def described(path: Path, change: Callable[[str], str]) -> Path:
     """The file with another description, at its end."""
     with tifffile.TiffFile(path) as found:
         tag = found.pages[0].tags[270]  # type: ignore[union-attr]
@@ -125,18 +125,14 @@ def _several_files(folder: Path) -> Path:
         text = re.sub(r"<TiffData[^>]*/>", "<TiffData/><TiffData/><TiffData/>", text)
         return re.sub(r"<TiffData/>", place, text)
 
-    return _described(_channels(folder), change)
+    return described(_channels(folder), change)
 
 
 def _companion(folder: Path) -> Path:
     schema = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
-    return _described(
+    return described(
         _grey(folder), lambda _: f'<OME {schema}><BinaryOnly MetadataFile="slide.companion.ome" UUID="urn:1"/></OME>'
     )
-
-
-def _halves() -> Iterator[Pixels]:
-    yield np.ascontiguousarray(tissue()[::-1])
 
 
 MAKERS: Final[Makers] = {
@@ -157,6 +153,6 @@ MAKERS: Final[Makers] = {
     "32-bit": partial(_grey, kind="uint32"),
     "several-files": _several_files,
     "companion": _companion,
-    "several-images": lambda folder: _write(folder, [tissue()], beside=[*_halves()]),
+    "several-images": lambda folder: _write(folder, [tissue()], beside=[tissue()[::-1]]),
     "not-square": lambda folder: _write(folder, [tissue()], facts={"PhysicalSizeY": 2 * MPP}),
 }

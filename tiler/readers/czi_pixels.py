@@ -7,6 +7,7 @@ import io
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import imagecodecs
@@ -102,11 +103,10 @@ class Pixels:
             ]
 
     def _display(self, colours: Sequence[tuple[int, int, int] | None]) -> Display:
-        if self._scan.pixels == czi.COLOUR8:
-            return Display()
-        level = len(self._scan.planes) - 1
-        seen = [self.samples(level, area) for area in window.areas(self._scan.planes[level].size)]
-        looked_at = np.concatenate([one.reshape(-1, one.shape[2]) for one in seen])
+        coarsest = len(self._scan.planes) - 1
+        count = 3 if self._coloured else len(colours)
+        size = self._scan.planes[coarsest].size
+        looked_at = window.look(size, count, self._kind, partial(self.samples, coarsest))
         if self._coloured:
             return window.of_colour(looked_at[~(looked_at == np.iinfo(self._kind).max).all(axis=1)])
         return window.of_channels(looked_at, [Rgb(*colour) if colour else None for colour in colours])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -73,8 +74,9 @@ class Pixels:
 
     def _display(self, colours: Sequence[tuple[int, int, int] | None]) -> Display:
         coarsest = len(self._levels) - 1
-        seen = [self.samples(coarsest, area) for area in window.areas(self._channels[0][coarsest].size)]
-        looked_at = np.concatenate([one.reshape(-1, one.shape[2]) for one in seen])
+        first = self._channels[0][coarsest]
+        kind = np.dtype(("int" if first.signed else "uint") + str(first.bits))
+        looked_at = window.look(first.size, len(colours), kind, partial(self.samples, coarsest))
         if self._channels[0][0].photometric == tiff.RGB:
             return window.of_colour(looked_at)
         return window.of_channels(looked_at, [Rgb(*colour) if colour else None for colour in colours])
