@@ -5,6 +5,8 @@
   first tiles, with a sound slide looked at after each;
 - *index*: a good tile index, mutated; what the parent's check accepts must point at the slide and nothing else;
 - *murder*: cutters killed and frozen in the middle of a cut;
+- *formats*: slides of every format, made and, with IAIN_SLIDES_DIR, given: tiles and facts against other readers, how
+  long until the first tile, and thousands of damaged ones;
 - *builds*: derived levels of 200,000 × 150,000 pixels, the builder killed at random moments.
 
 Each has a control that must be noticed, or the run is void.
@@ -24,7 +26,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.torture_tiles import bombs, builds, hostile, indexes, murder
+from benchmarks.torture_tiles import bombs, builds, formats, hostile, indexes, murder
 from benchmarks.torture_tiles.delivery import Desk, Shown, fetched
 from benchmarks.torture_tiles.marked import Layout, make_marked
 from benchmarks.torture_tiles.mutations import SlideMutator
@@ -36,7 +38,7 @@ from tiler.address import TileAddress
 from tiler.geometry import Size
 from tiler.synthetic import Spec, make_slide
 
-PARTS = ("oracle", "hostile", "index", "murder", "builds")
+PARTS = ("oracle", "hostile", "formats", "index", "murder", "builds")
 READERS = 8
 SCAN = Path(__file__).parents[2] / "tests" / "data" / "CMU-1-Small-Region.svs"
 SLIDES: tuple[Layout, ...] = ("svs", "tiff", "flat", "svs", "tiff", "flat", "svs", "svs")
@@ -170,7 +172,7 @@ def feed_what_is_hostile(on: Stage, folder: Path, sound: list[bytes], count: int
     report.figure("tiles.mutated_slides", mutated.slides, least=count)
     report.figure("tiles.hostile_files", given.slides)
     report.figure("tiles.web_deaths", mutated.deaths + given.deaths, most=0)
-    report.figure("tiles.hung", mutated.hung + given.hung, most=0)
+    report.figure("tiles.hung", sum(each.hung + each.undecided for each in (mutated, given)), most=0)
     report.figure("tiles.wrong_beside_hostile", mutated.wrong + given.wrong, most=0)
 
 
@@ -250,6 +252,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--tiles", type=int, default=5_000, help="to ask the oracle about")
     parser.add_argument("--slides", type=int, default=3_000, help="to mutate")
+    parser.add_argument("--format-tiles", type=int, default=3_000, help="of slides of every format, to ask about")
+    parser.add_argument("--format-files", type=int, default=3_000, help="of every format, to mutate")
     parser.add_argument("--indexes", type=int, default=50_000, help="to mutate")
     parser.add_argument("--kills", type=int, default=6, help="of the builder of the vast slide")
     parser.add_argument("--whole", action="store_true", help="build half the resolution too: four times the work")
@@ -270,13 +274,17 @@ def main() -> int:
             built = beside.submit(build_and_kill, folder, downsamples, options.kills, seed, report)
         if "index" in parts:
             mutate_indexes(folder, sound, options.indexes, seed, report)
-        if parts & {"oracle", "hostile"}:
+        if parts & {"oracle", "hostile", "formats"}:
             # Few slides open, few tiles kept: everything changes hands all the time.
             with stage(folder / "stage", workers="2", open_slides="4", tile_cache_bytes="1000000") as on:
                 if "oracle" in parts:
                     ask_the_oracle(on, folder, options.tiles, seed, report)
                 if "hostile" in parts:
                     feed_what_is_hostile(on, folder, sound, options.slides, seed, report)
+                if "formats" in parts:
+                    made = folder / "formats"
+                    tiles, files = options.format_tiles, options.format_files
+                    formats.torture(on.desk, on.var, made, tiles=tiles, files=files, seed=seed, report=report)
         if "builds" in parts:
             built.result()
     return report.close(seed)

@@ -26,7 +26,7 @@ _NEAR: Final = 1e-4
 # Where each vendor's own tags are in what OpenSlide tells: make, model, serial number, time.
 _VENDORS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "aperio": ("", "", "aperio.ScanScope ID", "aperio.Date"),
-    "hamamatsu": ("tiff.Make", "tiff.Model", "hamamatsu.NDP.S/N", "tiff.DateTime"),
+    "hamamatsu": ("tiff.Make", "tiff.Model", "", "tiff.DateTime"),
     "leica": ("", "leica.device-model", "", "leica.creation-date"),
     "philips": (
         "philips.DICOM_MANUFACTURER",
@@ -63,7 +63,16 @@ def facts(files: Mapping[str, Path], size: Size) -> Facts:
                 return _ome(tiff.ome_metadata, size)
     with contextlib.suppress(openslide.OpenSlideError), openslide.OpenSlide(path) as slide:
         told |= _openslide(slide, size)
+        if slide.properties.get("openslide.vendor") == "hamamatsu":
+            told["scanner_serial"] = _ndpi_serial(path)
     return told
+
+
+def _ndpi_serial(path: Path) -> str | None:
+    with tifffile.TiffFile(path) as tiff:
+        first = tiff.pages[0]
+        tag = first.tags.get(65442) if isinstance(first, tifffile.TiffPage) else None
+        return _word(tag.value) if tag else None
 
 
 def differing(told: Facts, metadata: SlideMetadata) -> dict[str, tuple[object, object]]:
@@ -92,8 +101,9 @@ def _openslide(slide: openslide.OpenSlide, size: Size) -> Facts:
         "icc_profile_present": slide.color_profile is not None,
         "pictures": tuple(name for name in PICTURES if name in slide.associated_images),
     }
-    if whole == size:
-        told |= {"size": whole, "bounds": _bounds(said, whole)}
+    told |= {"size": whole} if whole == size else {}
+    if whole == size and "openslide.bounds-x" in said:
+        told["bounds"] = _bounds(said, whole)
     if "openslide.barcode" in said:
         told["barcode"] = said["openslide.barcode"]
     if vendor in _VENDORS:
@@ -101,6 +111,8 @@ def _openslide(slide: openslide.OpenSlide, size: Size) -> Facts:
         told |= {"scanner_manufacturer": make} if make else {}
         told |= {"scanner_model": model} if model else {}
         told |= {"scanner_serial": serial} if _VENDORS[vendor][2] else {}
+        if vendor == "leica" and model:
+            model = model.split(";")[0]
         if vendor == "aperio":
             when = f"{said.get('aperio.Date')} {said.get('aperio.Time')}"
         told |= {"acquired_at": _time(when)} if _VENDORS[vendor][3] else {}
@@ -108,10 +120,7 @@ def _openslide(slide: openslide.OpenSlide, size: Size) -> Facts:
 
 
 def _bounds(said: Mapping[str, str], size: Size) -> Region | None:
-    try:
-        x, y, width, height = (int(said[f"openslide.bounds-{name}"]) for name in ("x", "y", "width", "height"))
-    except KeyError:
-        return None
+    x, y, width, height = (int(said[f"openslide.bounds-{name}"]) for name in ("x", "y", "width", "height"))
     left, top = max(0, x), max(0, y)
     found = Region(left, top, min(size.width, x + width) - left, min(size.height, y + height) - top)
     return None if found.size == size else found

@@ -4,7 +4,7 @@ the server lives, and meanwhile a sound slide is shown as if nothing happened.""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +18,7 @@ from tiler.address import TileAddress
 
 # A decoder may take its two minutes twice before a slide is given up; more is hanging.
 SETTLE_WITHIN_S: Final = 300.0
+_PICTURES: Final = (b"\xff\xd8\xff", b"RIFF")  # JPEG, WebP
 _AT_ONCE: Final = 64
 _TELL_EVERY: Final = 500
 
@@ -31,6 +32,7 @@ class Tally:
     tiles: int = 0
     tiles_refused: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
+    undecided: int = 0
     deaths: int = 0
     hung: int = 0
     wrong: int = 0
@@ -55,7 +57,10 @@ class Control:
 
 
 def feed(
-    desk: Desk, files: Iterable[tuple[str, bytes]], control: Control, tell: Callable[[str], None] = lambda said: None
+    desk: Desk,
+    files: Iterable[tuple[str, bytes | Mapping[str, bytes]]],
+    control: Control,
+    tell: Callable[[str], None] = lambda said: None,
 ) -> Tally:
     """Deliver these files, some at once, and look at what comes of each; `tell` hears now and then how far it is."""
     tally = Tally()
@@ -63,9 +68,10 @@ def feed(
     with desk.reader() as reader:
         for name, data in files:
             try:
-                waiting.append((name, desk.deliver(name, data)))
+                delivered = desk.deliver(name, data) if isinstance(data, bytes) else desk.deliver_set(name, data)
             except ConflictError:  # two mutations came out the same
                 continue
+            waiting.append((name, delivered))
             if len(waiting) == _AT_ONCE:
                 _look(desk, reader, *waiting.pop(0), control, tally)
                 if tally.slides % _TELL_EVERY == 0:
@@ -80,7 +86,7 @@ def _look(desk: Desk, reader: httpx.Client, name: str, slide_id: SlideId, contro
     slide = desk.settled(slide_id, within_s=SETTLE_WITHIN_S)
     try:
         if slide is None:
-            tally.hung += 1
+            tally.undecided += 1
             tally.notes.append(f"{name} was neither ready nor refused after {SETTLE_WITHIN_S:.0f} s")
         elif slide.state is SlideState.READY:
             tally.ready += 1
@@ -106,7 +112,7 @@ def _first_tiles(reader: httpx.Client, name: str, slide_id: SlideId, tally: Tall
     shown = Shown(reader, slide_id)
     for level in reversed(range(len(shown.levels))):
         answer = reader.get(shown.path(TileAddress(level, 0, 0)))
-        if answer.status_code == httpx.codes.OK and answer.content.startswith(b"\xff\xd8\xff"):
+        if answer.status_code == httpx.codes.OK and answer.content.startswith(_PICTURES):
             tally.tiles += 1
         elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             tally.tiles_refused += 1

@@ -43,7 +43,14 @@ class SlideMutator:
     def mutated(self, number: int) -> bytes:
         """The slide with this number, always the same."""
         chance = random.Random(number)
-        data, container = chance.choice(self._seeds)
+        damaged, container = chance.choice(self._seeds)
+        return self._damaged(chance, damaged, container)
+
+    def damaged(self, chance: random.Random, seed: int) -> bytes:
+        """The seed with this number, damaged as chance will have it."""
+        return self._damaged(chance, *self._seeds[seed])
+
+    def _damaged(self, chance: random.Random, data: bytes, container: _Container) -> bytes:
         damaged = bytearray(data)
         for _ in range(chance.choice((1, 1, 1, 2, 4))):
             chance.choice(self._ways)(self, chance, damaged, container)
@@ -82,9 +89,11 @@ class SlideMutator:
 
     def _pixels(self, chance: random.Random, data: bytearray, container: _Container) -> None:
         """Other coefficients in the image data of one tile, no marker among them: only a decoder can tell."""
-        places = [entry for entry in container.entries if entry.tag in (273, 324)]
-        entry = chance.choice(places)
         width = 8 if container.big else 4
+        places = [entry for entry in container.entries if entry.tag in (273, 324) and entry.length >= width]
+        if not places:
+            return
+        entry = chance.choice(places)
         first = entry.value_at + chance.randrange(entry.length // width) * width
         start = int.from_bytes(data[first : first + width], "little") + 40
         for _ in range(chance.choice((1, 5, 40))):
@@ -97,7 +106,7 @@ class SlideMutator:
             data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
 
     def _cut(self, chance: random.Random, data: bytearray, container: _Container) -> None:
-        del data[chance.randrange(8, len(data)) :]
+        del data[chance.randrange(8, max(9, len(data))) :]
 
     def _blank(self, chance: random.Random, data: bytearray, container: _Container) -> None:
         at = chance.randrange(len(data))

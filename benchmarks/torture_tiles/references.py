@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +21,14 @@ from PIL import Image
 from benchmarks.torture_tiles.oracle import MIN_PSNR_DB, decoded, psnr
 from tiler.address import TileAddress, tile_region
 from tiler.geometry import Region, Size
-from tiler.index import Level, LevelKind
+from tiler.index import Level, LevelKind, TileIndex
 from tiler.synthetic.texture import Pixels
 
 # Levels up to this size are read at once and kept, so that no reader has to be asked for a place between two pixels.
 _WHOLE_PIXELS: Final = 40_000_000
 # Where colours are stored at half the resolution, two decoders may differ by so many grey levels.
 ROUNDING: Final = 2
+_PLANE: Final = re.compile(r"(\d+) of (\d+)")
 _PAPER: Final = (255, 255, 255)
 
 
@@ -83,11 +86,16 @@ class TifffileReader:
     def __init__(self, files: Mapping[str, Path]) -> None:
         """Raises tifffile.TiffFileError."""
         self._file = tifffile.TiffFile(entry(files))
-        self._pages: dict[Size, Any] = {}
+        self._alike: dict[Size, list[Any]] = defaultdict(list)
         for page in self._all():
             if page.dtype == np.uint8 and page.imagedepth == 1:
-                self._pages.setdefault(Size(page.imagewidth, page.imagelength), page)
+                self._alike[Size(page.imagewidth, page.imagelength)].append(page)
+        self._pages = {size: pages[0] for size, pages in self._alike.items()}
         self._whole: dict[Size, Pixels] = {}
+
+    def choose(self, plane: int, planes: int) -> None:
+        """Where there are so many pages of a size, they are focal planes, and this one counts."""
+        self._pages = {size: pages[plane - 1] for size, pages in self._alike.items() if len(pages) == planes}
 
     def knows(self, size: Size) -> bool:
         return size in self._pages and size.area <= _WHOLE_PIXELS
@@ -142,11 +150,12 @@ _READERS: Final = (OpenSlideReader, WsiDicomReader, TifffileReader)
 
 @dataclass(slots=True)
 class Reference:
-    """A slide as the reader sees it that knows most levels of its scanner. `levels` are those that are served; `near`
-    counts the tiles served as they are whose pixels differ by rounding."""
+    """A slide as the reader sees it that knows most levels of its scanner. `levels` are those that are served, `known`
+    the sizes of those that the reader has; `near` counts tiles served as they are whose pixels differ by rounding."""
 
     reader: Reader
     levels: Sequence[Level]
+    known: frozenset[Size]
     near: int = 0
     _reduced: dict[TileAddress, Pixels] = field(default_factory=dict)
 
@@ -198,21 +207,39 @@ class Reference:
     def _finer(self, number: int) -> int | None:
         while not self.levels[number].native:
             number -= 1
-        return number if self.reader.knows(self.levels[number].size) else None
+        return number if self.levels[number].size in self.known else None
 
 
 @contextlib.contextmanager
-def reference(files: Mapping[str, Path], levels: Sequence[Level]) -> Iterator[Reference | None]:
+def reference(files: Mapping[str, Path], index: TileIndex) -> Iterator[Reference | None]:
     """The reader that knows most of a slide's levels, the first of those that know equally many; None when no reader
     knows any."""
+    levels = index.levels
     native = [level.size for level in levels if level.native]
-    readers = list(_opened(files))
-    best = max(readers, key=lambda reader: sum(map(reader.knows, native)), default=None)
+    told = index.metadata.properties
+    # Through a window of ours, nobody else's pixels look the same.
+    readers: list[Reader] = [] if "iain.display-window" in told else list(_opened(files))
+    plane = _PLANE.fullmatch(told.get("iain.focal-plane", ""))
+    if plane and plane[2] != "1":
+        # Of several planes, only of this reader it is known which it gives.
+        chosen = [reader for reader in readers if isinstance(reader, TifffileReader)]
+        for one in chosen:
+            one.choose(int(plane[1]), int(plane[2]))
+        readers = [*chosen]
+    known = {reader: frozenset(size for size in native if _reads(reader, size)) for reader in readers}
+    best = max(readers, key=lambda reader: len(known[reader]), default=None)
     try:
-        yield Reference(best, levels) if best and any(map(best.knows, native)) else None
+        yield Reference(best, levels, known[best]) if best and known[best] else None
     finally:
         for reader in readers:
             reader.close()
+
+
+def _reads(reader: Reader, size: Size) -> bool:
+    """Whether the reader has the level, and can decode it."""
+    with contextlib.suppress(Exception):
+        return reader.knows(size) and reader.pixels(size, Region(0, 0, 1, 1)).size > 0
+    return False
 
 
 def _opened(files: Mapping[str, Path]) -> Iterator[Reader]:

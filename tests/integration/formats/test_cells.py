@@ -1,5 +1,5 @@
-"""Every line of `docs/reference/formats.md` is so: a slide of that kind is made, read in the sandbox, and shown or
-refused as the line says."""
+"""Every line of `docs/reference/formats.md` is so: a slide of that kind is made, read by a confined worker, and shown
+or refused as the line says."""
 
 import io
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.figures import Figure
+from fixtures.forked import ForkedSandbox
 from PIL import Image
 
 from benchmarks.layouts.made import Kind, kinds, makers
@@ -25,6 +26,13 @@ _KINDS = {Handling.STORED: LevelKind.STORED, Handling.DECODED: LevelKind.DECODED
 # Levels of one slide, reduced to one size, differ by what compression and resampling do, not more.
 _ALIKE = 12.0
 _SIDE = 96
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    forking = ForkedSandbox()
+    yield forking
+    forking.close()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +111,7 @@ def test_a_table_that_is_not_so_is_noticed(sandbox: Sandbox, cutter: CutterPool,
             assert fault(replace(kind, cell=replace(kind.cell, reason="another")), files, sandbox, cutter)
         else:
             assert fault(replace(kind, format=replace(kind.format, name="another")), files, sandbox, cutter)
-    assert len(tried) > 1
+    assert tried == set(Handling)
 
 
 def test_the_tables_are_whole() -> None:
