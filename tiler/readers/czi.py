@@ -34,6 +34,8 @@ _PIXELS: Final = {
 _COMPRESSIONS: Final = {1: "JPEG", 2: "LZW"}
 _DIMENSIONS: Final = {"R": "rotation", "I": "illumination", "H": "phase", "V": "angle of view", "B": "block"}
 _LOOKED_AT: Final = 2000
+_LARGE: Final = 128  # pixels a side
+_MAX_RESOLUTIONS: Final = 64
 MAX_BLOCK_BYTES: Final = 256 * 1024 * 1024
 
 FORMAT: Final = Format(
@@ -117,8 +119,9 @@ def scan(blocks: Sequence[Block]) -> Scan:
     if len(kinds) > 1 or (kinds <= _COLOURS and len(numbers) > 1):
         raise UnsupportedSlideError("The slide has channels of different kinds, which cannot be shown together.")
     levels: dict[int, list[Block]] = defaultdict(list)
+    downs = _downs(shown)
     for block in shown:
-        levels[_down(block)].append(block)
+        levels[_down(block, downs)].append(block)
     full = levels.pop(1, [])
     if not full:
         raise DamagedSlideError("The CZI file has no image at full resolution.")
@@ -179,16 +182,31 @@ def bytes_per_pixel(pixels: int) -> int:
     return {GREY8: 1, GREY16: 2, COLOUR8: 3, COLOUR16: 6}[pixels]
 
 
-def _down(block: Block) -> int:
-    """How many pixels of full resolution one of the block's stands for, each way; Raises DamagedSlideError."""
+def _downs(blocks: Iterable[Block]) -> list[int]:
+    """The resolutions there are: how many pixels of full resolution one pixel stands for, as the larger blocks say.
+    Those at the edge may be a pixel wide, of which no ratio can be taken. Raises DamagedSlideError."""
+    ratios = {(_ratio(block), max(block.stored.width, block.stored.height) >= _LARGE) for block in blocks}
+    large = {ratio for ratio, is_large in ratios if is_large}
+    found = sorted({1, *(large or {ratio for ratio, _ in ratios})} - {0})
+    if len(found) > _MAX_RESOLUTIONS:
+        raise DamagedSlideError("The CZI file has more resolutions than any scanner makes.")
+    return found
+
+
+def _ratio(block: Block) -> int:
     shown, stored = block.area, block.stored
-    down = round(shown.width / stored.width if stored.width >= stored.height else shown.height / stored.height)
-    if (
-        down < 1
-        or abs(shown.width - stored.width * down) > down
-        or abs(shown.height - stored.height * down) > down
-        or (down == 1 and shown.size != stored)
-    ):
+    return round(shown.width / stored.width if stored.width >= stored.height else shown.height / stored.height)
+
+
+def _down(block: Block, downs: Sequence[int]) -> int:
+    """The resolution of a block. Raises DamagedSlideError."""
+    shown, stored = block.area, block.stored
+
+    def off(down: int) -> int:
+        return max(abs(shown.width - stored.width * down), abs(shown.height - stored.height * down))
+
+    down = min(downs, key=off)
+    if off(down) > down or (down == 1 and shown.size != stored):
         raise DamagedSlideError("A sub-block of the CZI file has an impossible place or size.")
     return down
 

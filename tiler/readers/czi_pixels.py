@@ -26,7 +26,8 @@ from tiler.slide import DecodedLevel, Picture, SlideFile
 from tiler.storage.base import ByteSource
 from tiler.window import Display, Rgb
 
-_KEPT_BYTES: Final = 192 * 1024 * 1024
+# A row of blocks of a wide slide: whoever goes through it row by row needs each again for the next row of tiles.
+_KEPT_BYTES: Final = 448 * 1024 * 1024
 _PICTURES: Final = {"Label": "label", "SlidePreview": "macro", "Thumbnail": "thumbnail"}
 # Looked up here, while code can still be loaded.
 _zstd, _jpeg_xr = imagecodecs.zstd_decode, imagecodecs.jpegxr_decode

@@ -84,6 +84,17 @@ def test_a_reduction_counts_only_if_it_shows_all_that_full_resolution_does(tmp_p
     assert len(written(tmp_path, *full, *(replace(half, others={"S": 0}) for half in halves)).levels) == 1
 
 
+def test_a_sliver_at_the_edge_belongs_to_the_resolution_of_its_neighbours() -> None:
+    """200 pixels in 3 are a sixty-seventh; the larger blocks say that it is a sixty-fourth."""
+    full = [czi.Block(1, layout.BGR24, layout.RAW, Region(0, 0, 16_584, 640), Size(16_584, 640), {})]
+    coarse = [
+        czi.Block(2, layout.BGR24, layout.RAW, Region(0, 0, 16_384, 640), Size(256, 10), {}),
+        czi.Block(3, layout.BGR24, layout.RAW, Region(16_384, 0, 200, 64), Size(3, 1), {}),
+    ]
+    planes = czi.scan([*full, *coarse]).planes
+    assert [(plane.down, len(plane.channels[0])) for plane in planes] == [(1, 1), (64, 2)]
+
+
 def test_facts_come_from_the_description_and_people_stay_in_it(tmp_path: Path) -> None:
     metadata = read(layout.MAKERS["uncompressed"](tmp_path)).metadata
     assert metadata.mpp_x == metadata.mpp_y == pytest.approx(0.499)
