@@ -21,6 +21,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     ome.FORMAT,
     ndpi.FORMAT,
     bif.FORMAT,
+    mrxs.FORMAT,
     leica.FORMAT,
     philips.FORMAT,
     trestle.FORMAT,

@@ -34,7 +34,7 @@ class Area:
 
 
 ONE: Final = (Area(4, 3),)
-TWO: Final = (Area(2, 2, 40, 300), Area(2, 2, 700, 0, 500))
+TWO: Final = (Area(2, 2, 40, 300, 250), Area(2, 2, 700, 0, 460))
 
 
 def make(

@@ -49,14 +49,15 @@ def read(path: Path, *, format_name: str, vendor: str) -> SlideFile:
     )
     profile = slide.color_profile
     levels = tuple(DecodedLevel(size) for size in sizes)
-    return SlideFile(metadata, levels, profile.tobytes() if profile else None, Pixels(slide), pictures)
+    return SlideFile(metadata, levels, profile.tobytes() if profile else None, Pixels(slide, path), pictures)
 
 
 class Pixels:
     """Decodes what OpenSlide opened (`tiler.slide.Decoder`). What it leaves transparent is white."""
 
-    def __init__(self, slide: openslide.OpenSlide) -> None:
+    def __init__(self, slide: openslide.OpenSlide, path: Path) -> None:
         self._slide = slide
+        self._path = path
 
     def tile(self, level: int, area: Region) -> Image.Image:
         down = self._slide.level_downsamples[level]
@@ -64,8 +65,18 @@ class Pixels:
         try:
             found = self._slide.read_region(corner, level, (area.width, area.height))
         except openslide.OpenSlideError as error:
+            self._open_again()
             raise DamagedSlideError("A tile of the slide cannot be decoded.") from error
         return _on_paper(found)
+
+    def _open_again(self) -> None:
+        """After one error OpenSlide gives nothing more, not even what is sound."""
+        try:
+            fresh = openslide.OpenSlide(self._path)
+        except openslide.OpenSlideError:
+            return
+        self._slide.close()
+        self._slide = fresh
 
 
 def with_pictures(slide: SlideFile, path: Path) -> SlideFile:
