@@ -6,6 +6,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,7 +18,7 @@ from PIL import Image
 from benchmarks.layouts import Maker, Makers
 from benchmarks.layouts.jpeg2000 import codestream, ycbcr_codestream
 from benchmarks.layouts.jpegtiff import SHORT, Tags, tiled
-from benchmarks.layouts.specimen import MPP, Pixels, pyramid, tissue
+from benchmarks.layouts.specimen import MPP, Pixels, jpeg, pyramid, tissue
 from tiler.geometry import Size
 from tiler.jpeg import Colour
 from tiler.readers import tiff
@@ -99,7 +100,7 @@ def _shared_tables(path: Path) -> Path:
 
 def _grey_jpeg(path: Path) -> Path:
     with _writer(path) as writer:
-        writer.directory(tiled(writer, grey(), TILE))
+        writer.directory(tiled(writer, grey(), TILE, encode=partial(jpeg, subsampling="4:4:4")))
     return path
 
 
