@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import func, select, text
+from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.manifest import ManifestError, SetFile, manifest_of
 from sharing.clock import SECOND_US
-from sharing.db.engine import Database
+from sharing.db.engine import Database, Session
 from sharing.db.migrations import head
 from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
 from sharing.vocabulary import SlideState
@@ -133,20 +135,21 @@ def _store(settings: Settings, database: Database | None) -> Iterator[Finding]:
         yield Finding(part, state, f"{room}: scanners will soon be refused.", "Make room on this disk, or enlarge it.")
     else:
         yield Finding(part, State.FINE, room)
-    places = {(var / name).stat().st_dev for name in ("blobs", "uploads", "building") if (var / name).is_dir()}
+    places = {(var / name).stat().st_dev for name in ("blobs", "uploads", "aside", "building") if (var / name).is_dir()}
     if len(places) > 1:
         yield Finding(
             part,
             State.FAILED,
             "Uploads and slides lie on different disks: an upload cannot become a slide.",
-            f"Put {var / 'uploads'}, {var / 'building'} and {var / 'blobs'} on one file system.",
+            f"Put {var / 'uploads'}, {var / 'aside'}, {var / 'building'} and {var / 'blobs'} on one file system.",
         )
     if database is not None:
         yield _slides(settings, database)
 
 
 def _slides(settings: Settings, database: Database) -> Finding:
-    """Whether what the database names is there, with the right length and index. Digests are a backup's business."""
+    """Whether what the database names is there, with the right length and index, and names all that a slide was made
+    of. Digests are a backup's business."""
     store = LocalBlobStore(settings.var / "blobs")
     files = select(SlideRow.site_id, SlideFileRow.sha256, SlideFileRow.length).join(
         SlideRow, SlideRow.id == SlideFileRow.slide_id
@@ -154,6 +157,7 @@ def _slides(settings: Settings, database: Database) -> Finding:
     ready = select(SlideRow.id, SlideRow.index_digest).where(SlideRow.state == SlideState.READY)
     lost = []
     with database.reading() as session:
+        lost += [f"files of the slide {slide_id}" for slide_id in _incomplete(session)]
         for row in session.execute(files):
             try:
                 right = store.path(row.site_id, row.sha256).stat().st_size == row.length
@@ -173,6 +177,25 @@ def _slides(settings: Settings, database: Database) -> Finding:
             "slides", State.FAILED, f"{len(lost)} files are missing or damaged: {named}", "Copy them from a backup."
         )
     return Finding("slides", State.FINE, f"{len(slides)} can be read; every file is there")
+
+
+def _incomplete(session: Session) -> Iterator[str]:
+    """Slides whose received files are not those of their manifest, or not the one file they were made of."""
+    received = (
+        select(
+            SlideRow.id, SlideRow.sha256, SlideFileRow.name, SlideFileRow.length, SlideFileRow.sha256.label("digest")
+        )
+        .outerjoin(SlideFileRow, and_(SlideRow.id == SlideFileRow.slide_id, ~SlideFileRow.derived))
+        .order_by(SlideRow.id)
+    )
+    for (slide_id, sha256), rows in groupby(session.execute(received), key=lambda row: (row.id, row.sha256)):
+        files = [SetFile(row.name, row.length, row.digest) for row in rows if row.digest]
+        try:
+            whole = sha256 == (files[0].sha256 if len(files) == 1 else manifest_of(files).sha256)
+        except ManifestError:
+            whole = False
+        if not whole:
+            yield slide_id
 
 
 def _clock(database: Database | None) -> Finding:
