@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -86,12 +87,12 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
     nodes = collection.findall("image")
     if len(nodes) > _MAX_IMAGES:
         raise UnsupportedSlideError(f"The Leica file holds more than {_MAX_IMAGES} images.")
-    overviews = [node for node in nodes if _place(node) == glass]
+    overviews = [node for node in nodes if _place(node) == glass and _light(node) in ("brightfield", "")]
     areas = [_image(node, found) for node in nodes if _place(node) != glass]
     if not areas:
         raise UnsupportedSlideError(f"The Leica file {_ONLY_MACRO}.")
     slide = _slide(source, areas, collection)
-    pictures = _pictures(source, [_image(node, found) for node in overviews[:1]])
+    pictures = _pictures(source, overviews[:1], found)
     return replace(slide, metadata=replace(slide.metadata, pictures=tuple(pictures)), pictures=pictures)
 
 
@@ -164,7 +165,7 @@ def _image(node: Element, found: Sequence[Directory]) -> _Image:
         planes=len(planes),
         plane=planes.index(middle) + 1,
         objective=(node.findtext("scanSettings/objectiveSettings/objective") or "").strip(),
-        light=(node.findtext("scanSettings/illuminationSettings/illuminationSource") or "").strip(),
+        light=_light(node),
         node=node,
     )
 
@@ -178,6 +179,10 @@ def _place(node: Element) -> Region:
     if not place.size.area:
         raise DamagedSlideError("The Leica slide does not say where one of its images lies.")
     return place
+
+
+def _light(node: Element) -> str:
+    return (node.findtext("scanSettings/illuminationSettings/illuminationSource") or "").strip()
 
 
 def _alike(one: _Image, first: _Image) -> bool:
@@ -210,14 +215,12 @@ def _extent(patches: Sequence[Patch]) -> Size:
     )
 
 
-def _pictures(source: ByteSource, overviews: Sequence[_Image]) -> dict[str, Picture]:
-    """The overview of the glass, in the largest of its sizes that is no larger than a picture should be."""
-    for overview in overviews:
-        for directory in overview.levels:
-            try:
-                patch = Patch(tiff.raster(source, directory))
-            except TilerError:
-                continue
+def _pictures(source: ByteSource, overviews: Sequence[Element], found: Sequence[Directory]) -> dict[str, Picture]:
+    """The overview of the glass, in the largest of its sizes that is no larger than a picture should be; none when it
+    is damaged: the scan is not."""
+    with suppress(TilerError):
+        for directory in [each for node in overviews for each in _image(node, found).levels]:
+            patch = Patch(tiff.raster(source, directory))
             if patch.size.area <= openslide.MAX_PICTURE_PIXELS:
                 return {"macro": partial(_decoded, patchwork.decoder(source, [[patch]]), patch.size)}
     return {}
