@@ -5,7 +5,6 @@ bubblewrap makes the namespaces, from Debian's package or from the `bubblewrap-b
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -18,14 +17,13 @@ from tiler.errors import SandboxUnavailableError
 
 SLIDE: Final = Path("/slide")
 _PACKAGES: Final = Path("/packages")
-_NEEDED: Final = ("tiler", "PIL", "openslide", "numpy", "imagecodecs", "tifffile", "pydicom")
+_NEEDED: Final = ("tiler", "PIL", "openslide", "numpy", "imagecodecs")
 _SHIPPED_LIBRARIES: Final = (
     "openslide_bin",
     "pillow.libs",
     "numpy.libs",
     "imagecodecs.libs",
 )  # absent when the system provides them
-_ASKS_ITS_VERSION: Final = "pydicom"  # of what the installer noted about it
 _SYSTEM_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _START: Final = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); from tiler.worker import main; main()"
 
@@ -91,6 +89,3 @@ def _packages() -> Iterator[Path]:
         for library in _SHIPPED_LIBRARIES:
             if name != "tiler" and (beside := place.parent / library).is_dir():
                 yield beside
-    for file in importlib.metadata.files(_ASKS_ITS_VERSION) or ():
-        if file.name == "METADATA":
-            yield Path(file.locate()).parent
