@@ -31,6 +31,7 @@ _EOI: Final = 0xD9
 _SOS: Final = 0xDA
 DQT: Final = 0xDB
 _DRI: Final = 0xDD
+_APP0, _APP14 = 0xE0, 0xEE
 _COM: Final = 0xFE
 _OTHER_FRAMES: Final = frozenset({*range(0xC2, 0xD0)} - {DHT, 0xC8, 0xCC})
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -86,6 +87,20 @@ def header(tables: bytes | None, colour: Colour) -> bytes:
     if not any(segment.marker == DHT for segment in segments(kept, 0)):
         kept += _TYPICAL_DHT
     return SOI + adobe + kept
+
+
+def stated_colour(stream: bytes, otherwise: Colour) -> Colour:
+    """What a stream of three components says of itself: JFIF means YCbCr, an Adobe segment names its transform. Some
+    writers of TIFF say RGB of what they store as YCbCr. `otherwise` where it says nothing, or is damaged."""
+    try:
+        for marker, start, end in segments(stream):
+            if marker == _APP0 and stream[start + 4 : start + 9] == b"JFIF\0":
+                return Colour.YCBCR
+            if marker == _APP14 and stream[start + 4 : start + 9] == b"Adobe" and end - start >= 16:
+                return {0: Colour.RGB, 1: Colour.YCBCR}.get(stream[start + 15], otherwise)
+    except DamagedSlideError:
+        pass
+    return otherwise
 
 
 def body(tile: bytes, size: Size, shared: bytes) -> tuple[int, int]:

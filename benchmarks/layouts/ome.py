@@ -86,6 +86,18 @@ def _jpeg_rgb(folder: Path) -> Path:
     return _colour(folder, "jpeg", levels=1, compressionargs={"level": 90, "outcolorspace": "rgb"})
 
 
+def _called_rgb(folder: Path) -> Path:
+    """The JPEG streams are YCbCr and say so; the TIFF does not know."""
+    path = _colour(folder, "jpeg")
+    with tifffile.TiffFile(path) as found:
+        tags = [level.pages[0].tags[262] for level in found.series[0].levels]  # type: ignore[union-attr]
+    data = bytearray(path.read_bytes())
+    for tag in tags:
+        data[tag.valueoffset : tag.valueoffset + 2] = (2).to_bytes(2, "little")
+    path.write_bytes(data)
+    return path
+
+
 def _planar(folder: Path) -> Path:
     planes = [np.ascontiguousarray(np.moveaxis(level, 2, 0)) for level in pyramid(tissue(), 2)]
     return _write(folder, planes, facts={"axes": "SYX"}, planarconfig="separate", compression="zstd")
@@ -138,6 +150,7 @@ def _companion(folder: Path) -> Path:
 MAKERS: Final[Makers] = {
     "jpeg": partial(_colour, compression="jpeg", pictures=True),
     "jpeg-rgb": _jpeg_rgb,
+    "jpeg-called-rgb": _called_rgb,
     "webp": partial(_colour, compression="webp", compressionargs={"level": 80}),
     "deflate": partial(_colour, compression="deflate", predictor=True),
     "planar": _planar,

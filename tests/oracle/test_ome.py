@@ -55,6 +55,15 @@ def test_stored_tiles_are_those_that_openslide_and_tifffile_read(
                     assert np.array_equal(ours, np.asarray(seen)), (col, row)
 
 
+def test_tiles_have_the_colours_that_their_own_streams_state(
+    tmp_path: Path, sandbox: Sandbox, cutter: CutterPool
+) -> None:
+    path = ome.MAKERS["jpeg-called-rgb"](tmp_path)
+    with served(path, sandbox, cutter) as (source, _), tifffile.TiffFile(path) as oracle:
+        assert oracle.pages[0].photometric == 2
+        compare(source, LevelKind.STORED, [level.asarray() for level in oracle.series[0].levels], 40)
+
+
 @pytest.mark.parametrize("kind", ["channels", "colour-16"])
 def test_deep_values_are_shown_through_the_window_that_is_stated(
     kind: str, tmp_path: Path, sandbox: Sandbox, cutter: CutterPool

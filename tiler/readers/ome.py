@@ -48,6 +48,7 @@ FORMAT: Final = Format(
     (
         Cell("jpeg", "JPEG tiles, resolutions in SubIFDs, label and macro", _STORED),
         Cell("jpeg-rgb", "JPEG tiles in RGB, one resolution", _STORED),
+        Cell("jpeg-called-rgb", "JPEG tiles in YCbCr that the TIFF calls RGB, as Bio-Formats writes them", _STORED),
         Cell("webp", "WebP tiles, resolutions in SubIFDs", _STORED),
         Cell("deflate", "Deflate and the other compressions of TIFF", _DECODED),
         Cell("planar", "Planar colours", _DECODED),

@@ -184,10 +184,11 @@ def stored(source: ByteSource, image: Raster) -> StoredLevel | None:
         media_type = WEBP
     else:
         return None
+    colour = colours[kind]
     return StoredLevel(
         size=image.size,
         tile=image.piece,
-        colour=colours[kind],
+        colour=colour if colour is Colour.GREY else jpeg.stated_colour(head, colour),
         tables=image.tables,
         offsets=image.offsets,
         lengths=image.lengths,

@@ -187,7 +187,8 @@ def _samples(raster: Raster, data: bytes, size: Size) -> Samples:
 
 def _jpeg(raster: Raster, data: bytes, size: Size) -> Samples:
     coloured = raster.samples == 3 and not raster.planar
-    colour = Colour.GREY if not coloured else Colour.RGB if raster.photometric == tiff.RGB else Colour.YCBCR
+    said = Colour.RGB if raster.photometric == tiff.RGB else Colour.YCBCR
+    colour = jpeg.stated_colour(data, said) if coloured else Colour.GREY
     start = len(jpeg.SOI)
     if not data.startswith(jpeg.SOI):
         _refuse_size()

@@ -64,6 +64,17 @@ def test_the_header_says_which_colours_the_components_are() -> None:
         assert np.array_equal(decoded(header + image[start:end]), decoded(image)) is same
 
 
+def test_a_stream_states_its_colours_by_jfif_or_by_the_transform_that_adobe_names() -> None:
+    jfif = noisy()
+    bare = jfif[:2] + jfif[next(jpeg.segments(jfif)).end :]
+    assert jpeg.stated_colour(jfif, Colour.RGB) is Colour.YCBCR
+    for otherwise in (Colour.RGB, Colour.YCBCR):
+        assert jpeg.stated_colour(bare, otherwise) is otherwise
+        assert jpeg.stated_colour(bare[:9], otherwise) is otherwise
+        for stated in (Colour.RGB, Colour.YCBCR):
+            assert jpeg.stated_colour(jpeg.header(None, stated) + bare[2:], otherwise) is stated
+
+
 def test_missing_huffman_tables_are_the_typical_ones() -> None:
     image = noisy()
     quantisation = b"".join(image[one.start : one.end] for one in jpeg.segments(image) if one.marker == jpeg.DQT)
