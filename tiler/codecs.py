@@ -1,5 +1,5 @@
-"""The heavy libraries: NumPy and imagecodecs. Most slides need neither, and a worker that is shut in cannot load them any
-more: one that finds it needs them says so, and another is started with them."""
+"""The heavy libraries: NumPy and imagecodecs. Most slides need neither, and a worker that is shut in cannot load them
+any more: one that finds it needs them says so, and another is started with them."""
 
 from __future__ import annotations
 
