@@ -1,16 +1,36 @@
 #!/bin/sh
 # Pushes the slides of a folder that nobody has written to for a minute: push-folder.sh IAIN-AGENT FOLDER [RESTING-MINUTES]
-# The name says whose it is: ACCESSION_BLOCK_STAIN.svs; parts that are missing are asked for at reception. What was sent
-# goes to FOLDER/sent, what the platform refuses to FOLDER/refused; when the platform cannot be reached, all stays.
+# A slide is a file, a MIRAX file with the folder beside it, or a folder (DICOM). The name says whose it is:
+# ACCESSION_BLOCK_STAIN.svs; parts that are missing are asked for at reception. What was sent goes to FOLDER/sent, what
+# the platform refuses to FOLDER/refused; when the platform cannot be reached, all stays.
 set -eu
 agent=$1
 folder=$2
 resting=${3:-1}
 mkdir -p "$folder/sent" "$folder/refused"
-find "$folder" -maxdepth 1 -type f -mmin "+$resting" \( -name '*.svs' -o -name '*.tif' -o -name '*.tiff' \) | sort |
-  while IFS= read -r file; do
-    name=$(basename "$file")
-    stem=${name%.*}
+
+rests() { # whether everything below $1 does, and there is something
+  [ -n "$(find "$1" -type f -print 2>/dev/null | head -n 1)" ] && [ -z "$(find "$1" ! -mmin "+$resting" | head -n 1)" ]
+}
+
+find "$folder" -mindepth 1 -maxdepth 1 ! -name '.*' \( -type d ! -path "$folder/sent" ! -path "$folder/refused" -o \
+  -type f \( -iname '*.svs' -o -iname '*.tif' -o -iname '*.tiff' -o -iname '*.ndpi' -o -iname '*.scn' -o -iname '*.bif' \
+  -o -iname '*.czi' -o -iname '*.dcm' -o -iname '*.mrxs' \) \) | sort |
+  while IFS= read -r slide; do
+    name=$(basename "$slide")
+    stem=$name
+    beside=
+    if [ -d "$slide" ]; then
+      [ -e "$slide.mrxs" ] && continue # it goes with that file
+    else
+      stem=${name%.*}
+      case $name in
+        *.mrxs) beside=${slide%.*} ;;
+        *.tif) [ -e "${slide%.*}.Full" ] && beside=${slide%.*}.Full ;; # Trestle
+      esac
+    fi
+    rests "$slide" || continue
+    [ -z "$beside" ] || rests "$beside" || continue
     accession=${stem%%_*}
     rest=${stem#"$accession"}
     rest=${rest#_}
@@ -23,10 +43,12 @@ find "$folder" -maxdepth 1 -type f -mmin "+$resting" \( -name '*.svs' -o -name '
     [ -n "${IAIN_CA_FILE:-}" ] && set -- "$@" --ca-file "$IAIN_CA_FILE"
     [ -n "${IAIN_PATIENCE:-}" ] && set -- "$@" --patience "$IAIN_PATIENCE"
     code=0
-    "$agent" push "$file" "$@" </dev/null || code=$?
+    "$agent" push "$slide" "$@" </dev/null || code=$?
     case $code in
-      0) mv "$file" "$folder/sent/" ;;
-      1) mv "$file" "$folder/refused/" ;;
+      0) done=sent ;;
+      1) done=refused ;;
       *) exit "$code" ;;
     esac
+    mv "$slide" "$folder/$done/"
+    [ -z "$beside" ] || mv "$beside" "$folder/$done/"
   done

@@ -125,7 +125,7 @@ def _push_all(pusher: Pusher, screen: Screen, words: Words, paths: list[Path], g
             continue
         if not found.parcels:
             screen.problem(words("not-sent", name=path.name or path, why=words("no-slides")))
-            worst = max(worst, Exit.USAGE)
+            worst = max(worst, Exit.REFUSED)
         for parcel in found.parcels:
             code = _push_one(pusher, screen, words, parcel, glass)
             worst = max(worst, code)
@@ -201,7 +201,8 @@ def _unfit(path: Path) -> str | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return "not-a-file"
-    return None if status.st_size else "empty-file"
+    # All that matters of a MIRAX slide may lie in the folder beside it.
+    return None if status.st_size or path.suffix.casefold() == ".mrxs" else "empty-file"
 
 
 def _client(words: Words, screen: Screen, server: str, key_file: Path, ca_file: Path | None) -> Client:

@@ -16,6 +16,7 @@ from fixtures.platform import PROGRAMS, SCAN, Platform, clean_environment, push,
 from fixtures.upload_server import wait_until
 from sqlalchemy import text
 
+from benchmarks.layouts import trestle
 from sharing import slides
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import downgrade
@@ -132,23 +133,36 @@ def test_the_agent_unit_pushes_what_rests_in_a_folder(
     shutil.copyfile(SCAN, folder / "26H01234_A1_HES.svs")
     (folder / "no slide.svs").write_bytes(b"II*\0" + bytes(1000))
     shutil.copyfile(SCAN, folder / "26H01235_B1.svs")
+    trestle.make(folder / "26H01234_A2_PAS.tif", companions=True)
+    (folder / "26H01236_C1.mrxs").write_bytes(b"")
+    (folder / "26H01236_C1").mkdir()
+    (folder / "26H01236_C1" / "Slidedat.ini").write_text("[GENERAL]")
+    (folder / "letters").mkdir()
+    (folder / "letters" / "letter.txt").write_text("Bonjour")
     an_hour_ago = time.time() - 3600
-    for name in ("26H01234_A1_HES.svs", "no slide.svs"):
-        os.utime(folder / name, (an_hour_ago, an_hour_ago))
+    moving = {"26H01235_B1.svs", "Slidedat.ini"}
+    for path in folder.rglob("*"):
+        if path.name not in moving:
+            os.utime(path, (an_hour_ago, an_hour_ago))
     with running_platform(tmp_path / "var", database_url=database_url) as platform:
         environment = clean_environment(IAIN_SERVER=platform.url, IAIN_KEY_FILE=str(key_file(tmp_path, centres)))
         command = commands("iain-agent.service", **{"/srv/scans": folder})["ExecStart"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in (folder / "sent").iterdir()] == ["26H01234_A1_HES.svs"]
-    assert [path.name for path in (folder / "refused").iterdir()] == ["no slide.svs"]
+    sent = {"26H01234_A1_HES.svs", "26H01234_A2_PAS.tif", "26H01234_A2_PAS.Full"}
+    assert {path.name for path in (folder / "sent").iterdir()} == sent
+    assert {path.name for path in (folder / "refused").iterdir()} == {"no slide.svs", "letters"}
     assert (folder / "26H01235_B1.svs").exists(), "it was written to a moment ago"
+    assert (folder / "26H01236_C1.mrxs").exists(), "a file of its folder was written to a moment ago"
+    assert (folder / "26H01236_C1").is_dir()
     with database.reading() as session:
         pushed = slides.intake(session, centres.caen.technician)
-    assert ("26H01234", "A1", "HES") in {(slide.case_accession, slide.block, slide.stain) for slide in pushed}
+    told = {(slide.case_accession, slide.block, slide.stain) for slide in pushed}
+    assert {("26H01234", "A1", "HES"), ("26H01234", "A2", "PAS")} <= told
 
     # The platform is away: everything stays where it is.
-    os.utime(folder / "26H01235_B1.svs", (an_hour_ago, an_hour_ago))
+    for path in (folder / "26H01235_B1.svs", folder / "26H01236_C1" / "Slidedat.ini"):
+        os.utime(path, (an_hour_ago, an_hour_ago))
     agent = commands("iain-agent.service", **{"/srv/scans": folder})["ExecStart"]
     away = {**environment, "IAIN_PATIENCE": "1"}
     done = subprocess.run(agent, env=away, capture_output=True, text=True, timeout=120)

@@ -120,14 +120,14 @@ def test_a_key_that_is_not_accepted_stops_everything(platform: str, tmp_path: Pa
 def test_files_that_cannot_be_slides_are_told_apart(tmp_path: Path, key: Path) -> None:
     empty = tmp_path / "vide.svs"
     empty.touch()
-    for path, sentence in [
-        (tmp_path / "absent.svs", "n'existe pas"),
-        (tmp_path, "aucune lame d'un format connu"),
-        (empty, "est vide"),
-        (Path("/dev/null"), "fichier ordinaire"),
+    for path, sentence, code in [
+        (tmp_path / "absent.svs", "n'existe pas", 2),
+        (tmp_path, "aucune lame d'un format connu", 1),
+        (empty, "est vide", 2),
+        (Path("/dev/null"), "fichier ordinaire", 2),
     ]:
         done = agent("push", path, "--server", "http://127.0.0.1:9", "--key-file", key)
-        assert done.returncode == 2
+        assert done.returncode == code
         assert sentence in done.stderr
 
 
