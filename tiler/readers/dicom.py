@@ -41,7 +41,6 @@ _PASSED: Final = ("LOCALIZER",)  # of the retired kind, all levels in one
 _MM: Final = 1000.0
 # Levels are of one image when their physical sides differ by less, in shares of the finest's.
 _SAME_AREA: Final = 0.05
-_SQUARE: Final = 0.02
 _WORD: Final = re.compile(r"[A-Z0-9_]{1,16}")
 # YYYYMMDDHHMMSS.FFFFFF&ZZXX (PS3.5 6.2); what has no seconds says less than a time of day.
 _TIME: Final = re.compile(r"(\d{14})(\.\d{1,6})?([+-]\d{4})?")
@@ -212,8 +211,6 @@ def _check_areas(levels: Sequence[Instance]) -> None:
     if len({one.file.facts.text(Tag.PYRAMID) for one in levels} - {None}) > 1:
         raise UnsupportedSlideError("The series shows several areas of the slide; send each as a series of its own.")
     spacing, corner = _spacing(finest), _corner(finest)
-    if spacing and abs(spacing[0] / spacing[1] - 1) > _SQUARE:
-        raise UnsupportedSlideError("The slide's pixels are not square; it would be shown out of shape.")
     for one in levels[1:]:
         facts = one.file.facts
         if facts.numbers(Tag.ORIENTATION) != orientation:
