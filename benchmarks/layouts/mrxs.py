@@ -46,17 +46,20 @@ def make(
     stored: str = "JPEG",
     overlap: int = 0,
     planes: Sequence[str] = (),
+    blank: int = 0,
     change: Change | None = None,
 ) -> Path:
-    """A slide of 4 × 3 looks of the camera, each of 2 × 2 images; with an `overlap` each lies where it was seen. Blank
-    images are left out."""
+    """A slide of 4 × 3 looks of the camera, each of 2 × 2 images; with an `overlap` each lies where it was seen. Images
+    that show nothing are left out: those of the first `blank` columns of looks, and some more."""
     places = [
         (x * (_SIDE * TILE - overlap) + (x * y % 3 if overlap else 0), y * (_SIDE * TILE - overlap))
         for y in range(CAMERAS[1])
         for x in range(CAMERAS[0])
     ]
     data = _Data()
-    levels = [_images(data, pixels, number, stored) for number, pixels in enumerate(pyramid(_mosaic(places), LEVELS))]
+    mosaic = _mosaic(places)
+    mosaic[:, : blank * _SIDE * TILE] = 255
+    levels = [_images(data, pixels, number, stored) for number, pixels in enumerate(pyramid(mosaic, LEVELS))]
     pictures = [data.append(1, jpeg(one)) for one in (associated("macro"), associated("label"), tissue(250, 175))]
     others = [*pictures]
     if overlap:

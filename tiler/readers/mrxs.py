@@ -73,10 +73,10 @@ def read(files: SlideFiles) -> SlideFile:
     finally:
         source.close()
     levels = _check_kind(said)
+    planes, shown = _focal_planes(said)
     _check_complete(files, folder, said, levels)
     path = files.path(files.names.index(f"{folder}.mrxs"))
     slide = openslide.read(path, format_name="mrxs", vendor="mirax")
-    planes, shown = _focal_planes(said)
     facts = {f"mirax.{_GENERAL}.{key}": clean_text(said.get(_GENERAL, key)) for key in _TECHNICAL}
     facts["iain.focal-plane"] = shown
     metadata = replace(
