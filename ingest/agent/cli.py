@@ -26,7 +26,7 @@ from ingest.agent.client import (
     UntrustedError,
 )
 from ingest.agent.messages import Language, Words, language_from
-from ingest.agent.parcels import Parcel, find
+from ingest.agent.parcels import Parcel, find, together
 from ingest.agent.screen import Screen
 from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Glass, Patience, Pusher
 from ingest.manifest import ManifestError
@@ -111,6 +111,7 @@ def main() -> None:
 
 def _push_all(pusher: Pusher, screen: Screen, words: Words, paths: list[Path], glass: Glass) -> Exit:
     worst = Exit.SENT
+    parcels: list[Parcel] = []
     for path in paths:
         if reason := _unfit(path):
             screen.problem(words("not-sent", name=path.name or path, why=words(reason)))
@@ -123,17 +124,18 @@ def _push_all(pusher: Pusher, screen: Screen, words: Words, paths: list[Path], g
             screen.problem(words("not-sent", name=path.name or path, why=why))
             worst = max(worst, Exit.REFUSED)
             continue
+        parcels += found.parcels
         if not found.parcels:
             screen.problem(words("not-sent", name=path.name or path, why=words("no-slides")))
             worst = max(worst, Exit.REFUSED)
-        for parcel in found.parcels:
-            code = _push_one(pusher, screen, words, parcel, glass)
-            worst = max(worst, code)
-            if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next slide would meet the same
-                return worst
-        if found.left and found.parcels:
+        elif found.left:
             names = _listed([str(each.relative_to(path.resolve())) for each in found.left])
             screen.warn(words("left", name=path.name or path, names=names))
+    for parcel in together(parcels):
+        code = _push_one(pusher, screen, words, parcel, glass)
+        worst = max(worst, code)
+        if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next slide would meet the same
+            break
     return worst
 
 

@@ -60,6 +60,24 @@ def find(path: Path) -> Found:
     return Found((_alone(path),))
 
 
+def together(parcels: Iterable[Parcel]) -> list[Parcel]:
+    """These slides, each once, however the files were named: `scans/*` names a slide and all its parts."""
+    whole: dict[frozenset[Path], Parcel] = {}
+    series: dict[str, list[tuple[Path, Instance]]] = defaultdict(list)
+    for parcel in parcels:
+        path = parcel.alone
+        instance = _instance(path) if path else None
+        if path and instance and instance.sop_class == WHOLE_SLIDE and _is_named(instance):
+            series[instance.series].append((path, instance))
+        whole.setdefault(frozenset(each.resolve() for _, each in parcel.files), parcel)
+    for instances in series.values():
+        if len(instances) > 1:
+            found = _series(instances)
+            whole.setdefault(frozenset(each.resolve() for _, each in found.files), found)
+    parts = {path for files in whole if len(files) > 1 for path in files}
+    return [parcel for files, parcel in whole.items() if len(files) > 1 or not files <= parts]
+
+
 def _in_folder(folder: Path) -> Found:
     files = list(_files(folder))
     parcels: list[Parcel] = []
@@ -74,14 +92,13 @@ def _in_folder(folder: Path) -> Found:
     for path in files:
         if path in taken or path.parent in folders:
             continue
-        head = _head(path, _SHORT)
-        instance = instance_in(_head(path, HEAD_BYTES)) if instance_in(head) else None
+        instance = _instance(path)
         if instance is None:
-            if head.startswith(_ALONE):
+            if _head(path, _SHORT).startswith(_ALONE):
                 rest.append(path)
         elif instance.sop_class not in (WHOLE_SLIDE, ""):
             continue
-        elif instance.series and _UID.fullmatch(instance.uid):
+        elif _is_named(instance):
             series[instance.series].append((path, instance))
         else:
             rest.append(path)
@@ -108,6 +125,18 @@ def _give_up(error: OSError) -> None:
 def _head(path: Path, length: int) -> bytes:
     with path.open("rb", buffering=0) as file:
         return file.read(length)
+
+
+def _instance(path: Path) -> Instance | None:
+    """What a DICOM file says; None for other files, and for those that cannot be read."""
+    try:
+        return instance_in(_head(path, HEAD_BYTES)) if instance_in(_head(path, _SHORT)) else None
+    except OSError:
+        return None
+
+
+def _is_named(instance: Instance) -> bool:
+    return bool(instance.series) and _UID.fullmatch(instance.uid) is not None
 
 
 def _is_front(path: Path) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.agent.dicom import Instance, instance_in
-from ingest.agent.parcels import Parcel, find
+from ingest.agent.parcels import Parcel, find, together
 
 WSI, CT = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -215,3 +215,18 @@ def test_a_file_that_is_named_is_sent_whatever_it_is(tmp_path: Path) -> None:
     write(tmp_path, letter_txt=b"Bonjour", tiff_mrxs=b"II*\0rest")
     for name in ("letter.txt", "tiff.mrxs"):
         assert find(tmp_path / name).parcels == (Parcel(name, ((name, tmp_path / name),)),)
+
+
+def test_files_named_one_by_one_are_put_together_and_sent_once(mirax: Path) -> None:
+    write(mirax, a_tif=trestle(), a_Full=b"\xff\xd8", b_dcm=dicom("1.1", "7.1"), c_dcm=dicom("1.2", "7.1"))
+    write(mirax, d_dcm=dicom("2.1", "7.2"), e_svs=b"II*\0")
+    named = sorted(mirax.iterdir())
+    found = together(parcel for path in [*named, *named] for parcel in find(path).parcels)
+    assert {parcel.name: len(parcel.files) for parcel in found} == {
+        "a.tif": 2,
+        "d.dcm": 1,
+        "e.svs": 1,
+        "lame.mrxs": 5,
+        mirax.name: 2,
+    }
+    assert len(found) == 5
