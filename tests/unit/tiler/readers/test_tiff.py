@@ -208,6 +208,46 @@ def test_a_loop_of_directories_ends() -> None:
         opened(bytes(data))
 
 
+@pytest.mark.parametrize(
+    ("places", "error", "words"),
+    [
+        ([10**9], DamagedSlideError, "cut short"),
+        ([8, 8], DamagedSlideError, "loop"),
+        ([8] * 65, DamagedSlideError, "too many"),
+        ([0], TilerError, ""),
+    ],
+)
+def test_directories_within_directories_are_read_with_care(
+    places: list[int], error: type[TilerError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        opened(one_level(change={330: (LONG, places)}))
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_a_second_image_of_full_size_leaves_open_which_is_the_slide(kind: int) -> None:
+    out = io.BytesIO()
+    writer = TiffWriter(out, big=False)
+    image = jpeg_image(Size(128, 128))
+    at = writer.append(image)
+    for subfile in (0, kind):
+        tags = level_tags(Size(256, 256), Size(128, 128), [at] * 4, [len(image)] * 4)
+        writer.directory({**tags, tiff.SUBFILE_TYPE: (LONG, [subfile])})
+    with pytest.raises(UnsupportedSlideError, match="several images"):
+        opened(out.getvalue())
+
+
+def test_a_mask_is_no_image() -> None:
+    out = io.BytesIO()
+    writer = TiffWriter(out, big=False)
+    image = jpeg_image(Size(128, 128))
+    at = writer.append(image)
+    for subfile in (0, 4):
+        tags = level_tags(Size(256, 256), Size(128, 128), [at] * 4, [len(image)] * 4)
+        writer.directory({**tags, tiff.SUBFILE_TYPE: (LONG, [subfile])})
+    assert len(opened(out.getvalue()).levels) == 1
+
+
 def test_a_file_with_too_many_images_is_no_slide() -> None:
     out = io.BytesIO()
     writer = TiffWriter(out, big=False)

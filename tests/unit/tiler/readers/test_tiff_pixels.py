@@ -94,7 +94,19 @@ def test_samples_are_those_that_tifffile_reads(kind: str, tmp_path: Path) -> Non
 def test_half_as_many_colours_become_red_green_and_blue(tmp_path: Path) -> None:
     pixels, [raster, _] = rasters(layout.MAKERS["jpeg-2000-ycbcr"](tmp_path))
     found = pixels.samples(0, Region(0, 0, raster.size.width, raster.size.height))
-    assert np.abs(found.astype(int) - layout.picture()).mean() < 2
+    brightness, *colours = Image.fromarray(layout.picture()).convert("YCbCr").split()
+    halved = [np.repeat(np.asarray(one.reduce((2, 1))), 2, axis=1)[:, : raster.size.width] for one in colours]
+    wanted = Image.fromarray(np.dstack((np.asarray(brightness), *halved)), "YCbCr").convert("RGB")
+    assert np.abs(found.astype(int) - np.asarray(wanted)).max() <= 2
+
+
+def test_all_colours_of_ycbcr_become_red_green_and_blue() -> None:
+    pixels, out = tissue(1000, 700)[-128:, -128:], io.BytesIO()
+    ycbcr = Image.fromarray(pixels).convert("YCbCr")
+    Image.fromarray(np.asarray(ycbcr)).save(out, "JPEG2000", no_jp2=True, mct=0)
+    change = {tiff.COMPRESSION: (SHORT, [33003]), tiff.PHOTOMETRIC: (SHORT, [6])}
+    found = shown(one_level(out.getvalue(), size=Size(128, 128), change=change))
+    assert np.array_equal(found, np.asarray(ycbcr.convert("RGB")))
 
 
 def test_white_may_be_zero() -> None:
