@@ -19,6 +19,8 @@ from sharing.subjects import Guest, Member
 from sharing.veil import VeiledCase, VeiledSlide
 from sharing.vocabulary import Action, CaseId, ConsultationId, ConsultationState, Move, SlideId, SlideState
 from slideserver.sources import Sources
+from tiler.geometry import Region
+from tiler.metadata import DISPLAY_WINDOW, FOCAL_PLANE
 
 
 class PatientDescription(BaseModel):
@@ -45,6 +47,13 @@ class LevelDescription(BaseModel):
     height: int
     tile_width: int
     tile_height: int
+
+
+class BoundsDescription(BaseModel):
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 class SiblingDescription(BaseModel):
@@ -75,7 +84,9 @@ class Context(BaseModel):
 
 
 class SlideDescription(BaseModel):
-    """`case` is null while nobody has said whose slide it is. `mpp` is µm per pixel, null when unknown."""
+    """`case` is null while nobody has said whose slide it is. `mpp` is µm per pixel, null when unknown. `bounds` is
+    where there is anything to see, the whole slide unless its scanner says so; it is what the thumbnail shows.
+    `display_window` and `focal_plane` say how the slide is shown where that is a choice."""
 
     id: SlideId
     version: str
@@ -87,6 +98,9 @@ class SlideDescription(BaseModel):
     mpp_x: float | None
     mpp_y: float | None
     objective_power: float | None
+    bounds: BoundsDescription
+    display_window: str | None
+    focal_plane: str | None
     levels: list[LevelDescription]
     tile_url: str
     thumbnail_url: str
@@ -121,7 +135,9 @@ def describe_slide(session: Session, sources: Sources, reader: Member | Guest, s
         told = _told_at_home(session, reader, slide)
     else:
         told = _told_abroad(session, reader, slide)
-    levels = sources.open(slide).source.index.levels
+    index = sources.open(slide).source.index
+    levels, image = index.levels, index.metadata
+    bounds = image.bounds or Region(0, 0, image.size.width, image.size.height)
     address = f"/tiles/{slide.id}/{slide.version}"
     return SlideDescription(
         id=slide.id,
@@ -134,6 +150,9 @@ def describe_slide(session: Session, sources: Sources, reader: Member | Guest, s
         mpp_x=slide.mpp_x,
         mpp_y=slide.mpp_y,
         objective_power=slide.objective_power,
+        bounds=BoundsDescription(x=bounds.x, y=bounds.y, width=bounds.width, height=bounds.height),
+        display_window=image.properties.get(DISPLAY_WINDOW),
+        focal_plane=image.properties.get(FOCAL_PLANE),
         levels=[
             LevelDescription(
                 width=level.size.width,

@@ -19,6 +19,9 @@ MPP_RANGE: Final = (0.01, 20.0)  # an oil immersion camera … a flatbed scanner
 POWER_RANGE: Final = (0.5, 200.0)
 PICTURES: Final = ("label", "macro", "thumbnail")
 MAX_FOCAL_PLANES: Final = 1000
+# Of `properties`, where what is shown was chosen: which values run from black to white, and which plane of how many.
+DISPLAY_WINDOW: Final = "iain.display-window"
+FOCAL_PLANE: Final = "iain.focal-plane"
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

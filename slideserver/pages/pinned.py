@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from slideserver.description import LevelDescription, SlideDescription
+from slideserver.description import BoundsDescription, LevelDescription, SlideDescription
 
 WIDTH, HEIGHT = 720, 480
 """The picture, in the screen pixels that the view is told in."""
@@ -53,36 +53,37 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the view shows, WIDTH × HEIGHT screen pixels, and the frame of it on the whole slide in level-0 pixels."""
+    """What the view shows, WIDTH × HEIGHT screen pixels, and the frame of it on what the overview shows of the slide,
+    in level-0 pixels."""
 
     tiles: tuple[Piece, ...]
     turn: float
     magnification: float | None
     bar: Bar | None
     frame: Piece
-    slide_width: int
-    slide_height: int
+    overview: BoundsDescription
 
 
 def picture(fragment: str, slide: SlideDescription) -> Picture:
     view = parse(fragment, slide)
     native = _native(slide)
-    width, height = max(WIDTH / view.zoom, slide.width * LEAST_FRAME), max(HEIGHT / view.zoom, slide.width * 0.03)
+    seen = slide.bounds
+    width, height = max(WIDTH / view.zoom, seen.width * LEAST_FRAME), max(HEIGHT / view.zoom, seen.width * 0.03)
     return Picture(
         tiles=tuple(_tiles(view, slide)),
         turn=view.turn,
         magnification=view.zoom * native if native else None,
         bar=_bar(slide, view.zoom),
         frame=Piece(slide.thumbnail_url, view.x - width / 2, view.y - height / 2, width, height),
-        slide_width=slide.width,
-        slide_height=slide.height,
+        overview=seen,
     )
 
 
 def parse(fragment: str, slide: SlideDescription) -> View:
     """The view; what the fragment leaves open is as the viewer opens a slide: whole, in the middle, not turned."""
     parts = {name: values[0] for name, values in parse_qs(fragment.removeprefix("#")[:200]).items()}
-    x, y = slide.width / 2, slide.height / 2
+    seen = slide.bounds
+    x, y = seen.x + seen.width / 2, seen.y + seen.height / 2
     middle = [_number(part) for part in parts.get("c", "").split(",")]
     if len(middle) == 2 and middle[0] is not None and middle[1] is not None:
         x, y = min(max(middle[0], 0), slide.width), min(max(middle[1], 0), slide.height)
@@ -90,7 +91,7 @@ def parse(fragment: str, slide: SlideDescription) -> View:
     zoom = magnification / native if magnification and native else _number(parts.get("z", ""))
     fitting = min(WIDTH / slide.width, HEIGHT / slide.height)
     if not zoom or zoom <= 0:
-        zoom = fitting
+        zoom = min(WIDTH / seen.width, HEIGHT / seen.height)
     return View(x, y, min(max(zoom, fitting / 2), 8), (_number(parts.get("r", "")) or 0) % 360)
 
 

@@ -32,6 +32,8 @@ export interface Words extends SharingWords {
   scale: string;
   uncalibrated: string;
   uncalibratedWhy: string;
+  window: (values: string) => string;
+  plane: (number: string) => string;
   zoomOnly: (percent: string) => string;
   sharpening: string;
   missing: (tiles: number) => string;
@@ -122,6 +124,8 @@ const fr: Words = {
   rotation: "Rotation",
   scale: "Échelle",
   uncalibrated: "Lame non étalonnée : pas d’échelle",
+  window: (values) => `fenêtre ${values}`,
+  plane: (number) => `plan ${number}`,
   uncalibratedWhy: "Le fichier du scanner ne donne pas la taille des pixels. Ne mesurez rien sur cette lame.",
   zoomOnly: (percent) => `zoom ${percent}`,
   sharpening: "mise au net…",
@@ -210,6 +214,8 @@ const en: Words = {
   rotation: "Rotation",
   scale: "Scale",
   uncalibrated: "Slide not calibrated: no scale",
+  window: (values) => `window ${values}`,
+  plane: (number) => `plane ${number}`,
   uncalibratedWhy: "The scanner’s file does not say how large a pixel is. Measure nothing on this slide.",
   zoomOnly: (percent) => `zoom ${percent}`,
   sharpening: "sharpening…",

@@ -1,10 +1,14 @@
 """The API for programs: shapes, refusals, languages."""
 
+from dataclasses import asdict, replace
+
 import pytest
+from fixtures.levels import BARCODE, BOUNDS, WINDOW, mixed
 from fixtures.server import World
 
 from sharing import slides
 from sharing.vocabulary import new_id
+from tiler.index import TileIndex
 
 
 def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
@@ -29,6 +33,9 @@ def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
         "mpp_x": 0.499,
         "mpp_y": 0.499,
         "objective_power": 20.0,
+        "bounds": {"x": 0, "y": 0, "width": 2220, "height": 2967},
+        "display_window": None,
+        "focal_plane": None,
         "tile_url": address + "/{level}/{col}_{row}",
         "thumbnail_url": f"{address}/thumbnail",
         "label_url": f"{address}/label",
@@ -49,6 +56,20 @@ def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
     }
     assert levels[0] == {"width": 2220, "height": 2967, "tile_width": 240, "tile_height": 240}
     assert levels[-1]["width"] <= levels[-1]["tile_width"]
+
+
+def test_what_the_scanner_found_and_how_it_is_shown_is_told_and_a_barcode_to_nobody(world: World, indexed) -> None:
+    world.indexed = replace(indexed, index_bytes=mixed(TileIndex(indexed.index_bytes)))
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    world.ask(slide, world.centres.rouen)
+    readers = [world.signed_in(f"pathologiste.{site}") for site in ("caen", "rouen")] + [world.guest(world.link(slide))]
+    for reader in readers:
+        answer = reader.get(f"/api/slides/{slide.id}")
+        said = answer.json()
+        assert said["bounds"] == asdict(BOUNDS)
+        assert (said["display_window"], said["focal_plane"]) == (WINDOW, "2 of 3")
+        assert BARCODE not in answer.text
+        assert BARCODE not in reader.get(f"/tiles/{slide.id}/{slide.version}/slide.json").text
 
 
 def test_a_slide_nobody_has_attached_to_a_case_has_none(world: World) -> None:

@@ -5,12 +5,12 @@ import math
 import pytest
 
 from sharing.vocabulary import SlideId
-from slideserver.description import Context, LevelDescription, SlideDescription
+from slideserver.description import BoundsDescription, Context, LevelDescription, SlideDescription
 from slideserver.pages import pinned
 from slideserver.pages.pinned import HEIGHT, WIDTH
 
 
-def slide(width=40_000, height=30_000, mpp=0.5, power=20.0, factors=tuple(2**n for n in range(9))):
+def slide(width=40_000, height=30_000, mpp=0.5, power=20.0, factors=tuple(2**n for n in range(9)), bounds=None):
     levels = [LevelDescription(width=width // f, height=height // f, tile_width=240, tile_height=240) for f in factors]
     return SlideDescription(
         id=SlideId("s"),
@@ -23,6 +23,9 @@ def slide(width=40_000, height=30_000, mpp=0.5, power=20.0, factors=tuple(2**n f
         mpp_x=mpp,
         mpp_y=mpp,
         objective_power=power,
+        bounds=bounds or BoundsDescription(x=0, y=0, width=width, height=height),
+        display_window=None,
+        focal_plane=None,
         levels=levels,
         tile_url="/tiles/s/v/{level}/{col}_{row}",
         thumbnail_url="/tiles/s/v/thumbnail",
@@ -92,5 +95,12 @@ def test_the_scale_bar_has_a_round_length(magnification, length):
 
 def test_the_frame_on_the_overview_can_always_be_found():
     found = pinned.picture("c=20000,15000&m=40", slide())
-    assert found.frame.width >= 0.04 * found.slide_width
+    assert found.frame.width >= 0.04 * found.overview.width
     assert found.frame.x + found.frame.width / 2 == pytest.approx(20_000)
+
+
+def test_where_there_is_something_only_in_a_part_the_overview_and_the_first_view_show_that_part():
+    seen = BoundsDescription(x=10_000, y=20_000, width=7_200, height=4_800)
+    found = pinned.picture("", slide(bounds=seen))
+    assert found.overview == seen
+    assert (found.frame.x, found.frame.y, found.frame.width, found.frame.height) == (10_000, 20_000, 7_200, 4_800)

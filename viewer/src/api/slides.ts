@@ -1,5 +1,7 @@
 /** What the server says about a slide, and how it is asked. Sizes are in pixels, `mpp` in µm per level-0 pixel. */
 
+import type { Rect } from "../model/space";
+
 export interface LevelDescription {
   readonly width: number;
   readonly height: number;
@@ -56,6 +58,11 @@ export interface SlideDescription {
   readonly mpp_x: number | null;
   readonly mpp_y: number | null;
   readonly objective_power: number | null;
+  /** Where there is anything to see, which is what the thumbnail shows; absent: everywhere. */
+  readonly bounds?: Rect;
+  /** How the slide is shown, where that is a choice: which values run from black to white, which plane of how many. */
+  readonly display_window?: string | null;
+  readonly focal_plane?: string | null;
   /** Finest first: level 0 is full resolution. */
   readonly levels: readonly LevelDescription[];
   /** Holds `{level}`, `{col}` and `{row}`. */

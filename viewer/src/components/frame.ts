@@ -5,7 +5,7 @@ import { contextOf, type SlideDescription } from "../api/slides";
 import type { Speech } from "../i18n";
 import type { Consultation } from "../model/consultation";
 import type { CommandId } from "../model/keys";
-import type { Insets, Optics } from "../model/space";
+import { type Insets, type Optics, shownOf } from "../model/space";
 import type { Pin } from "./going";
 import "./label";
 import "./overview";
@@ -47,7 +47,7 @@ export function frame({ slide, optics, speech, run, shown, ...rest }: Frame): Te
     : nothing;
   const overview = html`<iain-overview
     .speech=${speech}
-    .slide=${slide}
+    .shown=${shownOf(slide)}
     .src=${slide.thumbnail_url}
     .goTo=${rest.goTo}
   ></iain-overview>`;
@@ -85,6 +85,8 @@ export function frame({ slide, optics, speech, run, shown, ...rest }: Frame): Te
         .speech=${speech}
         .run=${run}
         .optics=${optics}
+        .window=${slide.display_window}
+        .plane=${slide.focal_plane?.replace(" of ", "/")}
         .standing=${standingChip(rest.consultation, contextOf(slide), speech, () => run("ask"))}
       ></iain-readings>
       <iain-sheet

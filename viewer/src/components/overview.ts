@@ -1,9 +1,9 @@
-/** The whole slide in a corner, with the part that is on the stage framed; a press or a drag goes there. */
+/** What there is on the slide in a corner, with the part that is on the stage framed; a press or a drag goes there. */
 
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { property } from "lit/decorators.js";
 import type { Speech } from "../i18n";
-import { cornersOf, type Size, type View } from "../model/space";
+import { cornersOf, type Point, type Rect, type Size, type View } from "../model/space";
 import { LightElement } from "./light";
 
 /** Small enough that the frame of the view would be lost: a cross is drawn about it. */
@@ -11,7 +11,7 @@ const LOST_FRAME = 10;
 
 export class Overview extends LightElement {
   @property({ attribute: false }) speech!: Speech;
-  @property({ attribute: false }) slide: Size = { width: 1, height: 1 };
+  @property({ attribute: false }) shown: Rect = { x: 0, y: 0, width: 1, height: 1 };
   @property({ attribute: false }) stage: Size = { width: 1, height: 1 };
   @property({ attribute: false }) view: View = { x: 0, y: 0, zoom: 1, rotation: 0 };
   @property() src: string | null = null;
@@ -36,17 +36,18 @@ export class Overview extends LightElement {
   /** The picture's size on screen: fixed for a slide, so that nothing around it moves. */
   get #box(): Size {
     const most = { width: 200, height: 180 };
-    const scale = Math.min(most.width / this.slide.width, most.height / this.slide.height);
-    return { width: Math.round(this.slide.width * scale), height: Math.round(this.slide.height * scale) };
+    const scale = Math.min(most.width / this.shown.width, most.height / this.shown.height);
+    return { width: Math.round(this.shown.width * scale), height: Math.round(this.shown.height * scale) };
   }
 
   #frame(): TemplateResult {
     const box = this.#box;
-    const scale = box.width / this.slide.width;
-    const corners = cornersOf(this.view, this.stage).map(({ x, y }) => ({ x: x * scale, y: y * scale }));
+    const scale = box.width / this.shown.width;
+    const put = ({ x, y }: Point): Point => ({ x: (x - this.shown.x) * scale, y: (y - this.shown.y) * scale });
+    const corners = cornersOf(this.view, this.stage).map(put);
     const points = corners.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
     const outside = `M0 0H${box.width}V${box.height}H0zM${corners.map(({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}z`;
-    const [x, y] = [this.view.x * scale, this.view.y * scale];
+    const { x, y } = put(this.view);
     const small = Math.hypot(corners[0]!.x - corners[2]!.x, corners[0]!.y - corners[2]!.y) < LOST_FRAME;
     return svg`
       <path class="iv-outside" fill-rule="evenodd" d=${outside} />
@@ -67,8 +68,8 @@ export class Overview extends LightElement {
 
   #go(event: PointerEvent): void {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * this.slide.width;
-    const y = ((event.clientY - box.top) / box.height) * this.slide.height;
+    const x = this.shown.x + ((event.clientX - box.left) / box.width) * this.shown.width;
+    const y = this.shown.y + ((event.clientY - box.top) / box.height) * this.shown.height;
     this.goTo(x, y);
   }
 }

@@ -18,6 +18,9 @@ export class Readings extends LightElement {
   @property({ attribute: false }) view: View = { x: 0, y: 0, zoom: 1, rotation: 0 };
   @property({ attribute: false }) optics: Optics = { native: null, mpp: null };
   @property({ attribute: false }) pointer: Point | null = null;
+  /** How the slide is shown where that is a choice; a pathologist must know. */
+  @property({ attribute: false }) window: string | null | undefined = null;
+  @property({ attribute: false }) plane: string | null | undefined = null;
   @property({ attribute: false }) note = "";
   /** How the consultation about the slide stands, or by what right it is seen. */
   @property({ attribute: false }) standing: TemplateResult | typeof nothing = nothing;
@@ -25,6 +28,7 @@ export class Readings extends LightElement {
   protected override render(): TemplateResult {
     const { words } = this.speech;
     const { x, y } = this.pointer ?? this.view;
+    const chosen = [this.window && words.window(this.window), this.plane && words.plane(this.plane)].filter(Boolean);
     return html`
       <div class="iv-readings">
         ${this.#scale()}
@@ -39,6 +43,7 @@ export class Readings extends LightElement {
                 ${this.speech.whole(this.view.rotation)}°
               </button>`
         }
+        ${chosen.map((one) => html`<span class="iv-chosen">${one}</span>`)}
         <span class="iv-note" role="status">${this.note}</span>
         ${this.standing}
       </div>

@@ -15,7 +15,16 @@ import { speechOf } from "../i18n";
 import { type Consultation, isOver } from "../model/consultation";
 import type { CommandId } from "../model/keys";
 import { formatView, parseView } from "../model/link";
-import { fitView, type Insets, magnificationOf, type Optics, opticsOf, type View, zoomLimits } from "../model/space";
+import {
+  fitView,
+  type Insets,
+  magnificationOf,
+  type Optics,
+  opticsOf,
+  shownOf,
+  type View,
+  zoomLimits,
+} from "../model/space";
 import { Stage } from "../stage/stage";
 import { Address } from "./address";
 import { obey } from "./commands";
@@ -266,7 +275,7 @@ export class Viewer extends LightElement {
     const remembered = this.#lastViews.get(slide.id);
     this.#stage?.describe([slide.case?.accession, this.#speech.words.stage].filter(Boolean).join(" · "));
     this.#stage?.open(slide, (size) => {
-      const whole = fitView(slide, size, this.#insets(), 0);
+      const whole = fitView(shownOf(slide), size, this.#insets(), 0);
       return linked ? { ...whole, ...linked } : (remembered ?? whole);
     });
   }

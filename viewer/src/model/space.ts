@@ -18,6 +18,8 @@ export interface Size {
   readonly height: number;
 }
 
+export interface Rect extends Point, Size {}
+
 export interface Insets {
   readonly left: number;
   readonly top: number;
@@ -85,21 +87,26 @@ export function fitZoom(slide: Size, stage: Size): number {
   return Math.min(stage.width / slide.width, stage.height / slide.height);
 }
 
-/** The whole slide in the part of the stage that the insets leave free. */
-export function fitView(slide: Size, stage: Size, insets: Insets, rotation: number): View {
+/** Where there is anything to see on the slide. */
+export function shownOf(slide: Size & { readonly bounds?: Rect | undefined }): Rect {
+  return slide.bounds ?? { x: 0, y: 0, width: slide.width, height: slide.height };
+}
+
+/** All there is to see in the part of the stage that the insets leave free. */
+export function fitView(shown: Rect, stage: Size, insets: Insets, rotation: number): View {
   const free = {
     width: Math.max(1, stage.width - insets.left - insets.right),
     height: Math.max(1, stage.height - insets.top - insets.bottom),
   };
   const [sin, cos] = sinCos(rotation);
   const turned = {
-    width: Math.abs(slide.width * cos) + Math.abs(slide.height * sin),
-    height: Math.abs(slide.width * sin) + Math.abs(slide.height * cos),
+    width: Math.abs(shown.width * cos) + Math.abs(shown.height * sin),
+    height: Math.abs(shown.width * sin) + Math.abs(shown.height * cos),
   };
   const zoom = fitZoom(turned, free);
   const middle = { x: (insets.left - insets.right) / 2, y: (insets.top - insets.bottom) / 2 };
   const shift = turn({ x: middle.x / zoom, y: middle.y / zoom }, -rotation);
-  return { x: slide.width / 2 - shift.x, y: slide.height / 2 - shift.y, zoom, rotation };
+  return { x: shown.x + shown.width / 2 - shift.x, y: shown.y + shown.height / 2 - shift.y, zoom, rotation };
 }
 
 export function slideToScreen(point: Point, view: View, stage: Size): Point {
@@ -125,7 +132,7 @@ export function cornersOf(view: View, stage: Size): readonly [Point, Point, Poin
 }
 
 /** The smallest upright rectangle of slide space that holds everything on the stage. */
-export function boundsOf(view: View, stage: Size): { readonly x: number; readonly y: number } & Size {
+export function boundsOf(view: View, stage: Size): Rect {
   const corners = cornersOf(view, stage);
   const xs = corners.map((corner) => corner.x);
   const ys = corners.map((corner) => corner.y);

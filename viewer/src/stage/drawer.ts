@@ -26,12 +26,13 @@ interface Placed {
 
 interface DrawableImage {
   getTilesToDraw(): readonly { readonly tile: OpenSeadragon.Tile & Placed }[];
-  getBounds(current: boolean): OpenSeadragon.Rect;
 }
 
 export class ExactDrawer extends OpenSeadragon.DrawerBase {
-  /** The whole slide, small: stands where tiles are still on their way, so that tissue never gives way to grey. */
+  /** What there is on the slide, small: stands where tiles are still on their way, so that tissue never gives way to grey. */
   backing: HTMLImageElement | null = null;
+  /** Where that lies, in widths of the slide. */
+  place = new OpenSeadragon.Rect();
   readonly #context: CanvasRenderingContext2D;
 
   constructor(options: ConstructorParameters<typeof OpenSeadragon.DrawerBase>[0]) {
@@ -80,7 +81,7 @@ export class ExactDrawer extends OpenSeadragon.DrawerBase {
       else this.#drawTurned(picture, place, ratio);
     };
     for (const image of images) {
-      if (this.backing) put(this.backing, this.#placeOfWhole(image, this.backing));
+      if (this.backing) put(this.backing, this.#placeOfBacking(this.backing));
       for (const { tile } of image.getTilesToDraw()) {
         const bitmap: ImageBitmap | undefined = this.getDataToDraw(tile);
         if (bitmap) put(bitmap, tile);
@@ -88,11 +89,10 @@ export class ExactDrawer extends OpenSeadragon.DrawerBase {
     }
   }
 
-  #placeOfWhole(image: DrawableImage, { naturalWidth, naturalHeight }: HTMLImageElement): Placed {
-    const bounds = image.getBounds(true);
+  #placeOfBacking({ naturalWidth, naturalHeight }: HTMLImageElement): Placed {
     return {
-      position: this.viewport.pixelFromPointNoRotate(bounds.getTopLeft(), true),
-      size: this.viewport.deltaPixelsFromPointsNoRotate(bounds.getSize(), true),
+      position: this.viewport.pixelFromPointNoRotate(this.place.getTopLeft(), true),
+      size: this.viewport.deltaPixelsFromPointsNoRotate(this.place.getSize(), true),
       sourceBounds: new OpenSeadragon.Rect(0, 0, naturalWidth, naturalHeight),
     };
   }

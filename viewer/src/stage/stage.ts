@@ -147,7 +147,7 @@ export class Stage {
   }
 
   fit(insets: Insets): void {
-    if (this.#slide) this.moveTo(space.fitView(this.#slide, this.size, insets, this.#target.rotation));
+    if (this.#slide) this.moveTo(space.fitView(space.shownOf(this.#slide), this.size, insets, this.#target.rotation));
   }
 
   /** Pushes the slide by screen pixels. */
@@ -244,6 +244,9 @@ export class Stage {
     }
     if (this.#slide !== slide) return;
     this.#backing = picture;
+    const { x, y, width, height } = space.shownOf(slide);
+    const place = new OpenSeadragon.Rect(x, y, width, height).times(1 / slide.width);
+    Object.assign(this.#osd.drawer, { place });
     this.#tellDrawn();
   }
 

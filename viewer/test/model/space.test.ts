@@ -84,11 +84,26 @@ describe("limits of the zoom", () => {
   });
 });
 
+describe("a slide with something to see only in a part of it", () => {
+  const bounds = { x: 4000, y: 9000, width: 3000, height: 2000 };
+
+  it("shows that part", () => {
+    expect(space.shownOf({ ...SLIDE, bounds })).toEqual(bounds);
+    expect(space.shownOf(SLIDE)).toEqual({ x: 0, y: 0, width: SLIDE.width, height: SLIDE.height });
+  });
+
+  it("begins with that part in the middle", () => {
+    const view = space.fitView(bounds, STAGE, { left: 0, top: 0, right: 0, bottom: 0 }, 0);
+    expect([view.x, view.y]).toEqual([5500, 10000]);
+    expect(view.zoom).toBeCloseTo(Math.min(STAGE.width / 3000, STAGE.height / 2000));
+  });
+});
+
 describe("the whole slide", () => {
   const insets = { left: 116, top: 16, right: 232, bottom: 92 };
 
   it.each([0, 90, 180, 270, 37])("lies inside the free part of the stage, turned by %d°", (rotation) => {
-    const view = space.fitView(SLIDE, STAGE, insets, rotation);
+    const view = space.fitView(space.shownOf(SLIDE), STAGE, insets, rotation);
     const corners = [
       { x: 0, y: 0 },
       { x: SLIDE.width, y: 0 },
