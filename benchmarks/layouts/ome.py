@@ -107,12 +107,12 @@ def _deep(pixels: Pixels) -> Pixels:
     return pixels.astype(np.uint16) * 12 + 300
 
 
-def _channels(folder: Path, *, deep: bool = True, colours: Sequence[int] = (_BLUE, _GREEN, _RED)) -> Path:
+def _channels(folder: Path, *, deep: bool = True, **stored: Any) -> Path:
     """Blue, green and red, in this order."""
     levels = [np.ascontiguousarray(np.moveaxis(level[..., ::-1], 2, 0)) for level in pyramid(tissue(), 2)]
-    facts = {"axes": "CYX", "Channel": {"Name": ["private"] * 3, "Color": [*colours]}}
+    facts = {"axes": "CYX", "Channel": {"Name": ["private"] * 3, "Color": [_BLUE, _GREEN, _RED]}}
     some = [_deep(level) if deep else level for level in levels]
-    return _write(folder, some, facts=facts, photometric="minisblack", compression="deflate")
+    return _write(folder, some, facts=facts, photometric="minisblack", **{"compression": "deflate", **stored})
 
 
 def _grey(folder: Path, kind: str = "uint16", *, copies: int = 1, axes: str = "YX") -> Path:
@@ -153,6 +153,7 @@ MAKERS: Final[Makers] = {
     "jpeg-called-rgb": _called_rgb,
     "webp": partial(_colour, compression="webp", compressionargs={"level": 80}),
     "deflate": partial(_colour, compression="deflate", predictor=True),
+    "jpeg-2000": partial(_channels, compression=33003, compressionargs={"reversible": True}),
     "planar": _planar,
     "three-channels": partial(_channels, deep=False),
     "colour-16": lambda folder: _write(folder, [_deep(level) for level in pyramid(tissue(), 2)], compression="zstd"),

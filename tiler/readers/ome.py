@@ -37,7 +37,6 @@ _MAX_SERIES: Final = 256
 _NAMED: Final = 5  # so many missing files are named
 # An image of this share of the largest could be the slide as well.
 _AS_LARGE: Final = 0.25
-_SQUARE: Final = 1.02
 _UM: Final = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4}
 _PICTURES: Final = {"label": "label", "macro": "macro", "overview": "macro", "thumbnail": "thumbnail"}
 
@@ -51,6 +50,7 @@ FORMAT: Final = Format(
         Cell("jpeg-called-rgb", "JPEG tiles in YCbCr that the TIFF calls RGB, as Bio-Formats writes them", _STORED),
         Cell("webp", "WebP tiles, resolutions in SubIFDs", _STORED),
         Cell("deflate", "Deflate and the other compressions of TIFF", _DECODED),
+        Cell("jpeg-2000", "JPEG 2000 under the numbers of Bio-Formats (33003 to 33005), also of 16 bits", _DECODED),
         Cell("planar", "Planar colours", _DECODED),
         Cell("three-channels", "Red, green and blue as three channels of 8 bits", _DECODED),
         Cell("colour-16", "16-bit colour, with a stated display window", _DECODED),
@@ -288,8 +288,6 @@ def _metadata(root: Element, slide: Series, image: Directory) -> SlideMetadata:
     microscope = instrument.find("{*}Microscope")
     scope = Element("Microscope") if microscope is None else microscope
     mpp_x, mpp_y = _mpp(slide.pixels, "X"), _mpp(slide.pixels, "Y")
-    if mpp_x and mpp_y and max(mpp_x, mpp_y) > _SQUARE * min(mpp_x, mpp_y):
-        raise UnsupportedSlideError("The slide's pixels are not square; it would be shown out of shape.")
     told = {
         "ome.creator": root.get("Creator"),
         "ome.type": slide.pixels.get("Type"),

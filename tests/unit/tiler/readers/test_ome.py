@@ -46,6 +46,24 @@ def test_colours_are_the_same_however_they_are_stored(kind: str, tmp_path: Path)
     assert len(slide.levels) > 1
 
 
+def test_channels_are_the_same_in_jpeg_2000(tmp_path: Path) -> None:
+    paths = {kind: tmp_path / kind for kind in ("jpeg-2000", "channels")}
+    for path in paths.values():
+        path.mkdir()
+    packed, plain = (read(layout.MAKERS[kind](path)) for kind, path in paths.items())
+    assert packed.metadata.properties == plain.metadata.properties
+    assert np.array_equal(pixels(packed), pixels(plain))
+
+
+@pytest.mark.parametrize("compression", [33003, 33004, 33005])
+def test_colours_in_jpeg_2000_are_what_their_streams_say(compression: int, tmp_path: Path) -> None:
+    """Aperio means YCbCr by 33003; Bio-Formats does not."""
+    path = tmp_path / "slide.ome.tif"
+    how = {"compression": compression, "compressionargs": {"reversible": True, "mct": True}}
+    tifffile.imwrite(path, tissue(256, 256), ome=True, bigtiff=True, photometric="rgb", tile=(128, 128), **how)
+    assert np.array_equal(pixels(read(path)), tissue(256, 256))
+
+
 def test_the_middle_plane_is_shown_and_said_to_be(tmp_path: Path) -> None:
     path = layout.MAKERS["planes"](tmp_path)
     slide = read(path)
