@@ -35,10 +35,11 @@ class Area:
     objective: str = "20"
     light: str = "brightfield"
     by: str = "z"  # what tells the planes apart
+    colours: tuple[str, ...] = ()  # of channels
 
 
-def one_area(x: int = 300_000, y: int = 700_000, **options: str) -> Area:
-    return Area([tissue()], x, y, **options)
+def one_area() -> Area:
+    return Area([tissue()], 300_000, 700_000)
 
 
 def two_areas(second_objective: str = "20") -> list[Area]:
@@ -103,6 +104,9 @@ def _image(area: Area, planes: Sequence[Sequence[Pixels]], first: int, view: tup
             dimensions += f'<dimension sizeX="{width}" sizeY="{height}" r="{level}"{apart} ifd="{number}"/>'
             number += 1
     height, width = planes[0][0].shape[:2]
+    channels = "".join(
+        f'<channel index="{number}" name="channel" rgb="{rgb}"/>' for number, rgb in enumerate(area.colours)
+    )
     return (
         '<image name="image" uuid="urn:uuid:1"><creationDate>2026-01-02T03:04:05.25Z</creationDate>'
         '<device model="Leica SCN400;Leica SCN" version="1.5.1.10864 2012/05/10 13:29:07"/>'
@@ -110,7 +114,8 @@ def _image(area: Area, planes: Sequence[Sequence[Pixels]], first: int, view: tup
         f'<view sizeX="{view[0]}" sizeY="{view[1]}" offsetX="{area.x}" offsetY="{area.y}" spacingZ="0"/>'
         f"<scanSettings><objectiveSettings><objective>{area.objective}</objective></objectiveSettings>"
         "<illuminationSettings><numericalAperture>0.4</numericalAperture>"
-        f"<illuminationSource>{area.light}</illuminationSource></illuminationSettings></scanSettings></image>"
+        f"<illuminationSource>{area.light}</illuminationSource></illuminationSettings>"
+        f"<channelSettings>{channels}</channelSettings></scanSettings></image>"
     )
 
 
@@ -126,9 +131,15 @@ def _planes() -> Area:
     return Area([blurred, tissue(), blurred], 300_000, 700_000)
 
 
-def _channels() -> Area:
-    grey = [np.ascontiguousarray(tissue()[..., number]) for number in range(3)]
-    return Area(grey, 300_000, 700_000, light="fluorescence", by="c")
+def _channels(x: int = 300_000) -> Area:
+    """Blue, green and red apart from each other; together they are the tissue again."""
+    grey = [np.ascontiguousarray(tissue()[..., number]) for number in (2, 1, 0)]
+    colours = ("#0000ff", "#00FF00", "#ff0000")
+    return Area(grey, x, 700_000, light="fluorescence", by="c", colours=colours)
+
+
+def _coloured_channels() -> Area:
+    return Area([tissue(), tissue()], 300_000, 700_000, light="fluorescence", by="c")
 
 
 MAKERS: Final[Makers] = {
@@ -138,6 +149,8 @@ MAKERS: Final[Makers] = {
     "areas": lambda folder: make(folder / NAME, two_areas()),
     "uncompressed": lambda folder: make(folder / NAME, [one_area()], compressed=False),
     "channels": lambda folder: make(folder / NAME, [_channels()]),
+    "areas-of-channels": lambda folder: make(folder / NAME, [_channels(), _channels(900_000)]),
+    "coloured-channels": lambda folder: make(folder / NAME, [_coloured_channels()]),
     "different-areas": lambda folder: make(folder / NAME, two_areas(second_objective="40")),
     "only-macro": lambda folder: make(folder / NAME, []),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import openslide
 import pytest
+import tifffile
 from fixtures.comparison import faults, on_paper
 from fixtures.served import picture, served
 from PIL import Image
@@ -80,6 +81,20 @@ def test_the_middle_focal_plane_is_shown(tmp_path: Path, sandbox: Sandbox, cutte
         assert np.abs(picture(source.get(0, 2, 0)) - sharp).mean() < 6
         blurred = np.asarray(Image.fromarray(tissue()).reduce(4).resize((1000, 700), Image.Resampling.BICUBIC))
         assert np.abs(picture(source.get(0, 2, 0)) - blurred[:256, 512:768]).mean() > 8
+
+
+def test_channels_are_shown_together_in_their_colours(tmp_path: Path, sandbox: Sandbox, cutter: CutterPool) -> None:
+    """OpenSlide reads no fluorescence. Of each level, its pages as tifffile reads them."""
+    path = leica.MAKERS["channels"](tmp_path)
+    with tifffile.TiffFile(path) as oracle, served(path, sandbox, cutter) as (source, _):
+        pages = [page.asarray().astype(int) for page in oracle.pages if page.samplesperpixel == 1]
+        green, blue, red = pages[:2], pages[2:4], pages[4:]  # the middle one is the first in the file
+        wanted = [np.stack(colours, axis=2) for colours in zip(red, green, blue, strict=True)]
+        tiles, wrong = faults(source, wanted)
+        assert (tiles, wrong) == (13, [])
+        assert len(faults(source, [level[..., ::-1] for level in wanted])[1]) > 6
+        assert np.abs(wanted[0] - tissue()).mean() < 6
+        assert "#0000ff" in source.index.metadata.properties["iain.display-window"]
 
 
 def test_the_facts_are_openslides(tmp_path: Path, sandbox: Sandbox, cutter: CutterPool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from xml.etree.ElementTree import Element
 
 from PIL import Image
 
+from tiler import codecs
 from tiler.address import grid
 from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
@@ -29,7 +31,8 @@ from tiler.slide import DECODED_TILE, DecodedLevel, Decoder, Picture, SlideFile,
 from tiler.storage.base import ByteSource
 
 _NAMESPACES: Final = tuple(f"http://www.leica-microsystems.com/scn/2010/{day}" for day in ("10/01", "03/10"))
-_CHANNELS: Final = "several fluorescence channels"
+_AREAS_OF_CHANNELS: Final = "several areas of several fluorescence channels"
+_COLOURED: Final = "its fluorescence channels are stored in colour"
 _DIFFERENT: Final = "its areas were scanned in different ways"
 _ONLY_MACRO: Final = "holds no scan, only an overview of the glass"
 
@@ -42,8 +45,12 @@ FORMAT: Final = Format(
         Cell("no-macro", "One scanned area without an overview of the glass", Handling.STORED),
         Cell("focal-planes", "Several focal planes, of which the middle one is shown", Handling.STORED),
         Cell("areas", "Several scanned areas, shown where they lie on the glass", Handling.DECODED),
+        Cell("channels", "Up to 8 grey fluorescence channels of one area, in their colours", Handling.DECODED),
         Cell("uncompressed", "Tiles of another compression than JPEG", Handling.DECODED),
-        Cell("channels", "Several fluorescence channels", Handling.REFUSED, _CHANNELS),
+        Cell(
+            "areas-of-channels", "Several areas of several fluorescence channels", Handling.REFUSED, _AREAS_OF_CHANNELS
+        ),
+        Cell("coloured-channels", "Fluorescence channels stored in colour", Handling.REFUSED, _COLOURED),
         Cell("different-areas", "Areas of different objectives or light", Handling.REFUSED, _DIFFERENT),
         Cell("only-macro", "An overview without a scan", Handling.REFUSED, _ONLY_MACRO),
     ),
@@ -55,15 +62,20 @@ _MAX_IMAGES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """One image of the collection: its place on the glass in nanometres, and the levels of its middle focal plane."""
+    """One image of the collection: its place on the glass in nanometres, and of its middle focal plane the levels of
+    each channel."""
 
     place: Region
-    levels: tuple[Directory, ...]
+    channels: tuple[tuple[Directory, ...], ...]
     planes: int
     plane: int
     objective: str
     light: str
     node: Element
+
+    @property
+    def levels(self) -> tuple[Directory, ...]:
+        return self.channels[0]
 
     def nanometres(self, level: int) -> float:
         """How wide a pixel is."""
@@ -101,13 +113,38 @@ def _slide(source: ByteSource, areas: Sequence[_Image], collection: Element) -> 
     for one in areas[1:]:
         if not _alike(one, first):
             raise UnsupportedSlideError(f"The Leica slide cannot be shown as one picture: {_DIFFERENT}.")
+    profile = tiff.profile(first.levels[0])
+    if len(first.channels) > 1:
+        return _of_channels(source, areas, collection, profile)
     rasters = [[tiff.raster(source, each) for each in area.levels] for area in areas]
     levels, decoder = tiff.levels(source, rasters[0])
     if len(areas) > 1:
         patches = [_laid_out(areas, rasters, level) for level in range(len(first.levels))]
         levels, decoder = tuple(DecodedLevel(_extent(each)) for each in patches), patchwork.decoder(source, patches)
-    profile = tiff.profile(first.levels[0])
     return SlideFile(_metadata(areas, collection, levels[0].size, profile), levels, profile, decoder)
+
+
+def _of_channels(source: ByteSource, areas: Sequence[_Image], collection: Element, profile: bytes | None) -> SlideFile:
+    """One area whose channels are put together, each in its colour. Raises CodecsNeededError."""
+    if len(areas) > 1:
+        raise UnsupportedSlideError(f"The Leica slide has {_AREAS_OF_CHANNELS}.")
+    channels = [[tiff.raster(source, each, deep=True) for each in channel] for channel in areas[0].channels]
+    if any(each.samples != 1 for channel in channels for each in channel):
+        raise UnsupportedSlideError(f"The Leica slide cannot be shown as one picture: {_COLOURED}.")
+    codecs.require()
+    from tiler.readers import ome_pixels
+
+    slide = SlideFile(_metadata(areas, collection, channels[0][0].size, profile), (), profile)
+    return ome_pixels.opened(source, channels, _colours(areas[0].node, len(channels)), slide)
+
+
+def _colours(node: Element, channels: int) -> list[tuple[int, int, int] | None]:
+    """In which each channel is to be shown, None where the description has no colour or no such channel."""
+    told = {
+        each.get("index", ""): each.get("rgb", "") for each in node.iterfind("scanSettings/channelSettings/channel")
+    }
+    found = (re.fullmatch("#?([0-9a-fA-F]{6})", told.get(str(number), "")) for number in range(channels))
+    return [(*bytes.fromhex(each[1]),) if each else None for each in found]
 
 
 def _metadata(areas: Sequence[_Image], collection: Element, size: Size, profile: bytes | None) -> SlideMetadata:
@@ -141,33 +178,48 @@ def _metadata(areas: Sequence[_Image], collection: Element, size: Size, profile:
 
 
 def _image(node: Element, found: Sequence[Directory]) -> _Image:
-    """Raises UnsupportedSlideError for one of several channels."""
     dimensions = node.findall("pixels/dimension")
-    if len({each.get("c", "0") for each in dimensions}) > 1:
-        raise UnsupportedSlideError(f"The Leica slide has {_CHANNELS}, which cannot be shown as one picture.")
-    planes = sorted({_numbers(each, "z")[0] if "z" in each.attrib else 0 for each in dimensions})
-    middle = planes[len(planes) // 2] if planes else 0
-    levels: list[tuple[int, Directory]] = []
-    for each in dimensions:
-        if "z" in each.attrib and _numbers(each, "z")[0] != middle:
-            continue
-        width, height, number = _numbers(each, "sizeX", "sizeY", "ifd")
-        if number >= len(found):
-            raise DamagedSlideError("The Leica slide names an image that its file does not hold.")
-        if (found[number].integer(tiff.WIDTH), found[number].integer(tiff.HEIGHT)) != (width, height) or not width:
-            raise DamagedSlideError("The Leica slide gives an image two different sizes.")
-        levels.append((width, found[number]))
-    if not levels or len(planes) > MAX_FOCAL_PLANES:
+    planes = sorted({_index(each, "z") for each in dimensions})
+    if not planes or len(planes) > MAX_FOCAL_PLANES:
         raise DamagedSlideError("The Leica slide has an image without pixels.")
+    middle = len(planes) // 2
+    shown = [each for each in dimensions if _index(each, "z") == planes[middle]]
+    channels = [
+        _levels([each for each in shown if _index(each, "c") == channel], found)
+        for channel in sorted({_index(each, "c") for each in shown})
+    ]
+    if len({tuple(map(_size, levels)) for levels in channels}) > 1:
+        raise DamagedSlideError("The Leica slide has channels of different sizes.")
     return _Image(
         place=_place(node),
-        levels=tuple(directory for _, directory in sorted(levels, key=lambda each: -each[0])),
+        channels=tuple(channels),
         planes=len(planes),
-        plane=planes.index(middle) + 1,
+        plane=middle + 1,
         objective=(node.findtext("scanSettings/objectiveSettings/objective") or "").strip(),
         light=_light(node),
         node=node,
     )
+
+
+def _levels(dimensions: Sequence[Element], found: Sequence[Directory]) -> tuple[Directory, ...]:
+    """The directories of one channel of one plane, the finest first."""
+    levels = []
+    for each in dimensions:
+        width, height, number = _numbers(each, "sizeX", "sizeY", "ifd")
+        if number >= len(found):
+            raise DamagedSlideError("The Leica slide names an image that its file does not hold.")
+        if _size(found[number]) != Size(width, height) or not width:
+            raise DamagedSlideError("The Leica slide gives an image two different sizes.")
+        levels.append(found[number])
+    return tuple(sorted(levels, key=lambda each: -_size(each).width))
+
+
+def _size(directory: Directory) -> Size:
+    return Size(directory.integer(tiff.WIDTH), directory.integer(tiff.HEIGHT))
+
+
+def _index(dimension: Element, axis: str) -> int:
+    return _numbers(dimension, axis)[0] if axis in dimension.attrib else 0
 
 
 def _place(node: Element) -> Region:
@@ -186,12 +238,8 @@ def _light(node: Element) -> str:
 
 
 def _alike(one: _Image, first: _Image) -> bool:
-    if (one.objective, one.light, one.planes, len(one.levels)) != (
-        first.objective,
-        first.light,
-        first.planes,
-        len(first.levels),
-    ):
+    kinds = [(each.objective, each.light, each.planes, len(each.channels), len(each.levels)) for each in (one, first)]
+    if kinds[0] != kinds[1]:
         return False
     return all(abs(one.nanometres(level) / first.nanometres(level) - 1) <= _ALIKE for level in range(len(first.levels)))
 

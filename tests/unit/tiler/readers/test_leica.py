@@ -98,6 +98,9 @@ def test_areas_farther_apart_than_any_glass_are_refused(two_areas: bytes) -> Non
         )
 
 
-def test_the_file_must_be_what_its_table_says(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedSlideError, match="several fluorescence channels"):
-        open_slide(InMemory(leica.MAKERS["channels"](tmp_path).read_bytes()))
+@pytest.mark.parametrize(
+    ("kind", "words"), [("areas-of-channels", "several areas of several"), ("coloured-channels", "stored in colour")]
+)
+def test_channels_that_are_no_one_picture_are_refused(kind: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedSlideError, match=words):
+        open_slide(InMemory(leica.MAKERS[kind](tmp_path).read_bytes()))
