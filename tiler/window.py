@@ -32,7 +32,7 @@ from tiler.slide import DECODED_TILE
 PROPERTY: Final = "iain.display-window"
 MAX_CHANNELS: Final = 8
 _DARKEST, _BRIGHTEST = 0.1, 99.9  # percentiles
-_AREAS_A_SIDE: Final = 6
+_ALL_CELLS, _PLACES_A_SIDE = 6, 4
 _KINDS: Final = frozenset(np.dtype(name) for name in ("uint8", "uint16", "int8", "int16"))
 
 Samples = NDArray[Any]
@@ -105,9 +105,13 @@ class Display:
 
 
 def areas(size: Size) -> list[Region]:
-    """Where to look at a level of this size: all of it, or 36 places spread evenly."""
+    """Where to look at a level of this size: all of it, or 16 places spread evenly over a large one."""
     cells = grid(size, DECODED_TILE)
-    return [tile_region(size, DECODED_TILE, col, row) for row in _spread(cells.height) for col in _spread(cells.width)]
+    if max(cells.width, cells.height) <= _ALL_CELLS:
+        cols, rows = [*range(cells.width)], [*range(cells.height)]
+    else:
+        cols, rows = _spread(cells.width), _spread(cells.height)
+    return [tile_region(size, DECODED_TILE, col, row) for row in rows for col in cols]
 
 
 def look(size: Size, channels: int, kind: np.dtype[Any], samples: Callable[[Region], Samples]) -> Samples:
@@ -163,7 +167,6 @@ def _check(looked_at: Samples) -> None:
 
 
 def _spread(cells: int) -> list[int]:
-    """Up to so many of the numbers below `cells`, the first and the last among them."""
-    if cells <= _AREAS_A_SIDE:
-        return [*range(cells)]
-    return [place * (cells - 1) // (_AREAS_A_SIDE - 1) for place in range(_AREAS_A_SIDE)]
+    """The middles of so many equal parts, or all."""
+    parts = min(cells, _PLACES_A_SIDE)
+    return [(2 * part + 1) * cells // (2 * parts) for part in range(parts)]

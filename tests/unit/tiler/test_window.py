@@ -66,9 +66,11 @@ def test_more_channels_than_can_be_told_apart_are_refused() -> None:
         window.of_channels(np.zeros((1, 9), np.uint16), [None] * 9)
 
 
-def test_it_looks_at_all_of_a_small_level_and_at_corners_and_middle_of_a_large_one() -> None:
+def test_it_looks_at_all_of_a_small_level_and_all_over_a_large_one() -> None:
     assert sum(area.size.area for area in window.areas(Size(700, 300))) == 700 * 300
-    large = window.areas(Size(100_000, 80_000))
-    assert len(large) == 36
-    assert (large[0].x, large[0].y) == (0, 0)
-    assert (large[-1].x + large[-1].width, large[-1].y + large[-1].height) == (100_000, 80_000)
+    assert sum(area.size.area for area in window.areas(Size(1536, 1536))) == 1536**2
+    large = window.areas(Size(102_400, 25_600))
+    assert len(large) == 16
+    assert {area.x for area in large} == {50 * 256, 150 * 256, 250 * 256, 350 * 256}
+    assert {area.y for area in large} == {12 * 256, 37 * 256, 62 * 256, 87 * 256}
+    assert len(window.areas(Size(100_000, 200))) == 4
