@@ -1,22 +1,40 @@
 """Slides of several files, from what a scanner left in a folder to the slide on the screen."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.centres import Centres
+from fixtures.centres import Centres, found_centres
 from fixtures.lab import Lab
 from sqlalchemy import text
 
-from benchmarks.layouts import trestle
+from benchmarks.layouts import dicom, mrxs, trestle
 from ingest.agent.parcels import Parcel, find
 from ingest.build import Build
 from ingest.worker import Worker
-from sharing.db.engine import Database
+from sharing.db.engine import Database, open_database
 from slideserver.operations import backup, doctor
 from slideserver.operations.doctor import State
 from tiler.index import TileIndex, file_name
 from tiler.sandbox import Sandbox
 from tiler.storage.local import LocalBlobStore
+
+
+@pytest.fixture
+def database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    """The rows of a set are tried on both engines elsewhere (`test_sets`)."""
+    path = tmp_path / "iain.db"
+    shutil.copyfile(sqlite_template, path)
+    database = open_database(f"sqlite:///{path}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def centres(database: Database) -> Centres:
+    with database.writing() as session:
+        return found_centres(session)
 
 
 @pytest.fixture
@@ -77,3 +95,25 @@ def test_a_file_of_a_slide_that_is_gone_is_found_out(lab: Lab, parcel: Parcel, w
     finding = doctor._slides(settings, lab.database)
     assert finding.state is State.FAILED
     assert (gone.sha256 if what == "blob" else slide_id) in finding.sentence
+
+
+@pytest.mark.parametrize("make", [mrxs.MAKERS["jpeg"], dicom.MAKERS["jpeg"]], ids=["mirax", "dicom"])
+def test_whatever_names_they_had_they_are_one_slide(lab: Lab, make, tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    make(tmp_path / "scans")
+    [found] = find(tmp_path / "scans").parcels
+    slide_id = lab.push_set(found)
+    lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert (slide.state, slide.refusal_reason) == ("ready", None)
+
+
+def test_a_set_that_lacks_a_file_is_refused_by_its_name(lab: Lab, tmp_path: Path) -> None:
+    mrxs.make(tmp_path)
+    [found] = find(tmp_path).parcels
+    lacking = [(name, path) for name, path in found.files if not name.endswith("Data0001.dat")]
+    slide_id = lab.push_set(Parcel(found.name, tuple(lacking)))
+    lab.worker().step()
+    slide = lab.slide(slide_id)
+    assert slide.state == "refused"
+    assert "Data0001.dat is missing" in slide.refusal_reason
