@@ -6,7 +6,7 @@ import pytest
 from tiler import window
 from tiler.errors import UnsupportedSlideError
 from tiler.geometry import Size
-from tiler.window import Rgb, Window
+from tiler.window import Rgb
 
 
 def test_eight_bits_are_shown_as_they_are() -> None:
