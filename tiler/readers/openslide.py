@@ -26,6 +26,7 @@ def read(path: Path, *, format_name: str, vendor: str) -> SlideFile:
     DamagedSlideError, UnsupportedSlideError."""
     try:
         slide = openslide.OpenSlide(path)
+        profile = slide.color_profile
     except openslide.OpenSlideError as error:
         raise DamagedSlideError("The slide cannot be opened; it may be damaged or cut short.") from error
     said = slide.properties
@@ -34,7 +35,8 @@ def read(path: Path, *, format_name: str, vendor: str) -> SlideFile:
     sizes = [Size(*one) for one in slide.level_dimensions[:MAX_LEVELS]]
     if not all(0 < size.width <= MAX_SIDE_PIXELS and 0 < size.height <= MAX_SIDE_PIXELS for size in sizes):
         raise DamagedSlideError(f"The slide claims an image of {sizes[0].width} × {sizes[0].height} pixels.")
-    pictures = _pictures(slide)
+    handle = _Handle(slide, path)
+    pictures = _pictures(handle)
     metadata = SlideMetadata(
         format=format_name,
         vendor=vendor,
@@ -42,41 +44,48 @@ def read(path: Path, *, format_name: str, vendor: str) -> SlideFile:
         mpp_x=number_within(said.get(openslide.PROPERTY_NAME_MPP_X), MPP_RANGE),
         mpp_y=number_within(said.get(openslide.PROPERTY_NAME_MPP_Y), MPP_RANGE),
         objective_power=number_within(said.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER), POWER_RANGE),
-        icc_profile_present=slide.color_profile is not None,
+        icc_profile_present=profile is not None,
         barcode=clean_text(said.get("openslide.barcode")),
         bounds=_bounds(slide, sizes[0]),
         pictures=tuple(pictures),
     )
-    profile = slide.color_profile
     levels = tuple(DecodedLevel(size) for size in sizes)
-    return SlideFile(metadata, levels, profile.tobytes() if profile else None, Pixels(slide, path), pictures)
+    return SlideFile(metadata, levels, profile.tobytes() if profile else None, Pixels(handle), pictures)
+
+
+class _Handle:
+    """A slide that OpenSlide opened: after one error it gives nothing more, not even what is sound, unless it is opened
+    again."""
+
+    def __init__(self, slide: openslide.OpenSlide, path: Path) -> None:
+        self.slide = slide
+        self._path = path
+
+    def again(self) -> None:
+        try:
+            fresh = openslide.OpenSlide(self._path)
+        except openslide.OpenSlideError:
+            return
+        self.slide.close()
+        self.slide = fresh
 
 
 class Pixels:
     """Decodes what OpenSlide opened (`tiler.slide.Decoder`). What it leaves transparent is white."""
 
-    def __init__(self, slide: openslide.OpenSlide, path: Path) -> None:
-        self._slide = slide
-        self._path = path
+    def __init__(self, handle: _Handle) -> None:
+        self._handle = handle
 
     def tile(self, level: int, area: Region) -> Image.Image:
-        down = self._slide.level_downsamples[level]
+        slide = self._handle.slide
+        down = slide.level_downsamples[level]
         corner = (round(area.x * down), round(area.y * down))
         try:
-            found = self._slide.read_region(corner, level, (area.width, area.height))
+            found = slide.read_region(corner, level, (area.width, area.height))
         except openslide.OpenSlideError as error:
-            self._open_again()
+            self._handle.again()
             raise DamagedSlideError("A tile of the slide cannot be decoded.") from error
         return _on_paper(found)
-
-    def _open_again(self) -> None:
-        """After one error OpenSlide gives nothing more, not even what is sound."""
-        try:
-            fresh = openslide.OpenSlide(self._path)
-        except openslide.OpenSlideError:
-            return
-        self._slide.close()
-        self._slide = fresh
 
 
 def with_pictures(slide: SlideFile, path: Path) -> SlideFile:
@@ -92,25 +101,28 @@ def with_pictures(slide: SlideFile, path: Path) -> SlideFile:
             f"The slide contradicts itself: it is {size.width} × {size.height} pixels to one reader and "
             f"{other.dimensions[0]} × {other.dimensions[1]} to another."
         )
-    pictures = _pictures(other)
+    pictures = _pictures(_Handle(other, path))
     return replace(slide, metadata=replace(slide.metadata, pictures=tuple(pictures)), pictures=pictures)
 
 
-def _pictures(slide: openslide.OpenSlide) -> dict[str, Picture]:
+def _pictures(handle: _Handle) -> dict[str, Picture]:
     def reader(name: str) -> Picture:
-        return lambda: _picture(slide, name)
+        return lambda: _picture(handle, name)
 
-    return {name: reader(name) for name in PICTURES if name in slide.associated_images}
+    names = [*handle.slide.associated_images]  # to ask whether one is among them would decode it
+    return {name: reader(name) for name in PICTURES if name in names}
 
 
-def _picture(slide: openslide.OpenSlide, name: str) -> Image.Image | None:
+def _picture(handle: _Handle, name: str) -> Image.Image | None:
     """None when OpenSlide cannot read it or it is larger than any should be."""
+    slide = handle.slide
     try:
         width, height = lowlevel.get_associated_image_dimensions(slide._osr, name)
         if width * height > MAX_PICTURE_PIXELS:
             return None
         return _on_paper(slide.associated_images[name])
     except openslide.OpenSlideError:
+        handle.again()
         return None
 
 

@@ -39,6 +39,12 @@ def test_areas_lie_where_the_glass_has_them(two_areas: bytes) -> None:
     assert slide.metadata.properties["leica.areas"] == "2"
 
 
+def test_of_areas_with_more_and_fewer_levels_those_are_read_that_all_have(two_areas: bytes) -> None:
+    last = b'<dimension sizeX="120" sizeY="96" r="1" ifd="5"/>'
+    slide = opened(two_areas, last, b" " * len(last))
+    assert [level.size for level in slide.levels] == [opened(two_areas).levels[0].size]
+
+
 def test_an_older_form_has_its_barcode_elsewhere(one_area: bytes) -> None:
     assert opened(one_area).metadata.barcode == leica.BARCODE
     older = one_area.replace(b"2010/10/01", b"2010/03/10").replace(b'name="glass"', b'barcode="77"')

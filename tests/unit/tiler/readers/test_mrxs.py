@@ -183,3 +183,16 @@ def test_a_tile_that_cannot_be_decoded_leaves_the_others(copy: Path) -> None:
             except DamagedSlideError:
                 damaged += 1
     assert (sound, damaged) == (11, 1)
+
+
+def test_a_picture_that_cannot_be_decoded_leaves_the_others(copy: Path) -> None:
+    path = copy / "slide" / "Data0001.dat"
+    data = path.read_bytes()
+    second = data.index(b"\xff\xd8", data.index(b"\xff\xd8") + 2)
+    scan = data.index(b"\xff\xda", second) + 100
+    path.write_bytes(data[:scan] + b"\xff\xd9" + data[scan + 2 :])
+    pictures = opened(copy).pictures
+    assert pictures["label"]() is None
+    macro = pictures["macro"]()
+    assert macro
+    assert macro.size[0] > 100
