@@ -39,6 +39,7 @@ _VENDORS: Final[Mapping[str, tuple[str, str, str, str]]] = {
 }
 _TIMES: Final = (
     "%m/%d/%y %H:%M:%S",
+    "%m/%d/%y %H:%M:%S%z",
     "%Y:%m:%d %H:%M:%S",
     "%d/%m/%Y %H:%M:%S",
     "%Y-%m-%dT%H:%M:%S.%f%z",
@@ -108,13 +109,13 @@ def _openslide(slide: openslide.OpenSlide, size: Size) -> Facts:
         told["barcode"] = said["openslide.barcode"]
     if vendor in _VENDORS:
         make, model, serial, when = (said.get(name) if name else None for name in _VENDORS[vendor])
+        model = model.split(";")[0] if model else None
         told |= {"scanner_manufacturer": make} if make else {}
         told |= {"scanner_model": model} if model else {}
         told |= {"scanner_serial": serial} if _VENDORS[vendor][2] else {}
-        if vendor == "leica" and model:
-            model = model.split(";")[0]
         if vendor == "aperio":
-            when = f"{said.get('aperio.Date')} {said.get('aperio.Time')}"
+            zone = said.get("aperio.Time Zone", "").removeprefix("GMT")
+            when = f"{said.get('aperio.Date')} {said.get('aperio.Time')}{zone}"
         told |= {"acquired_at": _time(when)} if _VENDORS[vendor][3] else {}
     return told
 
@@ -129,11 +130,12 @@ def _bounds(said: Mapping[str, str], size: Size) -> Region | None:
 def _dicom(files: Mapping[str, Path], size: Size) -> Facts:
     whole = None
     kinds: set[str] = set()
-    with_profile = False
+    barcode = None
     for path in files.values():
         instance = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         of = [str(word) for word in instance.get("ImageType", [])]
         kinds |= {"LABEL": {"label"}, "OVERVIEW": {"macro"}, "THUMBNAIL": {"thumbnail"}}.get((of + [""] * 3)[2], set())
+        barcode = barcode or _word(instance.get("BarcodeValue"))
         columns, rows = (instance.get(f"TotalPixelMatrix{name}") for name in ("Columns", "Rows"))
         if (columns, rows) == (size.width, size.height) and "VOLUME" in of:
             whole = instance
@@ -141,7 +143,6 @@ def _dicom(files: Mapping[str, Path], size: Size) -> Facts:
         return {}
     spacing = _spacing(whole)
     optics = whole.OpticalPathSequence[0] if whole.get("OpticalPathSequence") else pydicom.Dataset()
-    with_profile = "ICCProfile" in optics
     power = optics.get("ObjectiveLensPower")
     return {
         "size": size,
@@ -152,8 +153,8 @@ def _dicom(files: Mapping[str, Path], size: Size) -> Facts:
         "scanner_model": _word(whole.get("ManufacturerModelName")),
         "scanner_serial": _word(whole.get("DeviceSerialNumber")),
         "acquired_at": _time(str(whole.get("AcquisitionDateTime") or "")),
-        "icc_profile_present": with_profile,
-        "barcode": _word(whole.get("BarcodeValue")),
+        "icc_profile_present": "ICCProfile" in optics,
+        "barcode": barcode,
         "pictures": tuple(name for name in PICTURES if name in kinds),
     }
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import openslide
+import pydicom
 import tifffile
 import wsidicom
 from PIL import Image
@@ -28,7 +27,7 @@ from tiler.synthetic.texture import Pixels
 _WHOLE_PIXELS: Final = 40_000_000
 # Where colours are stored at half the resolution, two decoders may differ by so many grey levels.
 ROUNDING: Final = 2
-_PLANE: Final = re.compile(r"(\d+) of (\d+)")
+_ALPHA: Final = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _PAPER: Final = (255, 255, 255)
 
 
@@ -86,16 +85,11 @@ class TifffileReader:
     def __init__(self, files: Mapping[str, Path]) -> None:
         """Raises tifffile.TiffFileError."""
         self._file = tifffile.TiffFile(entry(files))
-        self._alike: dict[Size, list[Any]] = defaultdict(list)
+        self._pages: dict[Size, Any] = {}
         for page in self._all():
             if page.dtype == np.uint8 and page.imagedepth == 1:
-                self._alike[Size(page.imagewidth, page.imagelength)].append(page)
-        self._pages = {size: pages[0] for size, pages in self._alike.items()}
+                self._pages.setdefault(Size(page.imagewidth, page.imagelength), page)
         self._whole: dict[Size, Pixels] = {}
-
-    def choose(self, plane: int, planes: int) -> None:
-        """Where there are so many pages of a size, they are focal planes, and this one counts."""
-        self._pages = {size: pages[plane - 1] for size, pages in self._alike.items() if len(pages) == planes}
 
     def knows(self, size: Size) -> bool:
         return size in self._pages and size.area <= _WHOLE_PIXELS
@@ -122,6 +116,10 @@ class TifffileReader:
             found = 255 - found
         if found.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             found = np.moveaxis(found, 0, -1)
+        if found.ndim == 3 and found.shape[2] == 4 and page.extrasamples and page.extrasamples[0] in _ALPHA:
+            alpha = found[..., 3:] / 255.0
+            shown = found[..., :3] * (alpha if page.extrasamples[0] == tifffile.EXTRASAMPLE.UNASSALPHA else 1)
+            found = (shown + 255 * (1 - alpha)).round().clip(0, 255).astype(np.uint8)
         return _rgb(found)
 
 
@@ -177,6 +175,8 @@ class Reference:
             return f"the reader gives {wanted.shape[1]} × {wanted.shape[0]} pixels"
         if level.kind is not LevelKind.STORED:
             reached = psnr(found, wanted)
+            if level.kind is LevelKind.DERIVED and reached < MIN_PSNR_DB:
+                reached = _apart(found, wanted)
             return None if reached >= MIN_PSNR_DB else f"{reached:.1f} dB"
         most = int(np.abs(found.astype(np.int16) - wanted).max())
         self.near += 0 < most <= ROUNDING
@@ -190,19 +190,21 @@ class Reference:
         return held
 
     def _made(self, address: TileAddress) -> Pixels:
+        source, by = self._source(address)
+        return source if by == 1 else np.asarray(Image.fromarray(source).reduce(by))
+
+    def _source(self, address: TileAddress) -> tuple[Pixels, int]:
+        """The pixels of the scanner's level from which a tile is made, and how many times they are to be reduced."""
         level = self.levels[address.level]
         place = tile_region(level.size, level.tile, address.col, address.row)
         finer = self._finer(address.level)
         if finer is None:
             raise ValueError(f"{self.reader.name} does not know level {address.level}.")
         whole = self.levels[finer].size
-        if finer == address.level:
-            return self.reader.pixels(whole, place)
-        by = 2 ** round(math.log2(whole.width / level.size.width))
+        by = 1 if finer == address.level else 2 ** round(math.log2(whole.width / level.size.width))
         width = min(place.width * by, whole.width - place.x * by)
         height = min(place.height * by, whole.height - place.y * by)
-        region = Region(place.x * by, place.y * by, width, height)
-        return np.asarray(Image.fromarray(self.reader.pixels(whole, region)).reduce(by))
+        return self.reader.pixels(whole, Region(place.x * by, place.y * by, width, height)), by
 
     def _finer(self, number: int) -> int | None:
         while not self.levels[number].native:
@@ -218,14 +220,10 @@ def reference(files: Mapping[str, Path], index: TileIndex) -> Iterator[Reference
     native = [level.size for level in levels if level.native]
     told = index.metadata.properties
     # Through a window of ours, nobody else's pixels look the same.
-    readers: list[Reader] = [] if "iain.display-window" in told else list(_opened(files))
-    plane = _PLANE.fullmatch(told.get("iain.focal-plane", ""))
-    if plane and plane[2] != "1":
-        # Of several planes, only of this reader it is known which it gives.
-        chosen = [reader for reader in readers if isinstance(reader, TifffileReader)]
-        for one in chosen:
-            one.choose(int(plane[1]), int(plane[2]))
-        readers = [*chosen]
+    readers: list[Reader] = [] if "iain.display-window" in told or _called_rgb(files) else list(_opened(files))
+    if "iain.focal-plane" in told:
+        # Of the others, nobody knows which plane they give.
+        readers = [reader for reader in readers if isinstance(reader, WsiDicomReader)]
     known = {reader: frozenset(size for size in native if _reads(reader, size)) for reader in readers}
     best = max(readers, key=lambda reader: len(known[reader]), default=None)
     try:
@@ -233,6 +231,18 @@ def reference(files: Mapping[str, Path], index: TileIndex) -> Iterator[Reference
     finally:
         for reader in readers:
             reader.close()
+
+
+def _called_rgb(files: Mapping[str, Path]) -> bool:
+    """Whether frames of a DICOM slide are JFIF, whose colours are YCbCr, and its data set says RGB: OpenSlide and
+    wsidicom believe the data set, and show other colours than every JPEG decoder."""
+    for path in files.values():
+        data = path.read_bytes() if path.stat().st_size < _WHOLE_PIXELS else b""
+        if data[128:132] == b"DICM" and b"\xff\xd8\xff\xe0\x00\x10JFIF" in data:
+            instance = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            if instance.get("PhotometricInterpretation") == "RGB":
+                return True
+    return False
 
 
 def _reads(reader: Reader, size: Size) -> bool:
@@ -254,6 +264,14 @@ def entry(files: Mapping[str, Path]) -> Path:
     """The file by which other readers know a set."""
     named = [path for name, path in sorted(files.items()) if name.endswith((".mrxs", ".tif"))]
     return named[0] if named else min(files.items())[1]
+
+
+def _apart(found: Pixels, wanted: Pixels) -> float:
+    """How near the brightness is, and how near the colours of every two by two pixels, in dB; the farther counts. Where
+    a JPEG has colours at half the resolution, one reader smooths them before it reduces, another does not have to."""
+    ours, theirs = (np.asarray(Image.fromarray(each).convert("YCbCr")) for each in (found, wanted))
+    coarse, wanted_coarse = (np.asarray(Image.fromarray(each).reduce(2)) for each in (ours, theirs))
+    return min(psnr(ours[..., 0], theirs[..., 0]), psnr(coarse[..., 1:], wanted_coarse[..., 1:]))
 
 
 def _part(pixels: Pixels, region: Region) -> Pixels:
