@@ -22,7 +22,15 @@ from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Region, Size
 from tiler.index import MAX_SIDE_PIXELS, MAX_TILES
-from tiler.metadata import MAX_FOCAL_PLANES, MPP_RANGE, POWER_RANGE, SlideMetadata, clean_text, number_within
+from tiler.metadata import (
+    FOCAL_PLANE,
+    MAX_FOCAL_PLANES,
+    MPP_RANGE,
+    POWER_RANGE,
+    SlideMetadata,
+    clean_text,
+    number_within,
+)
 from tiler.readers import openslide, patchwork, tiff, xml
 from tiler.readers.ifd import Directory
 from tiler.readers.patchwork import Patch
@@ -116,10 +124,11 @@ def _slide(source: ByteSource, areas: Sequence[_Image], collection: Element) -> 
     profile = tiff.profile(first.levels[0])
     if len(first.channels) > 1:
         return _of_channels(source, areas, collection, profile)
-    rasters = [[tiff.raster(source, each) for each in area.levels] for area in areas]
+    common = min(len(area.levels) for area in areas)  # a small area may not need as many
+    rasters = [[tiff.raster(source, each) for each in area.levels[:common]] for area in areas]
     levels, decoder = tiff.levels(source, rasters[0])
     if len(areas) > 1:
-        patches = [_laid_out(areas, rasters, level) for level in range(len(first.levels))]
+        patches = [_laid_out(areas, rasters, level) for level in range(common)]
         levels, decoder = tuple(DecodedLevel(_extent(each)) for each in patches), patchwork.decoder(source, patches)
     return SlideFile(_metadata(areas, collection, levels[0].size, profile), levels, profile, decoder)
 
@@ -158,7 +167,7 @@ def _metadata(areas: Sequence[_Image], collection: Element, size: Size, profile:
         "leica.areas": str(len(areas)),
         "leica.offset-x-nm": str(min(area.place.x for area in areas)),
         "leica.offset-y-nm": str(min(area.place.y for area in areas)),
-        "iain.focal-plane": f"{first.plane} of {first.planes}" if first.planes > 1 else None,
+        FOCAL_PLANE: f"{first.plane} of {first.planes}" if first.planes > 1 else None,
     }
     return SlideMetadata(
         format=FORMAT.name,
@@ -238,10 +247,11 @@ def _light(node: Element) -> str:
 
 
 def _alike(one: _Image, first: _Image) -> bool:
-    kinds = [(each.objective, each.light, each.planes, len(each.channels), len(each.levels)) for each in (one, first)]
-    if kinds[0] != kinds[1]:
-        return False
-    return all(abs(one.nanometres(level) / first.nanometres(level) - 1) <= _ALIKE for level in range(len(first.levels)))
+    kinds = [(each.objective, each.light, each.planes, len(each.channels)) for each in (one, first)]
+    common = range(min(len(one.levels), len(first.levels)))
+    return kinds[0] == kinds[1] and all(
+        abs(one.nanometres(level) / first.nanometres(level) - 1) <= _ALIKE for level in common
+    )
 
 
 def _laid_out(areas: Sequence[_Image], rasters: Sequence[Sequence[Raster]], level: int) -> list[Patch]:
