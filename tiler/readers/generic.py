@@ -70,7 +70,7 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
         raise UnsupportedSlideError("The slide has several channels, and does not say how to show them.")
     _refuse_several(main, others)
     mpp_x, mpp_y = tiff.spacing(main)
-    reduced = [one for one in others if one.integer(tiff.SUBFILE_TYPE, 0) & tiff.REDUCED and _belongs(one, main)]
+    reduced = [one for one in others if _kind(one) == tiff.REDUCED and _belongs(one, main)]
     rasters = sorted([first, *(tiff.raster(source, one, deep=deep) for one in reduced)], key=lambda one: -one.size.area)
     metadata = SlideMetadata(
         format=FORMAT.name,
@@ -95,9 +95,7 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
 def _refuse_several(main: Directory, others: Sequence[Directory]) -> None:
     """A picture of the same size that is no copy is another plane, channel or moment: which is the slide?"""
     for one in others:
-        if one.integer(tiff.SUBFILE_TYPE, 0) & (tiff.REDUCED | tiff.MASK):
-            continue
-        if _size(main).fits(_size(one)):
+        if not _kind(one) and _size(main).fits(_size(one)):
             raise UnsupportedSlideError(
                 "The file holds several images of full size, and does not say which of them is the slide."
             )
@@ -111,6 +109,11 @@ def _belongs(one: Directory, main: Directory) -> bool:
         return (tiff.TILE_OFFSETS in one) == tiled
     full, size = _size(main), _size(one)
     return size.area > 0 and abs(size.width * full.height - size.height * full.width) <= max(full.width, full.height)
+
+
+def _kind(directory: Directory) -> int:
+    """REDUCED, MASK, both, or 0 for an image in its own right."""
+    return directory.integer(tiff.SUBFILE_TYPE, 0) & (tiff.REDUCED | tiff.MASK)
 
 
 def _size(directory: Directory) -> Size:

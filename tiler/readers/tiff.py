@@ -4,7 +4,6 @@ levels that several make. What the flavours of TIFF share."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tiler import codecs, icc, jpeg, webp
@@ -15,7 +14,28 @@ from tiler.index import MAX_HEADER_BYTES, MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_
 from tiler.jpeg import Colour
 from tiler.metadata import MPP_RANGE, number_within
 from tiler.readers.ifd import Directory
-from tiler.slide import DECODED_TILE, DecodedLevel, Decoder, StoredLevel
+from tiler.readers.raster import (
+    ANY_JPEG_2000,
+    ASSOCIATED,
+    BLACK_IS_ZERO,
+    COLOURS,
+    DEFLATE,
+    JPEG,
+    LZW,
+    OLD_DEFLATE,
+    PACKBITS,
+    PLAIN,
+    UNASSOCIATED,
+    WEBP_TILES,
+    ZSTD,
+)
+from tiler.readers.raster import JPEG_2000_YCBCR as JPEG_2000_YCBCR  # for the readers of flavours
+from tiler.readers.raster import PALETTE as PALETTE
+from tiler.readers.raster import RGB as RGB
+from tiler.readers.raster import WHITE_IS_ZERO as WHITE_IS_ZERO
+from tiler.readers.raster import YCBCR as YCBCR
+from tiler.readers.raster import Raster as Raster
+from tiler.slide import DecodedLevel, Decoder, StoredLevel
 from tiler.storage.base import ByteSource
 
 # TIFF 6.0 and Technical Note 2
@@ -35,18 +55,11 @@ MAX_TILE_BYTES: Final = 16 * 1024 * 1024
 MAX_STRIP_BYTES: Final = 128 * 1024 * 1024
 # What is decoded in one piece.
 MAX_PIECE_BYTES: Final = 128 * 1024 * 1024
-_DECODED_SIDE: Final = (128, 512)
 _PEEK_BYTES: Final = 64 * 1024
 _UM_PER_UNIT: Final = {2: 25_400.0, 3: 10_000.0}
 # Pixels that differ more than this in width and height would make a picture that is visibly out of shape.
 _SQUARE: Final = 1.02
 
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
-_COLOURS: Final = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
-PLAIN, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD = 1, 5, 7, 8, 32946, 32773, 50000
-JPEG_2000_YCBCR, JPEG_2000_LOSSY, JPEG_2000_RGB, JPEG_2000 = 33003, 33004, 33005, 34712
-WEBP_TILES: Final = (50001, 34927)
-ANY_JPEG_2000: Final = (JPEG_2000_YCBCR, JPEG_2000_LOSSY, JPEG_2000_RGB, JPEG_2000)
 # Of bytes, not of pictures: what a predictor and an order of bits apply to.
 _PACKED: Final = (PLAIN, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD)
 _PREDICTED: Final = (LZW, DEFLATE, OLD_DEFLATE, ZSTD)
@@ -69,53 +82,7 @@ _NAMES: Final = {
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
-ASSOCIATED, UNASSOCIATED = 1, 2
 _PROGRESSIVE: Final = 0xC2
-
-
-@dataclass(frozen=True, slots=True)
-class Raster:
-    """One image as a TIFF stores it, in pieces: tiles or strips, row by row, of planar images plane by plane. All of it
-    has been checked against the file, nothing decoded. ``extra`` is the kind of alpha (ExtraSamples, tag 338), 0 when
-    there is none; ``order`` is that of the bytes of a sample, as `struct` says it."""
-
-    size: Size
-    piece: Size
-    tiled: bool
-    offsets: Sequence[int]
-    lengths: Sequence[int]
-    compression: int
-    photometric: int
-    samples: int
-    bits: int = 8
-    signed: bool = False
-    planar: bool = False
-    predictor: bool = False
-    extra: int = 0
-    order: str = "<"
-    tables: bytes | None = None
-    palette: Sequence[int] = ()
-
-    @property
-    def grid(self) -> Size:
-        return Size(-(-self.size.width // self.piece.width), -(-self.size.height // self.piece.height))
-
-    @property
-    def pixel_bytes(self) -> int:
-        """Bytes of one pixel in a piece."""
-        return (1 if self.planar else self.samples) * self.bits // 8
-
-    @property
-    def plain(self) -> bool:
-        """Whether its samples are its colours and nothing else."""
-        return self.samples == _COLOURS[self.photometric]
-
-    def decoded_level(self) -> DecodedLevel:
-        """As a level to be decoded: in the file's own tiles where they are of a good size."""
-        low, high = _DECODED_SIDE
-        sides = (self.piece.width, self.piece.height)
-        fits = self.tiled and all(low <= side <= high and side % 16 == 0 for side in sides)
-        return DecodedLevel(self.size, self.piece if fits else DECODED_TILE)
 
 
 def raster(source: ByteSource, directory: Directory, *, deep: bool = False, gaps: bool = False) -> Raster:
@@ -257,9 +224,9 @@ def _depth(directory: Directory, *, deep: bool) -> tuple[int, int, bool]:
 
 def _extra(directory: Directory, photometric: int, samples: int, *, deep: bool) -> int:
     """The kind of alpha there is beside the colours."""
-    if photometric not in _COLOURS:
+    if photometric not in COLOURS:
         raise UnsupportedSlideError("The slide's colours are neither grey, RGB nor YCbCr.")
-    beside = samples - _COLOURS[photometric]
+    beside = samples - COLOURS[photometric]
     if beside < 0:
         raise DamagedSlideError("The slide has fewer samples a pixel than its colours need.")
     kinds = directory.integers(EXTRA_SAMPLES, at_most=64)

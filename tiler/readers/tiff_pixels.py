@@ -21,8 +21,8 @@ from tiler import jpeg
 from tiler.errors import DamagedSlideError
 from tiler.geometry import Region, Size
 from tiler.jpeg import Colour
-from tiler.readers import tiff
-from tiler.readers.tiff import Raster
+from tiler.readers import raster as kinds
+from tiler.readers.raster import Raster
 from tiler.storage.base import ByteSource
 
 Samples = NDArray[Any]
@@ -74,7 +74,7 @@ class Rasters:
 
     def _part(self, number: int, at: int, within: Region) -> Samples:
         raster = self._rasters[number]
-        if raster.compression == tiff.PLAIN:
+        if raster.compression == kinds.PLAIN:
             return self._plain(raster, at, within)
         found = self._piece(number, at)
         return found[within.y : within.y + within.height, within.x : within.x + within.width]
@@ -107,14 +107,14 @@ def picture(raster: Raster, samples: Samples) -> Image.Image:
     if raster.extra:
         alpha = samples[..., -1:].astype(np.uint16)
         colours = samples[..., :-1].astype(np.uint16)
-        if raster.photometric == tiff.WHITE_IS_ZERO:
+        if raster.photometric == kinds.WHITE_IS_ZERO:
             colours = _PAPER - colours
-        if raster.extra == tiff.UNASSOCIATED:
+        if raster.extra == kinds.UNASSOCIATED:
             colours = (colours * alpha + 127) // 255
         samples = np.minimum(colours + (_PAPER - alpha), 255).astype(np.uint8)
-    elif raster.photometric == tiff.WHITE_IS_ZERO:
+    elif raster.photometric == kinds.WHITE_IS_ZERO:
         samples = _PAPER - samples
-    elif raster.photometric == tiff.PALETTE:
+    elif raster.photometric == kinds.PALETTE:
         samples = _colours(raster)[samples[..., 0]]
     return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
 
@@ -142,11 +142,11 @@ def _shape(raster: Raster, at: int) -> Size:
 
 def _decoded(raster: Raster, data: bytes, size: Size) -> Samples:
     try:
-        if raster.compression == tiff.JPEG:
+        if raster.compression == kinds.JPEG:
             found = _jpeg(raster, data, size)
-        elif raster.compression in tiff.ANY_JPEG_2000:
+        elif raster.compression in kinds.ANY_JPEG_2000:
             found = _jpeg_2000(raster, data, size)
-        elif raster.compression in tiff.WEBP_TILES:
+        elif raster.compression in kinds.WEBP_TILES:
             found = _webp(data, size)
         else:
             found = _samples(raster, _unpacked(raster, data, size.area * raster.pixel_bytes), size)
@@ -165,11 +165,11 @@ def _decoded(raster: Raster, data: bytes, size: Size) -> Samples:
 def _unpacked(raster: Raster, data: bytes, length: int) -> bytes:
     """No more than `length` bytes, whatever the data claim to hold."""
     match raster.compression:
-        case tiff.DEFLATE | tiff.OLD_DEFLATE:
+        case kinds.DEFLATE | kinds.OLD_DEFLATE:
             return zlib.decompressobj().decompress(data, length)
-        case tiff.LZW:
+        case kinds.LZW:
             return bytes(lzw_decode(data, out=length))
-        case tiff.PACKBITS:
+        case kinds.PACKBITS:
             return bytes(packbits_decode(data, out=length))
         case _:
             return bytes(zstd_decode(data, out=length))
@@ -187,7 +187,7 @@ def _samples(raster: Raster, data: bytes, size: Size) -> Samples:
 
 def _jpeg(raster: Raster, data: bytes, size: Size) -> Samples:
     coloured = raster.samples == 3 and not raster.planar
-    said = Colour.RGB if raster.photometric == tiff.RGB else Colour.YCBCR
+    said = Colour.RGB if raster.photometric == kinds.RGB else Colour.YCBCR
     colour = jpeg.stated_colour(data, said) if coloured else Colour.GREY
     start = len(jpeg.SOI)
     if not data.startswith(jpeg.SOI):
@@ -217,9 +217,9 @@ def _jpeg_2000(raster: Raster, data: bytes, size: Size) -> Samples:
     steps = data[at + _SIZ.size : at + _SIZ.size + 3 * components]  # depth, then the steps across and down
     sampled = any(step != 1 for number in (1, 2) for step in steps[number::3])
     found = jpeg2k_decode(data)
-    if sampled and raster.photometric != tiff.YCBCR:
+    if sampled and raster.photometric != kinds.YCBCR:
         _refuse_size()
-    if raster.photometric == tiff.YCBCR and not sampled:
+    if raster.photometric == kinds.YCBCR and not sampled:
         found = np.asarray(Image.fromarray(found, "YCbCr").convert("RGB"))
     return found
 
