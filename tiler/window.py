@@ -32,7 +32,9 @@ from tiler.slide import DECODED_TILE
 PROPERTY: Final = "iain.display-window"
 MAX_CHANNELS: Final = 8
 _DARKEST, _BRIGHTEST = 0.1, 99.9  # percentiles
-_ALL_CELLS, _PLACES_A_SIDE = 6, 4
+_ALL_CELLS: Final = 6
+# Up to so many channels, so many places.
+_PLACES_A_SIDE: Final = ((3, 4), (MAX_CHANNELS // 2, 3), (MAX_CHANNELS, 2))
 _KINDS: Final = frozenset(np.dtype(name) for name in ("uint8", "uint16", "int8", "int16"))
 
 Samples = NDArray[Any]
@@ -104,13 +106,16 @@ class Display:
         return "; ".join(f"{number}: {one} #{bytes(colour).hex()}" for number, (one, colour) in enumerate(told, 1))
 
 
-def areas(size: Size) -> list[Region]:
-    """Where to look at a level of this size: all of it, or 16 places spread evenly over a large one."""
+def areas(size: Size, channels: int) -> list[Region]:
+    """Where to look at a level of this size: all of it, or places spread evenly over a large one. Each may cost the
+    decoding of much more, for each channel anew, and whoever looks at the slide waits: the more channels, the fewer
+    places."""
     cells = grid(size, DECODED_TILE)
     if max(cells.width, cells.height) <= _ALL_CELLS:
         cols, rows = [*range(cells.width)], [*range(cells.height)]
     else:
-        cols, rows = _spread(cells.width), _spread(cells.height)
+        parts = next(parts for most, parts in _PLACES_A_SIDE if channels <= most)
+        cols, rows = _spread(cells.width, parts), _spread(cells.height, parts)
     return [tile_region(size, DECODED_TILE, col, row) for row in rows for col in cols]
 
 
@@ -119,7 +124,7 @@ def look(size: Size, channels: int, kind: np.dtype[Any], samples: Callable[[Regi
     `samples` gives what is in an area of it, rows × columns × channels."""
     if kind == np.uint8:
         return np.empty((0, channels), kind)
-    return np.concatenate([samples(area).reshape(-1, channels) for area in areas(size)])
+    return np.concatenate([samples(area).reshape(-1, channels) for area in areas(size, channels)])
 
 
 def of_colour(looked_at: Samples) -> Display:
@@ -166,7 +171,7 @@ def _check(looked_at: Samples) -> None:
         )
 
 
-def _spread(cells: int) -> list[int]:
+def _spread(cells: int, parts: int) -> list[int]:
     """The middles of so many equal parts, or all."""
-    parts = min(cells, _PLACES_A_SIDE)
+    parts = min(cells, parts)
     return [(2 * part + 1) * cells // (2 * parts) for part in range(parts)]

@@ -67,10 +67,11 @@ def test_more_channels_than_can_be_told_apart_are_refused() -> None:
 
 
 def test_it_looks_at_all_of_a_small_level_and_all_over_a_large_one() -> None:
-    assert sum(area.size.area for area in window.areas(Size(700, 300))) == 700 * 300
-    assert sum(area.size.area for area in window.areas(Size(1536, 1536))) == 1536**2
-    large = window.areas(Size(102_400, 25_600))
+    assert sum(area.size.area for area in window.areas(Size(700, 300), 8)) == 700 * 300
+    assert sum(area.size.area for area in window.areas(Size(1536, 1536), 1)) == 1536**2
+    large = window.areas(Size(102_400, 25_600), 3)
     assert len(large) == 16
     assert {area.x for area in large} == {50 * 256, 150 * 256, 250 * 256, 350 * 256}
     assert {area.y for area in large} == {12 * 256, 37 * 256, 62 * 256, 87 * 256}
-    assert len(window.areas(Size(100_000, 200))) == 4
+    assert len(window.areas(Size(100_000, 200), 1)) == 4
+    assert [len(window.areas(Size(9000, 9000), channels)) for channels in (1, 4, 8)] == [16, 9, 4]
