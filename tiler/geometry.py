@@ -37,3 +37,8 @@ class Region:
     @property
     def size(self) -> Size:
         return Size(self.width, self.height)
+
+    def within(self, size: Size) -> bool:
+        """Whether it is a part, and not nothing, of a picture of this size."""
+        right, bottom = self.x + self.width, self.y + self.height
+        return 0 <= self.x < right <= size.width and 0 <= self.y < bottom <= size.height

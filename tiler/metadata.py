@@ -168,11 +168,7 @@ def _bounds(value: object, size: Size) -> Region | None:
     if type(value) is not list or len(value) != 4 or any(type(number) is not int for number in value):
         raise ValueError("not a region")
     bounds = Region(*value)
-    if (
-        min(value) < 0
-        or not bounds.size.area
-        or not (bounds.x + bounds.width <= size.width and bounds.y + bounds.height <= size.height)
-    ):
+    if not bounds.within(size):
         raise ValueError("bounds outside the slide")
     return bounds
 

@@ -17,7 +17,7 @@ from tiler.geometry import Region, Size
 from tiler.index import MAX_SIDE_PIXELS, WEBP
 from tiler.ladder import MAX_CUT_TILES, MAX_DECODED_TILES
 from tiler.mosaic import Mosaic
-from tiler.slide import DecodedLevel, Decoder, SlideFile, SlideFiles, StoredLevel
+from tiler.slide import DecodedLevel, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
 
 THUMBNAIL_SIDE: Final = 512
@@ -144,10 +144,13 @@ def picture(slide: SlideFile, name: str) -> bytes | None:
     return _encode(flat, _PICTURE_QUALITY, "4:4:4")
 
 
-def decoded_tile(decoder: Decoder, level: int, area: Region) -> bytes:
+def decoded_tile(slide: SlideFile, level: int, area: Region) -> bytes:
     """What `area` of a decoded level shows, as a JPEG. The same slide gives the same bytes, which `tiler.index.CUTTING`
     stands for. Raises DamagedSlideError."""
-    found = decoder.tile(level, area)
+    shown = slide.levels[level] if level < len(slide.levels) else None
+    if slide.decoder is None or not isinstance(shown, DecodedLevel) or not area.within(shown.size):
+        raise DamagedSlideError("The slide has no such tile; its file is another than the one that was registered.")
+    found = slide.decoder.tile(level, area)
     if isinstance(found, bytes):
         return found
     if found.size != (area.width, area.height):

@@ -133,9 +133,7 @@ def _decode(out: int, files: SlideFiles) -> None:
 
     send_blocking(out, Kind.READY)
     try:
-        decoder = open_slide(files).decoder
-        if decoder is None:
-            raise DamagedSlideError("The slide has nothing to decode.")
+        opened = open_slide(files)
     except TilerError as error:
         if receive_blocking(0):
             _refuse(out, error)
@@ -143,7 +141,7 @@ def _decode(out: int, files: SlideFiles) -> None:
     while message := receive_blocking(0):
         level, *area = DECODE.unpack(message[1])
         try:
-            send_blocking(out, Kind.TILE, decoded_tile(decoder, level, Region(*area)))
+            send_blocking(out, Kind.TILE, decoded_tile(opened, level, Region(*area)))
         except TilerError as error:
             _refuse(out, error)
         except MemoryError:

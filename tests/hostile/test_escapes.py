@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.figures import Figure
+from fixtures.slides import SCAN
 
 from tiler import isolation
 from tiler.sandbox import Limits, Sandbox
@@ -64,7 +65,7 @@ def environment_of_parent():
 if 'filter' in layers:
     from tiler import seccomp, worker
     worker._limit(LIMITS)
-    worker._load(with_codecs=False)
+    worker._load(with_codecs='heavy' in layers)
     seccomp.install()
 for name, code in json.loads(attempts).items():
     try:
@@ -76,6 +77,8 @@ for name, code in json.loads(attempts).items():
 """
 
 NAMESPACES, FILTER, BOTH, NONE, ROOT = "namespaces", "filter", "namespaces+filter", "nothing", "root"
+# As whoever decodes: a slide of several files, and all libraries loaded.
+DECODING = f"{BOTH}+heavy"
 
 # attempt → the layers that must deny it, each on its own
 ATTEMPTS = {
@@ -180,18 +183,19 @@ def outcome(slides: tuple[Path, Path], port: int, open_directory: int) -> Callab
     def outcomes(layers: str) -> dict[str, str]:
         limits = Limits()
         start = START.replace("LIMITS", f"{limits.memory_bytes}, {limits.cpu_s}, {limits.open_files}")
-        wanted = {name: code for name, (code, by) in ATTEMPTS.items() if layers in (*by, BOTH, NONE)}
+        wanted = {name: code for name, (code, by) in ATTEMPTS.items() if layers in (*by, BOTH, NONE, DECODING)}
         if FILTER in layers:
             wanted |= ROOTS | PRIVILEGED
         if layers == ROOT:
             wanted = {**ROOTS, "read the shadow file": ATTEMPTS["read the shadow file"][0]}
         if layers == NONE:
             del wanted["read the shadow file"]
-        seen = "'/slide/slide'" if "namespaces" in layers else repr(str(slides[0]))
+        shown = {ALONE: slides[0]} if layers != DECODING else {"a.mrxs": slides[0], "a/Slidedat.ini": slides[0]}
+        seen = repr(f"/slide/{[*shown][-1]}" if "namespaces" in layers else str(slides[0]))
         codes = {name: code.replace("SLIDE", seen) for name, code in wanted.items()}
         arguments = [layers, str(slides[1]), str(port), json.dumps(codes)]
         if "namespaces" in layers:
-            command = isolation.isolated(next(isolation.bubblewraps()), {ALONE: slides[0]}, arguments, start=start)
+            command = isolation.isolated(next(isolation.bubblewraps()), shown, arguments, start=start)
         else:
             command = isolation.exposed(arguments, start=start)
         if layers == ROOT:
@@ -250,7 +254,12 @@ def test_inside_it_is_denied(name: str, layers: str, outcome: Callable[[str, str
     assert outcome(name, layers) == "denied"
 
 
-@pytest.mark.parametrize("layers", [FILTER, BOTH])
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_it_is_denied_to_a_decoder_of_several_files_too(name: str, outcome: Callable[[str, str], str]) -> None:
+    assert outcome(name, DECODING) == "denied"
+
+
+@pytest.mark.parametrize("layers", [FILTER, BOTH, DECODING])
 @pytest.mark.parametrize("name", [*ROOTS, *PRIVILEGED])
 def test_what_needs_root_is_denied_even_to_root(name: str, layers: str, outcome: Callable[[str, str], str]) -> None:
     assert outcome(name, layers) == "denied"
@@ -274,15 +283,16 @@ def test_inside_there_is_one_slide_and_the_interpreter(slides: tuple[Path, Path]
     assert "pixels of a patient" in said
 
 
-def test_a_worker_holds_nothing_but_its_pipes(open_directory: int) -> None:
-    """Whatever the server has open, even by mistake, stays with the server."""
-    worker = Sandbox().start("cut")
+@pytest.mark.parametrize("task", ["cut", "decode"])
+def test_a_worker_holds_nothing_but_its_pipes(task: str, open_directory: int) -> None:
+    """Whatever the server has open, even by mistake, stays with the server; a decoder has its slide."""
+    worker = Sandbox().start(task, {ALONE: SCAN} if task == "decode" else {}, codecs=task == "decode")
     try:
         pid = confined(worker.pid)
         held = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
     finally:
         worker.end()
-    assert {target.partition(":")[0] for target in held} <= {"pipe", "/dev/null"}, held
+    assert {target.partition(":")[0] for target in held} <= {"pipe", "/dev/null", f"/slide/{ALONE}"}, held
 
 
 def confined(pid: int) -> int:

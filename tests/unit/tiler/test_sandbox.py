@@ -134,6 +134,9 @@ DEATHS = {
     "speaks another language": "os.write(1, b'Segmentation fault, core dumped'); time.sleep(60)",
     "sends a tile instead": "say(8, b'x'); time.sleep(60)",
     "sends one thing twice": "say(1, b'x'); say(1, b'x'); time.sleep(60)",
+    "asks for libraries for ever": "say(11); time.sleep(60)",
+    "asks for libraries midway": "say(1, b'x'); say(11); time.sleep(60)",
+    "asks for libraries with a letter": "os.write(1, struct.pack('<BI', 11, 1) + b'x'); time.sleep(60)",
     "is done with nothing": "say(5); time.sleep(60)",
     "forgets the index": "say(2, b'x'); say(5); time.sleep(60)",
     "refuses in no known form": "say(6, b'[1, 2'); time.sleep(60)",
@@ -148,6 +151,13 @@ def test_a_worker_that_dies_or_lies_is_one_error(death: str, svs_slide: Path) ->
         Scripted(READY + DEATHS[death]).index_slide(svs_slide, timeout_s=30)
     assert caught.value.code == "decoder-died"
     assert caught.value.sentence.endswith(".")
+
+
+def test_whoever_asks_for_libraries_gets_no_time_for_it(svs_slide: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(WorkerTimeoutError):
+        Scripted(READY + "time.sleep(1); say(11); time.sleep(60)").index_slide(svs_slide, timeout_s=1.5)
+    assert time.monotonic() - started < 10
 
 
 def test_a_refusal_is_told_in_one_clean_line(svs_slide: Path) -> None:
