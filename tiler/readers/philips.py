@@ -59,12 +59,16 @@ _TECHNICAL: Final = (
 
 
 def recognises(found: Sequence[Directory]) -> bool:
-    return "DPUfsImport" in found[0].text(tiff.DESCRIPTION, at_most=4096)
+    software, said = found[0].text(tiff.SOFTWARE, at_most=16), found[0].text(tiff.DESCRIPTION, at_most=4096)
+    return software.startswith("Philips") or "DPUfsImport" in said
 
 
 def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile:
     """The slide of a Philips file: every tiled image is a level. Raises DamagedSlideError, UnsupportedSlideError."""
-    root = xml.document(found[0].data(tiff.DESCRIPTION, at_most=xml.MAX_BYTES) or b"")
+    said = found[0].data(tiff.DESCRIPTION, at_most=xml.MAX_BYTES)
+    if said is None:
+        raise UnsupportedSlideError("The Philips file has no description of its levels.")
+    root = xml.document(said)
     if root.tag != "DataObject" or root.get("ObjectType") != "DPUfsImport":
         raise UnsupportedSlideError("The file is of a Philips program, but no slide of a Philips scanner.")
     scans = [one for one in _objects(root, "PIM_DP_SCANNED_IMAGES") if _text(one, "PIM_DP_IMAGE_TYPE") == "WSI"]

@@ -47,13 +47,15 @@ _MAX_FILES: Final = 16
 
 
 def recognises(found: Sequence[Directory]) -> bool:
-    return tiff.DESCRIPTION in found[0] and found[0].text(tiff.SOFTWARE, at_most=16).startswith("MedScan")
+    return found[0].text(tiff.SOFTWARE, at_most=16).startswith("MedScan")
 
 
 def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> SlideFile:
     """The slide of a Trestle file: every image is a level. Raises DamagedSlideError, UnsupportedSlideError."""
     if not all(tiff.TILE_OFFSETS in one for one in found):
         raise UnsupportedSlideError(f"The Trestle file {_STRIPS}.")
+    if tiff.DESCRIPTION not in found[0]:
+        raise UnsupportedSlideError("The Trestle file has no description of its tiles, which may overlap.")
     facts = _facts(found[0].text(tiff.DESCRIPTION))
     patches = [_patch(source, one, _overlap(facts, level)) for level, one in enumerate(found)]
     levels, decoder = tiff.levels(source, [one.raster for one in patches])

@@ -4,14 +4,16 @@ import base64
 from datetime import datetime
 
 import pytest
-from fixtures.slides import InMemory
+from fixtures.slides import InMemory, one_level
 
 from benchmarks.layouts import philips
 from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.geometry import Region, Size
 from tiler.indexing import build_index
 from tiler.opening import open_slide
+from tiler.readers import tiff
 from tiler.slide import SlideFile, StoredLevel
+from tiler.synthetic.pyramid import description
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,11 @@ def test_the_facts_of_the_scanner_are_read(plain: bytes) -> None:
     assert metadata.barcode == philips.BARCODE
     assert metadata.objective_power == 40
     assert metadata.mpp_x == metadata.mpp_y == pytest.approx(0.499)
+
+
+def test_without_a_description_nobody_knows_the_true_size_of_its_levels() -> None:
+    with pytest.raises(UnsupportedSlideError, match="no description of its levels"):
+        open_slide(InMemory(one_level(change={tiff.SOFTWARE: description("Philips DP v1.0")})))
 
 
 def test_rows_come_before_columns_in_a_pixel_spacing(plain: bytes) -> None:

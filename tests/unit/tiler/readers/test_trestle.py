@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
-from fixtures.slides import InMemory
+from fixtures.slides import InMemory, one_level
 
 from benchmarks.layouts import trestle
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Region, Size
 from tiler.opening import open_slide
+from tiler.readers import tiff
 from tiler.slide import DecodedLevel, SlideFiles, StoredLevel
+from tiler.synthetic.pyramid import description
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,11 @@ def test_the_left_and_upper_tile_is_on_top(overlapping: bytes) -> None:
 def test_overlaps_that_cannot_be_are_refused(overlapping: bytes, words: bytes, error: type[Exception]) -> None:
     with pytest.raises(error, match="overlap"):
         open_slide(InMemory(overlapping.replace(b"64 64 32 32 16 16", words)))
+
+
+def test_without_a_description_nobody_knows_whether_tiles_overlap() -> None:
+    with pytest.raises(UnsupportedSlideError, match="no description of its tiles"):
+        open_slide(InMemory(one_level(change={tiff.SOFTWARE: description("MedScan")})))
 
 
 def test_companions_are_found_by_the_name_of_the_slide(tmp_path: Path) -> None:
