@@ -1,5 +1,6 @@
 """Which of a slide's values are shown as what: for samples of more than eight bits, and for channels that are no
-colours. One rule for all formats, told with the slide (`PROPERTY`), so that nobody takes a display for a measurement.
+colours. One rule for all formats, told with the slide (`tiler.metadata.DISPLAY_WINDOW`), so that nobody takes a display
+for a measurement.
 
 ========================  =========================================================================================
 8-bit colour, 8-bit grey  as they are
@@ -16,7 +17,7 @@ NumPy: for the heavy halves of readers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -26,10 +27,10 @@ from PIL import Image
 from tiler.address import grid, tile_region
 from tiler.errors import UnsupportedSlideError
 from tiler.geometry import Region, Size
+from tiler.metadata import DISPLAY_WINDOW, SlideMetadata
 from tiler.slide import DECODED_TILE
 
-# Where `SlideMetadata.properties` tells the window.
-PROPERTY: Final = "iain.display-window"
+PROPERTY: Final = DISPLAY_WINDOW
 MAX_CHANNELS: Final = 8
 _DARKEST, _BRIGHTEST = 0.1, 99.9  # percentiles
 _ALL_CELLS: Final = 6
@@ -96,7 +97,7 @@ class Display:
 
     @property
     def words(self) -> str | None:
-        """For `PROPERTY`; None where there is nothing to tell."""
+        """For `tiler.metadata.DISPLAY_WINDOW`; None where there is nothing to tell."""
         if not self.windows:
             return None
         ranges = [f"{low}–{high}" for low, high in self.windows]
@@ -147,6 +148,13 @@ def of_channels(looked_at: Samples, colours: Sequence[Rgb | None]) -> Display:
         return Display() if looked_at.dtype == np.uint8 else Display((_fitted(looked_at[:, 0]),), (_WHITE,))
     shown = tuple(colour or _COLOURS[number] for number, colour in enumerate(colours))
     return Display(tuple(_fitted(looked_at[:, number]) for number in range(len(colours))), shown)
+
+
+def stated(metadata: SlideMetadata, display: Display) -> SlideMetadata:
+    """With what there is to tell of the display."""
+    if display.words is None:
+        return metadata
+    return replace(metadata, properties={**metadata.properties, DISPLAY_WINDOW: display.words})
 
 
 def check_channels(count: int) -> None:

@@ -19,7 +19,7 @@ from tiler import window
 from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.geometry import Region, Size
 from tiler.metadata import PICTURES, SlideMetadata
-from tiler.readers import czi
+from tiler.readers import czi_scan
 from tiler.readers.openslide import MAX_PICTURE_PIXELS
 from tiler.readers.zisraw import Attachment, Block, Container
 from tiler.slide import DecodedLevel, Picture, SlideFile
@@ -37,7 +37,7 @@ Samples = NDArray[Any]
 def opened(
     source: ByteSource,
     container: Container,
-    scan: czi.Scan,
+    scan: czi_scan.Scan,
     metadata: SlideMetadata,
     colours: Sequence[tuple[int, int, int] | None],
 ) -> SlideFile:
@@ -48,10 +48,9 @@ def opened(
                 container.place(block)
     pixels = Pixels(source, container, scan, colours)
     pictures = _pictures(source, container)
-    told = {**metadata.properties, **({window.PROPERTY: words} if (words := pixels.display.words) else {})}
     kept = tuple(name for name in PICTURES if name in pictures)
     levels = tuple(DecodedLevel(plane.size) for plane in scan.planes)
-    return SlideFile(replace(metadata, properties=told, pictures=kept), levels, None, pixels, pictures)
+    return SlideFile(replace(window.stated(metadata, pixels.display), pictures=kept), levels, None, pixels, pictures)
 
 
 class Pixels:
@@ -61,16 +60,16 @@ class Pixels:
         self,
         source: ByteSource,
         container: Container,
-        scan: czi.Scan,
+        scan: czi_scan.Scan,
         colours: Sequence[tuple[int, int, int] | None],
     ) -> None:
         window.check_channels(len(scan.channel_numbers))
         self._scan = scan
-        self._coloured = scan.pixels in (czi.COLOUR8, czi.COLOUR16)
-        self._kind = np.dtype("u1" if scan.pixels in (czi.GREY8, czi.COLOUR8) else "<u2")
+        self._coloured = scan.pixels in (czi_scan.COLOUR8, czi_scan.COLOUR16)
+        self._kind = np.dtype("u1" if scan.pixels in (czi_scan.GREY8, czi_scan.COLOUR8) else "<u2")
         self._blocks = _Blocks(source, container)
         self._planes = [
-            [czi.Places([_place(scan, plane, block) for block in blocks]) for blocks in plane.channels]
+            [czi_scan.Places([_place(scan, plane, block) for block in blocks]) for blocks in plane.channels]
             for plane in scan.planes
         ]
         self.display = self._display(colours)
@@ -113,7 +112,7 @@ class Pixels:
         return window.of_channels(looked_at, [Rgb(*colour) if colour else None for colour in colours])
 
 
-def _place(scan: czi.Scan, plane: czi.Plane, block: Block) -> Region:
+def _place(scan: czi_scan.Scan, plane: czi_scan.Plane, block: Block) -> Region:
     """Where on the pixels of its plane a block lies."""
     down = plane.down
     x, y = (block.area.x - scan.left) / down, (block.area.y - scan.top) / down
@@ -145,11 +144,11 @@ class _Blocks:
     def _decoded(self, block: Block) -> Samples:
         data = self._source.read_at(*self._container.place(block))
         try:
-            found = _image(data) if block.compression == czi.JPEG_XR else _array(data, block)
+            found = _image(data) if block.compression == czi_scan.JPEG_XR else _array(data, block)
         except (RuntimeError, ValueError, TypeError) as error:  # what imagecodecs raises
             raise DamagedSlideError("A sub-block of the CZI file cannot be decoded.") from error
-        depth = 3 if block.pixels in (czi.COLOUR8, czi.COLOUR16) else 1
-        kind = np.dtype("u1" if block.pixels in (czi.GREY8, czi.COLOUR8) else "u2")
+        depth = 3 if block.pixels in (czi_scan.COLOUR8, czi_scan.COLOUR16) else 1
+        kind = np.dtype("u1" if block.pixels in (czi_scan.GREY8, czi_scan.COLOUR8) else "u2")
         if found.shape != (block.stored.height, block.stored.width, depth) or found.dtype != kind:
             raise DamagedSlideError("A sub-block of the CZI file has another size than it says.")
         return found
@@ -163,19 +162,19 @@ def _image(data: bytes) -> Samples:
 
 def _array(data: bytes, block: Block) -> Samples:
     """Plain values, blue before red, packed or not."""
-    wanted = block.stored.area * czi.bytes_per_pixel(block.pixels)
+    wanted = block.stored.area * czi_scan.bytes_per_pixel(block.pixels)
     halves = False
-    if block.compression == czi.ZSTD1:
+    if block.compression == czi_scan.ZSTD1:
         data, halves = _without_header(data)
-    if block.compression in (czi.ZSTD0, czi.ZSTD1):
+    if block.compression in (czi_scan.ZSTD0, czi_scan.ZSTD1):
         data = bytes(_zstd(data, out=wanted))
     if len(data) != wanted:
         raise DamagedSlideError("A sub-block of the CZI file has another size than it says.")
-    kind = np.dtype("u1" if block.pixels in (czi.GREY8, czi.COLOUR8) else "<u2")
+    kind = np.dtype("u1" if block.pixels in (czi_scan.GREY8, czi_scan.COLOUR8) else "<u2")
     if halves and kind.itemsize == 2:  # all the low bytes, then all the high ones
         data = np.frombuffer(data, np.uint8).reshape(2, -1).T.tobytes()
     values = np.frombuffer(data, kind)
-    if block.pixels in (czi.GREY8, czi.GREY16):
+    if block.pixels in (czi_scan.GREY8, czi_scan.GREY16):
         return values.reshape(block.stored.height, block.stored.width, 1)
     return values.reshape(block.stored.height, block.stored.width, 3)[..., ::-1]
 
@@ -211,7 +210,7 @@ def _picture(source: ByteSource, attachment: Attachment) -> Image.Image | None:
                 return None
             return image.convert("RGB")
         container = Container(source, attachment.offset)
-        scan = czi.scan(container.blocks)
+        scan = czi_scan.scan(container.blocks)
         size: Size = scan.planes[0].size
         if size.area > MAX_PICTURE_PIXELS:
             return None

@@ -16,6 +16,7 @@ from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Size
 from tiler.metadata import (
+    FOCAL_PLANE,
     MAX_FOCAL_PLANES,
     MPP_RANGE,
     PICTURES,
@@ -293,7 +294,7 @@ def _metadata(root: Element, slide: Series, image: Directory) -> SlideMetadata:
         "ome.type": slide.pixels.get("Type"),
         "ome.significant-bits": slide.pixels.get("SignificantBits"),
         "ome.numerical-aperture": lens.get("LensNA"),
-        "iain.focal-plane": f"{slide.depth // 2 + 1} of {slide.depth}" if slide.depth > 1 else None,
+        FOCAL_PLANE: f"{slide.depth // 2 + 1} of {slide.depth}" if slide.depth > 1 else None,
     }
     return SlideMetadata(
         format=FORMAT.name,

@@ -32,11 +32,8 @@ def opened(
     if channels[0][0].photometric != tiff.RGB:
         window.check_channels(len(colours))
     pixels = Pixels(source, channels, colours)
-    words = pixels.display.words
-    metadata = slide.metadata
-    told = {**metadata.properties, **({window.PROPERTY: words} if words else {})}
     levels = tuple(DecodedLevel(raster.size) for raster in channels[0])
-    return replace(slide, metadata=replace(metadata, properties=told), levels=levels, decoder=pixels)
+    return replace(slide, metadata=window.stated(slide.metadata, pixels.display), levels=levels, decoder=pixels)
 
 
 def picture(source: ByteSource, image: Directory) -> Image.Image | None:

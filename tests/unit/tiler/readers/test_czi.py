@@ -13,7 +13,7 @@ from benchmarks.layouts.specimen import tissue
 from tiler import codecs
 from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.geometry import Region, Size
-from tiler.readers import czi
+from tiler.readers import czi, czi_scan, zisraw
 from tiler.slide import SlideFile
 from tiler.storage.memory import MemoryByteSource
 
@@ -86,12 +86,12 @@ def test_a_reduction_counts_only_if_it_shows_all_that_full_resolution_does(tmp_p
 
 def test_a_sliver_at_the_edge_belongs_to_the_resolution_of_its_neighbours() -> None:
     """200 pixels in 3 are a sixty-seventh; the larger blocks say that it is a sixty-fourth."""
-    full = [czi.Block(1, layout.BGR24, layout.RAW, Region(0, 0, 16_584, 640), Size(16_584, 640), {})]
+    full = [zisraw.Block(1, layout.BGR24, layout.RAW, Region(0, 0, 16_584, 640), Size(16_584, 640), {})]
     coarse = [
-        czi.Block(2, layout.BGR24, layout.RAW, Region(0, 0, 16_384, 640), Size(256, 10), {}),
-        czi.Block(3, layout.BGR24, layout.RAW, Region(16_384, 0, 200, 64), Size(3, 1), {}),
+        zisraw.Block(2, layout.BGR24, layout.RAW, Region(0, 0, 16_384, 640), Size(256, 10), {}),
+        zisraw.Block(3, layout.BGR24, layout.RAW, Region(16_384, 0, 200, 64), Size(3, 1), {}),
     ]
-    planes = czi.scan([*full, *coarse]).planes
+    planes = czi_scan.scan([*full, *coarse]).planes
     assert [(plane.down, len(plane.channels[0])) for plane in planes] == [(1, 1), (64, 2)]
 
 
@@ -184,9 +184,9 @@ def test_data_that_are_other_than_the_directory_says_are_no_tile(tmp_path: Path)
 
 
 def test_blocks_that_are_too_large_to_decode_are_refused() -> None:
-    block = czi.Block(0, layout.BGR24, layout.RAW, Region(0, 0, 20_000, 20_000), Size(20_000, 20_000), {})
+    block = zisraw.Block(0, layout.BGR24, layout.RAW, Region(0, 0, 20_000, 20_000), Size(20_000, 20_000), {})
     with pytest.raises(UnsupportedSlideError, match="too large"):
-        czi.scan([block])
+        czi_scan.scan([block])
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,6 @@ def test_blocks_that_are_too_large_to_decode_are_refused() -> None:
     [(Size(20, 20), Size(40, 40)), (Size(100, 20), Size(20, 20)), (Size(21, 20), Size(20, 20))],
 )
 def test_a_block_of_no_one_resolution_is_refused(shown: Size, stored: Size) -> None:
-    block = czi.Block(0, layout.BGR24, layout.RAW, Region(0, 0, shown.width, shown.height), stored, {})
+    block = zisraw.Block(0, layout.BGR24, layout.RAW, Region(0, 0, shown.width, shown.height), stored, {})
     with pytest.raises(DamagedSlideError, match="impossible place or size"):
-        czi.scan([block])
+        czi_scan.scan([block])
