@@ -20,8 +20,8 @@ from tiler.slide import Decoder, StoredLevel
 from tiler.storage.base import ByteSource
 
 _PAPER: Final = (255, 255, 255)
-# Neighbours of a decoded tile share most of the stored tiles below them.
-_KEPT_PIXELS: Final = 16_000_000
+# A row of decoded tiles lies on the same stored tiles as the row above it: of a wide level, these stay.
+_KEPT_PIXELS: Final = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
