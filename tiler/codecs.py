@@ -28,7 +28,7 @@ def require() -> None:
 
 # Our own modules that use them at import, so that a worker has them before it is shut in.
 READERS: Final[tuple[str, ...]] = (
-    "tiler.readers.dicom_codecs",
+    "tiler.readers.dicom_channels",
     "tiler.readers.tiff_pixels",
     "tiler.readers.czi_pixels",
     "tiler.readers.ome_pixels",

@@ -331,23 +331,43 @@ def pictures(folder: Path) -> Path:
     return folder
 
 
-def sixteen_bits(folder: Path) -> Path:
-    writing = replace(PLAIN, photometric="MONOCHROME2")
-
-    def deepen(data: Dataset) -> None:
-        data.BitsAllocated = data.BitsStored = 16
-        data.HighBit = 15
-
-    return slide(folder, replace(writing, encode=lambda pixels: (pixels.astype("<u2") * 40).tobytes()), deepen)
+def deep(pixels: Pixels) -> bytes:
+    """Twelve bits, none of them black."""
+    return (pixels.astype("<u2") * 12 + 300).tobytes()
 
 
-def optical_paths(folder: Path) -> Path:
-    """Two of them, in a file each."""
-    slide(folder, GREY)
-    for number, pixels in enumerate(scan(GREY)):
-        data = instance(pixels, GREY, number=10 + number, step=2**number)
+def twelve_bits(data: Dataset) -> None:
+    put(data, BitsAllocated=16, BitsStored=12, HighBit=11)
+
+
+def channels(folder: Path) -> Path:
+    """Two optical paths: at full resolution one after the other in one file, below in two."""
+    for number, (first, second) in enumerate(zip(scan(GREY), pyramid(second_channel(), 2), strict=True)):
+        data = instance(first, GREY, number=number, step=2**number)
+        tiles = [frames(each, GREY.tile) for each in (first, second)]
+        other = instance(second, GREY, number=10 + number, step=2**number)
+        other.OpticalPathSequence[0].OpticalPathIdentifier = "2"
+        if number == 0:
+            data.OpticalPathSequence = Items([*data.OpticalPathSequence, *other.OpticalPathSequence])
+            data.NumberOfOpticalPaths = 2
+            write(folder / "level-0.dcm", data, [*tiles[0], *tiles[1]], GREY)
+        else:
+            write(folder / f"level-{number}-1.dcm", data, tiles[0], GREY)
+            write(folder / f"level-{number}-2.dcm", other, tiles[1], GREY)
+    return folder
+
+
+def second_channel() -> Pixels:
+    """How blue the tissue is."""
+    return np.ascontiguousarray(255 - tissue()[..., 1])
+
+
+def colour_paths(folder: Path) -> Path:
+    slide(folder)
+    for number, pixels in enumerate(scan(JPEG)):
+        data = instance(pixels, JPEG, number=10 + number, step=2**number)
         data.OpticalPathSequence[0].OpticalPathIdentifier = "2"
-        write(folder / f"second-{number}.dcm", data, frames(pixels, GREY.tile), GREY)
+        write(folder / f"second-{number}.dcm", data, frames(pixels, JPEG.tile), JPEG)
     return folder
 
 
@@ -427,8 +447,11 @@ MAKERS: Final[Makers] = {
     "planar": partial(slide, writing=replace(PLAIN, encode=by_plane), edit=_planar),
     "deflated": partial(slide, writing=replace(PLAIN, syntax=uid.DeflatedExplicitVRLittleEndian)),
     "grey-sparse": partial(sparse, writing=GREY),
-    "16-bit": sixteen_bits,
-    "optical-paths": optical_paths,
+    "grey-16": partial(slide, writing=replace(PLAIN, photometric="MONOCHROME2", encode=deep), edit=twelve_bits),
+    "colour-16": partial(slide, writing=replace(PLAIN, encode=deep), edit=twelve_bits),
+    "channels": channels,
+    "colour-paths": colour_paths,
+    "signed": _edited(PixelRepresentation=1),
     "palette": partial(
         slide,
         writing=replace(PLAIN, photometric="MONOCHROME2"),

@@ -14,6 +14,7 @@ from PIL import Image
 from wsidicom import WsiDicom
 
 from benchmarks.layouts import dicom
+from benchmarks.layouts.specimen import pyramid
 from tiler.cutters import CutterPool
 from tiler.geometry import Region
 from tiler.sandbox import Sandbox
@@ -43,8 +44,9 @@ def put_together(instance: pydicom.Dataset) -> np.ndarray:
     """The frames side by side."""
     height, width = instance.TotalPixelMatrixRows, instance.TotalPixelMatrixColumns
     across, down = -(-width // instance.Columns), -(-height // instance.Rows)
-    tiles = instance.pixel_array.reshape(down, across, instance.Rows, instance.Columns, 3)
-    return tiles.swapaxes(1, 2).reshape(down * instance.Rows, across * instance.Columns, 3)[:height, :width].astype(int)
+    tiles = instance.pixel_array.reshape(down, across, instance.Rows, instance.Columns, -1)
+    whole = tiles.swapaxes(1, 2).reshape(down * instance.Rows, across * instance.Columns, -1)
+    return whole[:height, :width].astype(int)
 
 
 def first_of(path: Path) -> Path:
@@ -82,6 +84,49 @@ def test_every_tile_shows_what_an_independent_reader_sees(
     path = dicom.MAKERS[key](tmp_path)
     with served(path, sandbox, cutter) as (source, _):
         assert faults(source, ORACLES[key](path)) == (_TILES, [])
+
+
+@pytest.mark.parametrize("key", ["grey-16", "colour-16"])
+def test_more_than_eight_bits_are_shown_through_the_window_that_is_told(
+    key: str, sandbox: Sandbox, cutter: CutterPool, tmp_path: Path
+) -> None:
+    path = dicom.MAKERS[key](tmp_path)
+    values = as_pydicom(path)
+    low, high = (0, 4095)
+    if key == "grey-16":
+        low, high = np.percentile(values[-1], (0.1, 99.9), method="nearest")
+    wanted = [
+        np.rint((np.clip(each, low, high) - low) * 255 / (high - low)).repeat(3 // each.shape[2], 2) for each in values
+    ]
+    with served(path, sandbox, cutter) as (source, _):
+        assert source.index.metadata.properties["iain.display-window"] == f"{low}–{high}"
+        assert faults(source, wanted) == (_TILES, [])
+
+
+def test_optical_paths_are_added_each_in_its_colour(sandbox: Sandbox, cutter: CutterPool, tmp_path: Path) -> None:
+    """They are in one file at full resolution, in two below."""
+    path = dicom.channels(tmp_path)
+    first, second = (pyramid(each, 2) for each in (dicom.scan(dicom.GREY, 1)[0], dicom.second_channel()))
+    wanted = [
+        np.dstack([coded(one), coded(other), np.zeros_like(coded(one))])
+        for one, other in zip(first, second, strict=True)
+    ]
+    with served(path, sandbox, cutter) as (source, _):
+        told = source.index.metadata.properties
+        assert told["iain.display-window"] == "1: 0–255 #ff0000; 2: 0–255 #00ff00"
+        assert told["dicom.optical-paths"] == "2"
+        assert faults(source, wanted) == (_TILES, [])
+
+
+def coded(pixels: np.ndarray) -> np.ndarray:
+    """What is left of a level after its frames were encoded."""
+    whole = np.zeros_like(pixels, int)
+    for (x, y), tile in zip(
+        dicom.positions(pixels, dicom.GREY.tile), dicom.frames(pixels, dicom.GREY.tile), strict=True
+    ):
+        part = whole[y - 1 : y + 255, x - 1 : x + 255]
+        part[:] = picture(dicom.jpeg(tile))[: part.shape[0], : part.shape[1], 0]
+    return whole
 
 
 def test_label_overview_and_facts_are_what_openslide_says(sandbox: Sandbox, cutter: CutterPool, tmp_path: Path) -> None:

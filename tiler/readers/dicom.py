@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -72,8 +73,11 @@ FORMAT: Final = Format(
         Cell("planar", "no compression, colour by plane", _DECODED),
         Cell("deflated", "the data set deflated as a whole", _DECODED),
         Cell("grey-sparse", "JPEG baseline, grey, with empty places", _DECODED),
-        Cell("16-bit", "more than 8 bits a sample", _REFUSED, "not of 8 bits"),
-        Cell("optical-paths", "several optical paths", _REFUSED, "several optical paths"),
+        Cell("grey-16", "grey of 9 to 16 bits, through a stated display window", _DECODED),
+        Cell("colour-16", "colour of 9 to 16 bits, through a stated display window", _DECODED),
+        Cell("channels", "several optical paths in grey, added through stated display windows", _DECODED),
+        Cell("colour-paths", "several optical paths in colour", _REFUSED, "several optical paths in colour"),
+        Cell("signed", "signed numbers, or more than 16 bits", _REFUSED, "not whole numbers of 8 to 16 bits"),
         Cell("palette", "palette or inverted colours", _REFUSED, "neither RGB, YCbCr nor grey from black to white"),
         Cell("video", "MPEG and other transfer syntaxes", _REFUSED, "(transfer syntax) that is not read"),
         Cell("big-endian", "explicit big endian", _REFUSED, "written big endian"),
@@ -117,28 +121,58 @@ def read(files: SlideFiles) -> SlideFile:
     volumes = [one for one in instances if one.kind == _VOLUME]
     if not volumes:
         raise UnsupportedSlideError("The DICOM files hold no scan of the tissue; send all files of the series.")
-    _check_paths(volumes)
+    paths = _paths(volumes)
+    if len(paths) > 1 or any((one.file.facts.integer(Tag.BITS_ALLOCATED) or 8) > 8 for one in volumes):
+        codecs.require()
     sources = Sources(files)
     by_size: dict[Size, list[Instance]] = defaultdict(list)
     for one in volumes:
         by_size[one.size].append(one)
     sizes = sorted(by_size, key=lambda size: -size.area)
     _check_areas([by_size[size][0] for size in sizes])
-    matrices: list[Matrix] = []
+    levels: list[list[Matrix]] = []
     for size in sizes:
-        matrices.append(Matrix(by_size[size], sources))
-        if size.fits(matrices[-1].tile):  # what is smaller than one tile nobody needs
+        levels.append([_matrix(by_size[size], sources, path if len(paths) > 1 else None) for path in paths])
+        if size.fits(levels[-1][0].tile):  # what is smaller than one tile nobody needs
             break
-    finest = matrices[0].parts[0].file.facts
+    finest = [level[0] for level in levels]
+    facts = finest[0].parts[0].file.facts
     pictures = _pictures(instances, sources)
-    profile = finest.first(Tag.OPTICAL_PATHS).data(Tag.ICC_PROFILE)
-    return SlideFile(
-        _metadata(matrices, instances, tuple(pictures), profile),
-        tuple(matrix.level() for matrix in matrices),
-        profile if profile and len(profile) <= icc.MAX_BYTES else None,
-        _Pixels(matrices),
-        pictures,
-    )
+    profile = facts.first(Tag.OPTICAL_PATHS).data(Tag.ICC_PROFILE)
+    metadata = _metadata(finest, instances, tuple(pictures), profile)
+    profile = profile if profile and len(profile) <= icc.MAX_BYTES else None
+    if len(paths) == 1 and not any(form.deep for matrix in finest for form in matrix.forms):
+        shown = tuple(matrix.level() for matrix in finest)
+        return SlideFile(metadata, shown, profile, _Pixels(finest), pictures)
+    return _through_a_window(SlideFile(metadata, (), profile, None, pictures), levels)
+
+
+def _paths(volumes: Sequence[Instance]) -> list[str]:
+    """The optical paths of all, in their order."""
+    paths = [*dict.fromkeys(path for one in volumes for path in one.paths)]
+    used = {frame.path for one in volumes for frame in one.file.facts.items(Tag.PER_FRAME)} - {None}
+    if len(used) > len(paths) or (len(paths) > 1 and used - set(paths)):
+        raise DamagedSlideError("The DICOM file does not describe each of its optical paths.")
+    return paths
+
+
+def _matrix(parts: Sequence[Instance], sources: Sources, path: str | None) -> Matrix:
+    having = [one for one in parts if path is None or path in one.paths]
+    if not having:
+        raise DamagedSlideError("A level of the slide lacks one of its optical paths: a file may be missing.")
+    return Matrix(having, sources, path)
+
+
+def _through_a_window(slide: SlideFile, levels: Sequence[Sequence[Matrix]]) -> SlideFile:
+    from tiler import window
+    from tiler.readers.dicom_channels import Channels  # there already, where `tiler.codecs` are
+
+    channels = Channels(levels)
+    told = {**slide.metadata.properties, **({window.PROPERTY: words} if (words := channels.display.words) else {})}
+    if len(levels[0]) > 1:
+        told["dicom.optical-paths"] = str(len(levels[0]))
+    shown = tuple(level[0].decoded_level() for level in levels)
+    return replace(slide, metadata=replace(slide.metadata, properties=told), levels=shown, decoder=channels)
 
 
 class _Pixels:
@@ -185,18 +219,6 @@ def _instance(files: SlideFiles, number: int) -> Instance | None:
     tile = Size(facts.integer(Tag.COLUMNS) or 0, facts.integer(Tag.ROWS) or 0)
     count = facts.integer(Tag.FRAMES)
     return Instance(number, file, kind, size, tile, 1 if count is None else count)
-
-
-def _check_paths(volumes: Sequence[Instance]) -> None:
-    paths: set[str | None] = set()
-    most = 1
-    for one in volumes:
-        said = one.file.facts.items(Tag.OPTICAL_PATHS)
-        paths |= {path.text(Tag.OPTICAL_PATH) for path in said}
-        paths |= {frame.path for frame in one.file.facts.items(Tag.PER_FRAME)}
-        most = max(most, len(said), one.file.facts.integer(Tag.NUMBER_OF_OPTICAL_PATHS) or 1)
-    if most > 1 or len(paths - {None}) > 1:
-        raise UnsupportedSlideError("The slide has several optical paths (channels); only slides with one are shown.")
 
 
 def _check_areas(levels: Sequence[Instance]) -> None:

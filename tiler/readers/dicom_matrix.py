@@ -20,7 +20,7 @@ from tiler.index import MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_PIXELS
 from tiler.jpeg import Colour
 from tiler.readers.dicom_dataset import DataSet, DicomFile, Tag
 from tiler.readers.dicom_frames import Frames, frames_of
-from tiler.readers.dicom_pixels import CODINGS, Coding, Form, decode, form, kind
+from tiler.readers.dicom_pixels import CODINGS, HEAVY, Coding, Form, decode, form, kind
 from tiler.slide import DECODED_TILE, DecodedLevel, SlideFiles, StoredLevel
 from tiler.storage.base import ByteSource
 
@@ -33,6 +33,10 @@ _OPEN: Final = 32
 _GOOD_SIDES: Final = (128, 1024)
 # What a JPEG stream says of itself comes first; only where a profile is in front, later.
 _PREFIX: Final = 2048
+
+
+# The optical path of a file that names none.
+_ONLY: Final = "1"
 
 
 class Position(NamedTuple):
@@ -67,6 +71,15 @@ class Instance:
     count: int
 
     @property
+    def paths(self) -> list[str]:
+        """The optical paths it was seen through, in the order of its frames."""
+        said = self.file.facts.items(Tag.OPTICAL_PATHS)
+        named = [path.text(Tag.OPTICAL_PATH) or str(number) for number, path in enumerate(said, 1)] or [_ONLY]
+        if max(1, self.file.facts.integer(Tag.NUMBER_OF_OPTICAL_PATHS) or 1) != len(named):
+            raise DamagedSlideError("The DICOM file does not describe each of its optical paths.")
+        return named
+
+    @property
     def concatenation(self) -> str | None:
         return self.file.facts.text(Tag.CONCATENATION)
 
@@ -97,17 +110,20 @@ class _Place(NamedTuple):
 
 class Matrix:
     """One image: ``parts`` are the instances it comes from, ``owners`` and ``numbers`` say for each place of its grid
-    which of them has it (-1: none) and as which frame. Of several focal planes the middle one is here."""
+    which of them has it (-1: none) and as which frame. Of several optical paths one is here, of several focal planes
+    the middle one."""
 
-    def __init__(self, parts: Sequence[Instance], sources: Sources) -> None:
-        """Raises DamagedSlideError, UnsupportedSlideError."""
+    def __init__(self, parts: Sequence[Instance], sources: Sources, path: str | None = None) -> None:
+        """`path` is an optical path that all parts have; None for the only one. Raises DamagedSlideError,
+        UnsupportedSlideError."""
         first = parts[0]
+        self._path = path
         self.parts = tuple(parts)
         self.size, self.tile = first.size, first.tile
         self.planes = 1
         self._sources = sources
         self.forms: tuple[Form, ...] = tuple(_form(part) for part in parts)
-        if len({(part.tile, form.samples) for part, form in zip(parts, self.forms, strict=True)}) > 1:
+        if len({(part.tile, form.samples, form.deep) for part, form in zip(parts, self.forms, strict=True)}) > 1:
             raise UnsupportedSlideError("A level of the slide has frames of several sizes or kinds.")
         self.frames: tuple[Frames, ...] = tuple(
             frames_of(part.file, part.count, form.raw_bytes, sources.of(part))
@@ -144,12 +160,16 @@ class Matrix:
         fitting = low <= min(self.tile.width, self.tile.height) and max(self.tile.width, self.tile.height) <= high
         whole = not any(frames.pieces for frames in self.frames)
         coded = all(form.coding is Coding.JPEG for form in self.forms)
-        if fitting and whole and coded and not any(part.file.inflated for part in self.parts):
+        shallow = not any(form.deep for form in self.forms)
+        if fitting and whole and coded and shallow and not any(part.file.inflated for part in self.parts):
             kinds = {self._kind(part, number) for part, number in self._places() if part >= 0}
             colour, size = next(iter(kinds))
             # An empty place is served white: right for a slide in colour, a blot in a dark one.
             if len(kinds) == 1 and size == self.tile and not (self.empty and colour is Colour.GREY):
                 return self._stored(colour)
+        return self.decoded_level()
+
+    def decoded_level(self) -> DecodedLevel:
         sides = (self.tile.width, self.tile.height)
         good = all(_GOOD_SIDES[0] <= side <= _GOOD_SIDES[1] and side % 8 == 0 for side in sides)
         return DecodedLevel(self.size, self.tile if good else DECODED_TILE)
@@ -178,7 +198,7 @@ class Matrix:
         mode, nothing = ("L", 0) if grey else ("RGB", (255, 255, 255))
         canvas = Image.new(mode, (area.width, area.height), nothing)
         for col, row in tiles_of(area, self.size, self.tile):
-            found = self._decoded(row * self._cells.width + col)
+            found = self._decoded(col, row)
             if found is not None:
                 canvas.paste(found, (col * self.tile.width - area.x, row * self.tile.height - area.y))
         return canvas
@@ -189,7 +209,7 @@ class Matrix:
             self.planes = _planes(self.parts[images[0][0]])
             self._check_count(images[0], self.planes)
             starts = [*accumulate((self.parts[part].count for part in images[0]), initial=0)]
-            first = self.planes // 2 * self._cells.area
+            first = (self._path_in(images[0][0]) * self.planes + self.planes // 2) * self._cells.area
             for part, start, end in zip(images[0], starts, starts[1:], strict=False):
                 for frame in range(max(start, first), min(end, first + self._cells.area)):
                     self.owners[frame - first], self.numbers[frame - first] = part, frame - start
@@ -212,19 +232,29 @@ class Matrix:
             planes = _planes(self.parts[image[0]])
             self._check_count(image, planes)
             height = self.parts[image[0]].file.facts.first(Tag.SHARED).first(Tag.PLANE_POSITION).number(Tag.Z_OFFSET)
-            count = 0
+            wanted, count = self._path_in(image[0]), 0
             for part in image:
                 for frame in range(self.parts[part].count):
-                    plane, cell = divmod(count, self._cells.area)
-                    yield _Place(cell, (height or 0.0) + plane / 1000, part, frame)
+                    (path, plane), cell = divmod(count // self._cells.area, planes), count % self._cells.area
+                    if path == wanted:
+                        yield _Place(cell, (height or 0.0) + plane / 1000, part, frame)
                     count += 1
             return
         for part in image:
             positions: Sequence[Position] = self.parts[part].file.facts.items(Tag.PER_FRAME)
             if len(positions) != self.parts[part].count:
                 raise DamagedSlideError("The DICOM file does not say where each of its frames lies.")
+            only = self.parts[part].paths
             for frame, place in enumerate(positions):
+                if self._path is not None and (place.path or only[0]) != self._path:
+                    continue
+                if place.path is None and len(only) > 1:
+                    raise DamagedSlideError("The DICOM file does not describe each of its optical paths.")
                 yield _Place(self._cell(place), place.z, part, frame)
+
+    def _path_in(self, part: int) -> int:
+        """Which of the optical paths of a part is the one that is here."""
+        return self.parts[part].paths.index(self._path) if self._path is not None else 0
 
     def _cell(self, place: Position) -> int:
         if place.column is None or place.row is None:
@@ -239,6 +269,7 @@ class Matrix:
 
     def _check_count(self, image: Sequence[int], planes: int) -> None:
         count = sum(self.parts[part].count for part in image)
+        planes *= len(self.parts[image[0]].paths)
         if count != planes * self._cells.area:
             raise DamagedSlideError(
                 f"The level of {self.size.width} × {self.size.height} pixels has {count} frames and needs "
@@ -273,19 +304,38 @@ class Matrix:
             raise DamagedSlideError("A frame of the slide is longer than its pixels.")
         return self.frames[part].read(self._sources.of(self.parts[part]), number)
 
-    def _decoded(self, cell: int) -> Image.Image | None:
-        part, number = self.owners[cell], self.numbers[cell]
+    def encoded(self, col: int, row: int) -> tuple[bytes, Form, Size] | None:
+        """The frame at a place, how it is written, and how much of it at least must be there; None where none is."""
+        cell = row * self._cells.width + col
+        part = self.owners[cell]
         if part < 0:
             return None
+        return (
+            self._frame(part, self.numbers[cell]),
+            self.forms[part],
+            tile_region(self.size, self.tile, col, row).size,
+        )
+
+    def _decoded(self, col: int, row: int) -> Image.Image | None:
+        cell = row * self._cells.width + col
         found = self._kept.pop(cell, None)
         if found is None:
-            row, col = divmod(cell, self._cells.width)
-            least = tile_region(self.size, self.tile, col, row).size
-            found = decode(self._frame(part, number), self.forms[part], least)
+            frame = self.encoded(col, row)
+            if frame is None:
+                return None
+            found = _pixels(*frame)
         self._kept[cell] = found
         while len(self._kept) > 1 and len(self._kept) * self.tile.area > _MAX_KEPT_PIXELS:
             self._kept.popitem(last=False)
         return found
+
+
+def _pixels(frame: bytes, form: Form, least: Size) -> Image.Image:
+    if form.coding not in HEAVY:
+        return decode(frame, form, least)
+    from tiler.readers import dicom_codecs  # there already, where `tiler.codecs` are
+
+    return dicom_codecs.decode(frame, form, least)
 
 
 def _form(part: Instance) -> Form:
@@ -297,15 +347,19 @@ def _form(part: Instance) -> Form:
         raise DamagedSlideError(f"The DICOM file claims frames of {part.tile.width} × {part.tile.height} pixels.")
     if max(part.size.width, part.size.height) > MAX_SIDE_PIXELS or part.size.area == 0:
         raise DamagedSlideError(f"The slide claims an image of {part.size.width} × {part.size.height} pixels.")
-    depths = tuple(facts.integer(tag) for tag in (Tag.BITS_ALLOCATED, Tag.BITS_STORED, Tag.PIXEL_REPRESENTATION))
-    if depths[:2] != (8, 8) or depths[2]:
-        raise UnsupportedSlideError("The slide's pixels are not of 8 bits; only such slides can be shown.")
+    allocated, stored, high, signed = (
+        facts.integer(tag) or 0 for tag in (Tag.BITS_ALLOCATED, Tag.BITS_STORED, Tag.HIGH_BIT, Tag.PIXEL_REPRESENTATION)
+    )
+    usual = (allocated, stored) == (8, 8) or (allocated == 16 and 8 < stored <= 16 and high == stored - 1)
+    if signed or not usual:
+        raise UnsupportedSlideError("The slide's pixels are not whole numbers of 8 to 16 bits; they cannot be shown.")
     return form(
         part.tile,
         coding,
         facts.integer(Tag.SAMPLES) or 0,
         facts.text(Tag.PHOTOMETRIC) or "",
         planar=facts.integer(Tag.PLANAR) == 1,
+        bits=stored,
     )
 
 

@@ -46,28 +46,34 @@ CODINGS: Final = {
 }
 # What Pillow and the standard library cannot decode.
 HEAVY: Final = frozenset({Coding.JPEG_LOSSLESS, Coding.JPEG_LS, Coding.JPEG_2000, Coding.RLE})
-_JFIF, _ADOBE, _SCAN = 0xE0, 0xEE, 0xDA
+_SCAN: Final = 0xDA
 _FRAMES: Final = range(0xC0, 0xC4)
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a frame is: Rows and Columns, Samples per Pixel (1 or 3 of 8 bits), Photometric Interpretation and Planar
-    Configuration (0028,00xx)."""
+    """What a frame is: Rows and Columns, Samples per Pixel (1 or 3), Photometric Interpretation, Planar Configuration
+    and Bits Stored (0028,0xxx), of 8 bits allocated or 16."""
 
     size: Size
     coding: Coding
     samples: int
     photometric: str
     planar: bool
+    bits: int = 8
+
+    @property
+    def deep(self) -> bool:
+        """Whether its samples take two bytes each."""
+        return self.bits > 8
 
     @property
     def raw_bytes(self) -> int:
-        return self.size.area * self.samples
+        return self.size.area * self.samples * (2 if self.deep else 1)
 
 
-def form(size: Size, coding: Coding, samples: int, photometric: str, *, planar: bool) -> Form:
+def form(size: Size, coding: Coding, samples: int, photometric: str, *, planar: bool, bits: int = 8) -> Form:
     """Raises UnsupportedSlideError for what cannot be decoded."""
     grey = samples == 1 and photometric == "MONOCHROME2"
     coloured = samples == 3 and photometric in ("RGB", "YBR_FULL", "YBR_ICT", "YBR_RCT", *_SUBSAMPLED)
@@ -75,7 +81,9 @@ def form(size: Size, coding: Coding, samples: int, photometric: str, *, planar: 
         raise UnsupportedSlideError("The slide's colours are neither RGB, YCbCr nor grey from black to white.")
     if photometric in _SUBSAMPLED and coding is not Coding.JPEG:
         raise UnsupportedSlideError(f"The slide's colours are subsampled in {coding} frames, which cannot be shown.")
-    return Form(size, coding, samples, photometric, planar)
+    if bits > 8 and photometric.startswith("YBR_FULL"):
+        raise UnsupportedSlideError("The slide's colours are YCbCr of more than 8 bits, which cannot be shown.")
+    return Form(size, coding, samples, photometric, planar, bits)
 
 
 def kind(frame: bytes, form: Form) -> tuple[Colour, Size]:
@@ -84,16 +92,10 @@ def kind(frame: bytes, form: Form) -> tuple[Colour, Size]:
     DamagedSlideError."""
     if frame[:2] != jpeg.SOI:
         raise DamagedSlideError("A JPEG stream of the slide does not begin as one.")
-    said: Colour | None = None
     guess = Colour.RGB if form.photometric == "RGB" else Colour.YCBCR
     size: Size | None = None
     for marker, start, end in jpeg.segments(frame):
-        text = frame[start + 4 : start + 16]
-        if marker == _ADOBE and text[:5] == b"Adobe":
-            said = Colour.YCBCR if text[11:] == b"\1" else Colour.RGB
-        elif marker == _JFIF and text[:5] == b"JFIF\0" and said is None:
-            said = Colour.YCBCR
-        elif marker in _FRAMES and end - start >= 10:
+        if marker in _FRAMES and end - start >= 10:
             size = Size(int.from_bytes(frame[start + 7 : start + 9]), int.from_bytes(frame[start + 5 : start + 7]))
             components = [frame[at : at + 2] for at in range(start + 10, end, 3)]
             if len({part[1:] for part in components}) > 1:
@@ -101,23 +103,21 @@ def kind(frame: bytes, form: Form) -> tuple[Colour, Size]:
             elif b"".join(part[:1] for part in components) == b"RGB":
                 guess = Colour.RGB
         elif marker == _SCAN and size is not None:
-            return Colour.GREY if form.samples == 1 else guess if said is None else said, size
+            return (Colour.GREY if form.samples == 1 else jpeg.stated_colour(frame, guess)), size
     raise DamagedSlideError("A JPEG stream of the slide is cut short.")
 
 
 def decode(frame: bytes, form: Form, least: Size) -> Image.Image:
-    """The pixels of one frame, in RGB or grey. Some converters cut frames at the slide's edge short: as long as `least`
-    is left, that is no fault. Raises DamagedSlideError, UnsupportedSlideError."""
+    """The pixels of a frame that is not `HEAVY`, in RGB or grey. Some converters cut frames at the slide's edge short:
+    as long as `least` is left, that is no fault. Raises DamagedSlideError, UnsupportedSlideError."""
+    if form.deep:
+        raise UnsupportedSlideError("A picture beside the slide has more than 8 bits.")
     if form.coding is Coding.JPEG:
         return _decoded_jpeg(frame, form, least)
-    if form.coding is Coding.PLAIN:
-        planes = [frame]
-        if form.planar and form.samples == 3:
-            planes = [frame[start : start + form.size.area] for start in range(0, len(frame), form.size.area)][:3]
-        return merged(planes, form, form.size)
-    from tiler.readers import dicom_codecs  # there already, where `tiler.codecs` are
-
-    return dicom_codecs.decode(frame, form, least)
+    planes = [frame]
+    if form.planar and form.samples == 3:
+        planes = [frame[start : start + form.size.area] for start in range(0, len(frame), form.size.area)][:3]
+    return merged(planes, form, form.size)
 
 
 def check_size(actual: Size, form: Form, least: Size) -> None:

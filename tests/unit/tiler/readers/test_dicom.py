@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -17,7 +18,7 @@ from tiler.errors import DamagedSlideError, NotASlideError, TilerError, Unsuppor
 from tiler.geometry import Region, Size
 from tiler.jpeg import Colour
 from tiler.opening import open_slide
-from tiler.readers import dicom, dicom_dataset
+from tiler.readers import dicom, dicom_codecs, dicom_dataset
 from tiler.readers.dicom_dataset import DicomFile, Tag
 from tiler.readers.dicom_frames import frames_of
 from tiler.readers.dicom_pixels import Coding, Form, form, kind
@@ -221,6 +222,68 @@ def test_a_body_may_repeat_the_colours_of_its_header_and_say_nothing_else() -> N
             jpeg.check_prefix(frame() + tables + segment + SCAN, Size(128, 64), shared)
 
 
+def twelve_bit_rle(values: np.ndarray) -> bytes:
+    return layouts.run_lengths(
+        np.dstack(
+            [
+                part
+                for each in np.atleast_3d(values).transpose(2, 0, 1)
+                for part in ((each >> 8).astype(np.uint8), each.astype(np.uint8))
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode", "exact"),
+    [
+        (Coding.JPEG_2000, lambda values: imagecodecs.jpeg2k_encode(values, codecformat="J2K", reversible=True), True),
+        (Coding.JPEG_LS, imagecodecs.jpegls_encode, True),
+        (Coding.JPEG_LOSSLESS, lambda values: imagecodecs.jpeg8_encode(values, lossless=True, bitspersample=12), True),
+        (Coding.RLE, twelve_bit_rle, True),
+        (Coding.PLAIN, lambda values: values.astype("<u2").tobytes(), True),
+        (Coding.JPEG, lambda values: imagecodecs.jpeg8_encode(values, level=95, bitspersample=12), False),
+    ],
+)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_twelve_bits_are_read_in_every_coding(
+    coding: Coding, encode: Callable[[np.ndarray], bytes], exact: bool, samples: int
+) -> None:
+    values = layouts.tissue()[:40, :64, :samples].astype(np.uint16) * 12 + 300
+    photometric = "RGB" if samples == 3 else "MONOCHROME2"
+    deep = form(Size(64, 40), coding, samples, photometric, planar=False, bits=12)
+    found = dicom_codecs.samples(bytes(encode(values[..., 0] if samples == 1 else values)), deep, Size(64, 40))
+    assert found.dtype == np.uint16
+    assert np.abs(found.astype(int) - values).mean() <= (0 if exact else 40)
+
+
+@pytest.mark.parametrize(
+    ("coding", "frame", "words"),
+    [
+        (Coding.JPEG_2000, imagecodecs.jpeg2k_encode(np.zeros((40, 65), np.uint8), codecformat="J2K"), "another size"),
+        (
+            Coding.JPEG_2000,
+            imagecodecs.jpeg2k_encode(np.zeros((40, 64), np.uint16), codecformat="J2K"),
+            "other samples",
+        ),
+        (Coding.JPEG_2000, imagecodecs.jpeg2k_encode(np.zeros((40, 64), np.uint8), codecformat="JP2"), "begin as one"),
+        (Coding.JPEG_LS, imagecodecs.jpegls_encode(np.zeros((41, 64), np.uint8)), "another size"),
+        (Coding.JPEG_LS, b"\xff\xd8\xff\xd9", "cannot be decoded"),
+        (Coding.JPEG_LOSSLESS, imagecodecs.jpeg8_encode(np.zeros((39, 64), np.uint8), lossless=True), "another size"),
+        (Coding.RLE, layouts.run_lengths(np.zeros((39, 64), np.uint8)), "cannot be decoded"),
+        (Coding.RLE, layouts.run_lengths(np.zeros((40, 64, 3), np.uint8)), "number of segments"),
+        (Coding.RLE, struct.pack("<16I", 1, *[64] * 15) + bytes(6000), "outside"),
+        (Coding.RLE, b"", "cannot be decoded"),
+        (Coding.JPEG, jpeg.blank(Size(64, 39)), "another size"),
+        (Coding.JPEG, b"", "begin as one"),
+    ],
+)
+def test_a_frame_of_another_kind_than_the_file_says_is_refused(coding: Coding, frame: bytes, words: str) -> None:
+    grey = form(Size(64, 40), coding, 1, "MONOCHROME2", planar=False)
+    with pytest.raises(TilerError, match=words):
+        dicom_codecs.decode(frame, grey, Size(64, 40))
+
+
 @pytest.mark.parametrize(
     ("coding", "samples", "photometric"),
     [
@@ -251,7 +314,8 @@ def test_colours_that_cannot_be_shown_are_refused(coding: Coding, samples: int, 
         ({"TotalPixelMatrixColumns": 65}, "a file of the slide may be missing"),
         ({"ImageOrientationSlide": [0, -1, 0, -1, 0.5, 0]}, "at an angle"),
         ({"ImageOrientationSlide": [1, 0, 0, 0, 1, 0]}, "mirrored"),
-        ({"BitsAllocated": 16}, "not of 8 bits"),
+        ({"BitsAllocated": 16}, "not whole numbers of 8 to 16 bits"),
+        ({"NumberOfOpticalPaths": 2}, "each of its optical paths"),
         ({"DimensionOrganizationType": "TILED_SPARSE", "TotalPixelMatrixRows": 65}, "where each of its frames lies"),
     ],
 )
