@@ -30,6 +30,7 @@ from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
 from sharing.vocabulary import SlideState
 from slideserver.assets import Assets
 from slideserver.mail import connect
+from slideserver.operations.libraries import too_old
 from slideserver.operations.snapshots import schema_of
 from slideserver.settings import Settings
 from tiler.cutters import CutterPool
@@ -78,6 +79,7 @@ def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
     yield reachable
     yield from _store(settings, database if reachable.state is not State.FAILED else None)
     yield _clock(database if reachable.state is not State.FAILED else None)
+    yield _libraries()
     sandbox = Sandbox(settings.sandbox)
     isolated = _sandbox(sandbox)
     yield isolated
@@ -254,6 +256,13 @@ def _sandbox(sandbox: Sandbox) -> Finding:
             "Set IAIN_SANDBOX=strict where user namespaces are allowed.",
         )
     return Finding("sandbox", State.FINE, "strict: files are opened without network and without other files")
+
+
+def _libraries() -> Finding:
+    if old := ", ".join(too_old()):
+        remedy = "Install the server again with its locked packages: make setup"
+        return Finding("libraries", State.FAILED, f"Crafted slides may get the better of {old}.", remedy)
+    return Finding("libraries", State.FINE, "what reads slides is of a version without known holes")
 
 
 def _codecs(sandbox: Sandbox) -> Finding:

@@ -18,7 +18,7 @@ from sharing.db.migrations import downgrade
 from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.cli import app
-from slideserver.operations import doctor
+from slideserver.operations import doctor, libraries
 from slideserver.operations.doctor import Finding, State
 from slideserver.settings import Settings
 
@@ -143,6 +143,14 @@ def test_weak_isolation_is_worth_a_look(examine) -> None:
     assert found["sandbox"].state is State.WARNING
 
 
+def test_a_library_with_known_holes(examine, monkeypatch) -> None:
+    monkeypatch.setattr(libraries, "FLOORS", {"openslide-bin": "999"})
+    found = examine()["libraries"]
+    assert found.state is State.FAILED
+    assert "openslide-bin is 4." in found.sentence
+    assert "make setup" in found.remedy
+
+
 def test_codecs_that_are_not_there(examine, monkeypatch) -> None:
     """The program that opens slides is another one, which knows no codec."""
     python = Path(sys.executable).resolve()
@@ -157,7 +165,7 @@ def test_the_command_says_it_and_its_exit_code_too(world: World, tmp_path: Path)
     options = ["--var", str(settings.var), "--database-url", settings.database]
     fine = CliRunner().invoke(app, ["doctor", *options])
     assert fine.exit_code == 0, fine.output
-    for part in ("database", "store", "slides", "clock", "sandbox", "codecs", "pages", "address"):
+    for part in ("database", "store", "slides", "clock", "libraries", "sandbox", "codecs", "pages", "address"):
         assert f"{part}: " in fine.output
     downgrade(world.database, "-1")
     failed = CliRunner().invoke(app, ["doctor", *options])
