@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from tiler.errors import NotASlideError, UnsupportedSlideError
 from tiler.formats import Format
-from tiler.readers import bif, czi, dicom, generic, leica, mrxs, ndpi, ome, philips, svs, tiff, trestle
+from tiler.readers import bif, czi, dicom, generic, leica, mrxs, ndpi, ome, philips, svs, trestle, vms
 from tiler.readers.ifd import Directory, directories
 from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
@@ -46,21 +46,15 @@ class _SetReader(Protocol):
 
 # Asked in this order; what none of them knows is read as a generic TIFF.
 _TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, bif, leica, ome, philips, trestle)
-_SETS: Final[tuple[_SetReader, ...]] = (mrxs, dicom, trestle.Set)
+_SETS: Final[tuple[_SetReader, ...]] = (mrxs, dicom, trestle.Set, vms)
 
-# TIFF flavours whose tiles overlap, lie in several areas or have gaps: read as plain TIFF they would show a wrong
-# picture. (tag, text it contains, name)
-_FOREIGN_TIFF: Final = (
-    (tiff.SOFTWARE, "Philips", "a Philips slide"),
-)
+# What people take for a slide: (offset, bytes there, name).
 _FOREIGN: Final = (
-    (0, b"[Virtual Microscope Specimen]", "a Hamamatsu VMS slide"),
-    (0, b"[Uncompressed Virtual Microscope Specimen]", "a Hamamatsu VMU slide"),
-    (0, b"[NanoZoomer Digital Pathology Image Set]", "a Hamamatsu NDPIS image set"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x89PNG", "a PNG image"),
     (0, b"\xff\xd8\xff", "a JPEG image"),
     (0, b"%PDF", "a PDF document"),
+    (0, b"<DataObject", "a Philips iSyntax file"),
 )
 
 
@@ -80,6 +74,8 @@ def open_slide(files: SlideFiles) -> SlideFile:
         return _open_tiff(files, source)
     if czi.recognises(head):
         return czi.read(source)
+    if vms.recognises(files):
+        return vms.read(files)
     raise _refusal(head)
 
 
@@ -95,19 +91,11 @@ def _open_tiff(files: SlideFiles, source: ByteSource) -> SlideFile:
     for reader in _TIFF:
         if reader.recognises(found):
             return reader.read(files, source, found)
-    _refuse_foreign(found)
     return generic.read(files, source, found)
 
 
 def _refusal(head: bytes) -> NotASlideError | UnsupportedSlideError:
     for at, magic, name in _FOREIGN:
         if head[at : at + len(magic)] == magic:
-            return UnsupportedSlideError(f"The file is {name}; only tiled TIFF and Aperio SVS slides can be shown.")
+            return UnsupportedSlideError(f"The file is {name}, which cannot be shown as a slide.")
     return NotASlideError("The file is not a slide: its content is of no known kind.")
-
-
-def _refuse_foreign(found: Sequence[Directory]) -> None:
-    for directory in found[:8]:
-        for tag, text, name in _FOREIGN_TIFF:
-            if tag in directory and text in directory.text(tag):
-                raise UnsupportedSlideError(f"The file is {name}; only tiled TIFF and Aperio SVS slides can be shown.")

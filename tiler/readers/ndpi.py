@@ -60,6 +60,7 @@ STARTS, STARTS_HIGH = 65426, 65432
 LABEL_TEXT: Final = 65427
 SERIAL: Final = 65442
 FACTS: Final = 65449
+_CHANNEL: Final = 65434
 _STRIP_OFFSETS, _STRIP_LENGTHS, _DATE_TIME = 273, 279, 306
 _JPEG: Final = 7
 _COMPRESSIONS: Final = {1: "without compression", 22610: "with JPEG XR"}
@@ -196,6 +197,8 @@ def _properties(main: Directory, facts: dict[str, str]) -> dict[str, str]:
     if lens is not None:
         found["hamamatsu.SourceLens"] = f"{lens:g}"
     found |= {f"hamamatsu.{key}": value for key in _KEYS if (value := clean_text(facts.get(key)))}
+    if channel := clean_text(main.text(_CHANNEL)):
+        found["hamamatsu.Channel"] = channel  # of a fluorescence scan: its filter
     if software := clean_text(main.text(tiff.SOFTWARE)):
         found["tiff.Software"] = software
     return found

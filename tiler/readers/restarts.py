@@ -109,7 +109,7 @@ class Strip:
         """Whether tiles of this size can be put together without decoding."""
         if not self._across or self._header.colour is not Colour.YCBCR:
             return False
-        fits = tile.width % self._interval.width == 0 or (self._across == 1 and self.size.width <= tile.width)
+        fits = tile.width % self._interval.width == 0 or self.size.width <= tile.width
         if not fits or tile.height % self._interval.height:
             return False
         first = Size(min(tile.width, self.size.width), min(tile.height, self.size.height))
@@ -161,6 +161,10 @@ class Strip:
         )
 
     def _require_small(self) -> None:
+        if self._header.interval * self._header.mcu.width > _JPEG_SIDE:
+            raise UnsupportedSlideError(
+                "The slide's restart marks are more than 65,535 pixels apart; no decoder takes such a piece."
+            )
         if self.size.area > MAX_WHOLE_PIXELS or self._length > _MAX_WHOLE_BYTES:
             raise UnsupportedSlideError(
                 f"The slide stores {self.size.width} × {self.size.height} pixels in one piece without restart marks; "

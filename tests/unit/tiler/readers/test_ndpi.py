@@ -21,7 +21,7 @@ from tiler.opening import open_slide
 from tiler.readers import restarts
 from tiler.readers.ifd import directories
 from tiler.readers.restarts import Strip
-from tiler.slide import SlideFile
+from tiler.slide import SlideFile, SlideFiles
 from tiler.storage.local import LocalByteSource
 from tiler.storage.memory import MemoryByteSource
 
@@ -204,3 +204,14 @@ def test_every_cut_and_every_flip_is_a_slide_or_a_sentence(tmp_path: Path) -> No
             except TilerError:
                 continue
     assert opened_ones
+
+
+def test_lists_of_files_are_refused_by_name(tmp_path: Path) -> None:
+    """Also when the files they list lie beside them."""
+    for key in ("vms", "vmu", "ndpis"):
+        folder = tmp_path / key
+        folder.mkdir()
+        ndpi.MAKERS[key](folder)
+        (folder / "a.jpg").write_bytes(marked().jpeg)
+        with pytest.raises(UnsupportedSlideError, match=f"a Hamamatsu {key.upper()}"):
+            open_slide(SlideFiles(folder))
