@@ -247,8 +247,11 @@ def _series(instances: Iterable[tuple[Path, Instance]]) -> Parcel:
     )
     if len(files) == 1 and not missing:
         return _single(next(iter(files.values())))
-    folder = os.path.commonpath([path.parent for path in files.values()])
-    return Parcel(Path(folder).name or "dicom", tuple(sorted(files.items())), missing)
+    try:
+        folder = Path(os.path.commonpath([path.resolve().parent for path in files.values()])).name
+    except ValueError:  # on two drives
+        folder = ""
+    return Parcel(folder or "dicom", tuple(sorted(files.items())), missing)
 
 
 def _told_apart(parcels: list[Parcel]) -> Iterator[Parcel]:
