@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from tiler import jpeg
-from tiler.errors import DamagedSlideError
+from tiler.errors import DamagedSlideError, TilerError
 from tiler.geometry import Region, Size
 from tiler.jpeg import Colour
 from tiler.readers import raster as kinds
@@ -152,6 +152,8 @@ def _decoded(raster: Raster, data: bytes, size: Size) -> Samples:
             found = _samples(raster, _unpacked(raster, data, size.area * raster.pixel_bytes), size)
             if raster.predictor:
                 found = np.cumsum(found, axis=1, dtype=found.dtype)
+    except TilerError:
+        raise
     except (OSError, RuntimeError, ValueError, TypeError, SyntaxError, struct.error, zlib.error) as error:
         raise DamagedSlideError("A tile of the slide cannot be decoded.") from error
     if found.ndim == 2:
