@@ -11,7 +11,7 @@ import operator
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 from PIL import Image, JpegImagePlugin
@@ -217,10 +217,14 @@ class Strip:
 
 
 def starts_of(low: array[int], high: array[int]) -> Sequence[int]:
-    """Where intervals begin, from the halves of their offsets; the upper ones may be left out."""
-    if len(high) != len(low) or not any(high):
+    """Where intervals begin, from the halves of their offsets. Without upper halves they are known all the same: each
+    interval is far shorter than the 4 GB after which the lower halves begin again."""
+    if len(high) == len(low) and any(high):
+        return array("Q", (above << 32 | below for above, below in zip(high, low, strict=True)))
+    if not any(map(operator.gt, low, low[1:])):
         return low
-    return array("Q", (above << 32 | below for above, below in zip(high, low, strict=True)))
+    turns = accumulate((one < before for before, one in pairwise(low)), initial=0)
+    return array("Q", (turn << 32 | below for turn, below in zip(turns, low, strict=True)))
 
 
 def decoded(data: bytes, size: Size) -> Image.Image:

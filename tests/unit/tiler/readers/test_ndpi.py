@@ -89,6 +89,8 @@ def test_halves_of_offsets_are_joined() -> None:
     assert [*restarts.starts_of(low, array("I", [0, 1, 2]))] == [1, (1 << 32) + 2, (2 << 32) + 3]
     assert restarts.starts_of(low, array("I", [0, 1])) is low
     assert restarts.starts_of(low, array("I")) is low
+    again = array("I", [7, 9, 2, 8, 1])
+    assert [*restarts.starts_of(again, array("I"))] == [7, 9, (1 << 32) + 2, (1 << 32) + 8, (2 << 32) + 1]
 
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
