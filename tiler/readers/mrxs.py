@@ -10,7 +10,7 @@ from typing import Final
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
-from tiler.metadata import MAX_FOCAL_PLANES, clean_text
+from tiler.metadata import FOCAL_PLANE, MAX_FOCAL_PLANES, clean_text
 from tiler.readers import openslide
 from tiler.readers.mirax_index import check_index
 from tiler.readers.slidedat import MAX_BYTES, Slidedat
@@ -78,7 +78,7 @@ def read(files: SlideFiles) -> SlideFile:
     path = files.path(files.names.index(f"{folder}.mrxs"))
     slide = openslide.read(path, format_name="mrxs", vendor="mirax")
     facts = {f"mirax.{_GENERAL}.{key}": clean_text(said.get(_GENERAL, key)) for key in _TECHNICAL}
-    facts["iain.focal-plane"] = shown
+    facts[FOCAL_PLANE] = shown
     metadata = replace(
         slide.metadata,
         scanner_manufacturer="3DHISTECH",

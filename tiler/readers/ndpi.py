@@ -16,7 +16,15 @@ from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Region, Size
 from tiler.index import MAX_LEVELS, MAX_SIDE_PIXELS
-from tiler.metadata import MAX_FOCAL_PLANES, MPP_RANGE, POWER_RANGE, SlideMetadata, clean_text, number_within
+from tiler.metadata import (
+    FOCAL_PLANE,
+    MAX_FOCAL_PLANES,
+    MPP_RANGE,
+    POWER_RANGE,
+    SlideMetadata,
+    clean_text,
+    number_within,
+)
 from tiler.readers import restarts, tiff
 from tiler.readers.ifd import Directory
 from tiler.readers.restarts import Strip
@@ -187,7 +195,7 @@ def _metadata(main: Directory, planes: Sequence[int], shown: int, pictures: tupl
         focal_planes=len(planes) if several else None,
         pictures=pictures,
         properties=_properties(main, facts)
-        | ({"iain.focal-plane": f"{planes.index(shown) + 1} of {len(planes)}"} if several else {}),
+        | ({FOCAL_PLANE: f"{planes.index(shown) + 1} of {len(planes)}"} if several else {}),
     )
 
 
