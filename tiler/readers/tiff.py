@@ -212,7 +212,8 @@ def _depth(directory: Directory, *, deep: bool) -> tuple[int, int, bool]:
     if not 0 < samples <= 64:
         raise DamagedSlideError(f"The slide claims {samples} samples a pixel.")
     bits = {*directory.integers(BITS, at_most=64)} or {1}
-    kinds = {*directory.integers(SAMPLE_FORMAT, at_most=64)} or {1}
+    # 4 is undefined, which everybody takes for unsigned.
+    kinds = {1 if kind == 4 else kind for kind in directory.integers(SAMPLE_FORMAT, at_most=64)} or {1}
     if kinds - {1, 2}:
         raise UnsupportedSlideError("The slide's samples are floating-point numbers; only whole numbers can be shown.")
     if bits - ({8, 16} if deep else {8}) or len(bits) > 1 or (not deep and kinds != {1}) or len(kinds) > 1:
