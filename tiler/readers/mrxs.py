@@ -182,8 +182,9 @@ def _focal_planes(said: Slidedat) -> tuple[int | None, str | None]:
         names = [said.get(_LAYERS, f"HIER_{layer}_VAL_{number}") or "" for number in range(count)]
         planes = [name for name in names if name.startswith("ZStackLevel")]
         if len(planes) > 1:
-            shown = f"{planes.index(names[0]) + 1} of {len(planes)}" if names[0] in planes else "extended focus"
-            return len(planes), shown
+            # EDF, extended depth of field: what is sharp in any of them.
+            shown = str(planes.index(names[0]) + 1) if names[0] in planes else "EDF"
+            return len(planes), f"{shown} of {len(planes)}"
     return None, None
 
 

@@ -52,6 +52,11 @@ def test_facts(whole: Path) -> None:
     assert "Doe" not in str(metadata)
 
 
+def test_extended_focus_is_told(tmp_path: Path) -> None:
+    metadata = opened(mrxs.make(tmp_path, planes=("ExtFocusLevel", "ZStackLevel_(-1)", "ZStackLevel_(1)"))).metadata
+    assert (metadata.focal_planes, metadata.properties["iain.focal-plane"]) == (2, "EDF of 2")
+
+
 @pytest.mark.parametrize(
     ("gone", "named"),
     [
