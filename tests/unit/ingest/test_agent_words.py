@@ -14,7 +14,7 @@ BLOCKED = [
     "fcntl", "pwd", "grp", "resource", "termios",
     "sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "numpy", "PIL", "openslide", "jinja2",
     "sharing", "tiler", "slideserver", "ingest.receive", "ingest.arrival", "ingest.parts", "ingest.jobs",
-    "ingest.register", "ingest.worker", "ingest.errors",
+    "ingest.register", "ingest.worker", "ingest.errors", "ingest.sets",
 ]  # fmt: skip
 
 PROGRAM = f"""

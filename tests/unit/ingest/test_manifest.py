@@ -5,7 +5,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.manifest import EMPTY_SHA256, MAX_FILES, Manifest, ManifestError, SetFile, decode, encode, manifest_of
@@ -32,6 +32,7 @@ part = st.text(st.characters(categories=["L", "N", "P"], exclude_characters="/\\
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(part, min_size=1, max_size=3).map("/".join), min_size=2, max_size=8))
 def test_what_is_written_is_read_back(names: list[str]):
     try:

@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.agent.dicom import Instance, instance_in
@@ -77,6 +77,7 @@ def test_what_is_no_dicom_file_is_none() -> None:
     assert instance_in(bytes(200)) is None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_damage_is_met_with_anything_but_an_answer(data: st.DataObject) -> None:
     whole = dicom("1.2.3", "9.8.7", syntax=data.draw(st.sampled_from([EXPLICIT, IMPLICIT, DEFLATED])))
