@@ -3,7 +3,7 @@ for.
 
 Only elements that somebody asks for are kept (`Tag`), each proved to be of the kind it should be. Every length is
 checked against the file before anything is read. Elements must stand in the order of their tags, as the standard
-demands: so no two readers can see different values.
+demands, and be there once: so no two readers can see different values.
 """
 
 from __future__ import annotations
@@ -306,7 +306,8 @@ class _Walk:
                 if before == _ITEM:
                     raise DamagedSlideError("The DICOM file's elements are out of order.")
                 break
-            if tag <= last:
+            # Within items some writers are less careful; there it is enough that nothing is said twice.
+            if tag <= last and (not depth or tag in found):
                 raise DamagedSlideError("The DICOM file's elements are out of order.")
             last = tag
             kind, length = self._head()

@@ -119,6 +119,18 @@ def test_a_data_set_that_breaks_the_rules_is_refused(content: bytes, words: str)
         data_set(content)
 
 
+def test_items_may_be_out_of_order_but_say_nothing_twice() -> None:
+    spacing, thickness = element(Tag.PIXEL_SPACING, b"DS", b"0.5\\0.5 "), element(0x00180050, b"DS", b"1 ")
+
+    def measures(*elements: bytes) -> bytes:
+        return element(Tag.SHARED, b"SQ", item(element(Tag.PIXEL_MEASURES, b"SQ", item(b"".join(elements)))))
+
+    found = data_set(measures(spacing, thickness)).first(Tag.SHARED).first(Tag.PIXEL_MEASURES)
+    assert found.numbers(Tag.PIXEL_SPACING) == [0.5, 0.5]
+    with pytest.raises(DamagedSlideError, match="out of order"):
+        data_set(measures(spacing, thickness, spacing))
+
+
 def test_sequences_nested_without_end_are_refused() -> None:
     deeper = struct.pack("<HH2sHI", 8, 0x1140, b"SQ", 0, 0xFFFFFFFF) + item(b"", 0xFFFFFFFF)
     with pytest.raises(DamagedSlideError, match="nested deeper"):
