@@ -26,6 +26,7 @@ MAX_PREFIX_BYTES: Final = 4096
 
 _SOF_BASELINE: Final = 0xC0
 _SOF_EXTENDED: Final = 0xC1
+_SOF_PROGRESSIVE: Final = 0xC2
 DHT: Final = 0xC4
 _EOI: Final = 0xD9
 _SOS: Final = 0xDA
@@ -90,14 +91,17 @@ def header(tables: bytes | None, colour: Colour) -> bytes:
 
 
 def stated_colour(stream: bytes, otherwise: Colour) -> Colour:
-    """What a stream of three components says of itself: JFIF means YCbCr, an Adobe segment names its transform. Some
-    writers of TIFF say RGB of what they store as YCbCr. `otherwise` where it says nothing, or is damaged."""
+    """What a stream of three components says of itself: JFIF means YCbCr, an Adobe segment names its transform, and
+    what has more of the first component than of the others is brightness and colours. Some writers of TIFF say RGB of
+    what they store as YCbCr. `otherwise` where the stream says nothing, or is damaged."""
     try:
         for marker, start, end in segments(stream):
             if marker == _APP0 and stream[start + 4 : start + 9] == b"JFIF\0":
                 return Colour.YCBCR
             if marker == _APP14 and stream[start + 4 : start + 9] == b"Adobe" and end - start >= 16:
                 return {0: Colour.RGB, 1: Colour.YCBCR}.get(stream[start + 15], otherwise)
+            if marker in (_SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE) and end - start == 19:
+                otherwise = Colour.YCBCR if stream[start + 11] != stream[start + 14] else otherwise
     except DamagedSlideError:
         pass
     return otherwise
@@ -113,6 +117,10 @@ def body(tile: bytes, size: Size, shared: bytes) -> tuple[int, int]:
         if not (_is_application(segment.marker) or segment.marker == _COM):
             break
         start = segment.end
+    if _is_coloured(shared):
+        colour = Colour(shared[len(SOI) + len(_ADOBE)])
+        if stated_colour(tile, colour) is not colour:
+            raise DamagedSlideError("The JPEG tiles of the slide differ in how they store colours.")
     scan = check_prefix(tile[start : start + MAX_PREFIX_BYTES], size, shared)
     return start, _scan_end(tile, start + scan)
 

@@ -58,6 +58,7 @@ def test_shared_tables_and_an_abbreviated_tile_make_a_whole_image() -> None:
 
 def test_the_header_says_which_colours_the_components_are() -> None:
     image = noisy(keep_rgb=True, subsampling=0)
+    image = image[:2] + image[next(jpeg.segments(image)).end :]  # without a word of its own
     for colour, same in ((Colour.RGB, True), (Colour.YCBCR, False)):
         header = jpeg.header(None, colour)
         start, end = jpeg.body(image, SIZE, header)
@@ -65,7 +66,7 @@ def test_the_header_says_which_colours_the_components_are() -> None:
 
 
 def test_a_stream_states_its_colours_by_jfif_or_by_the_transform_that_adobe_names() -> None:
-    jfif = noisy()
+    jfif = noisy(subsampling=0)
     bare = jfif[:2] + jfif[next(jpeg.segments(jfif)).end :]
     assert jpeg.stated_colour(jfif, Colour.RGB) is Colour.YCBCR
     for otherwise in (Colour.RGB, Colour.YCBCR):
@@ -73,6 +74,18 @@ def test_a_stream_states_its_colours_by_jfif_or_by_the_transform_that_adobe_name
         assert jpeg.stated_colour(bare[:9], otherwise) is otherwise
         for stated in (Colour.RGB, Colour.YCBCR):
             assert jpeg.stated_colour(jpeg.header(None, stated) + bare[2:], otherwise) is stated
+
+
+def test_a_stream_with_fewer_colours_than_brightness_is_not_rgb() -> None:
+    for subsampling, colour in ((0, Colour.RGB), (1, Colour.YCBCR), (2, Colour.YCBCR)):
+        image = noisy(subsampling=subsampling)
+        bare = image[:2] + image[next(jpeg.segments(image)).end :]
+        assert jpeg.stated_colour(bare, Colour.RGB) is colour
+
+
+def test_a_tile_that_states_other_colours_than_its_level_is_refused() -> None:
+    with pytest.raises(DamagedSlideError, match="differ in how they store colours"):
+        jpeg.body(noisy(), SIZE, jpeg.header(None, Colour.RGB))
 
 
 def test_missing_huffman_tables_are_the_typical_ones() -> None:
