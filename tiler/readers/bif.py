@@ -136,6 +136,8 @@ def _areas(root: Element, level: Directory) -> list[_Area]:
             if direction not in _DIRECTIONS:
                 raise DamagedSlideError("The slide's tiles are joined in no known direction.")
             weights[_DIRECTIONS[direction]] += _number(joint.attrib, "Confidence")
+    if not areas:
+        raise DamagedSlideError("The Ventana file does not say where its scanned areas lie.")
     if sum(len(area.cols) * len(area.rows) for area in areas) > MAX_TILES:
         raise UnsupportedSlideError(f"The slide has more than {MAX_TILES} tiles.")
     # Where a tile comes to lie is the mean of all joints; without any there is no mean.

@@ -68,6 +68,7 @@ BOTH = JOINT.format("RIGHT", 98) + JOINT.format("UP", 98)
         (packet(JOINT.format("UP", 98), NumCols=1), "single column or row"),
         (packet(JOINT.format("ASIDE", 98)), "no known direction"),
         (packet(JOINT.format("DOWN", 98)), "joined downwards, as VENTANA DP"),
+        (packet(BOTH, AOIScanned=0), "where its scanned areas lie"),
         (b"<EncodeInfo/>", "where its scanned areas lie"),
         (b"<EncodeInfo", "XML description is damaged"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><EncodeInfo/>', "document type"),
