@@ -307,7 +307,7 @@ class _Walk:
                     raise DamagedSlideError("The DICOM file's elements are out of order.")
                 break
             # Within items some writers are less careful; there it is enough that nothing is said twice.
-            if tag <= last and (not depth or tag in found):
+            if tag in found or (tag <= last and not depth):
                 raise DamagedSlideError("The DICOM file's elements are out of order.")
             last = tag
             kind, length = self._head()
