@@ -105,7 +105,8 @@ def read(files: SlideFiles, source: ByteSource, found: Sequence[Directory]) -> S
     if slide.moments > 1:
         raise UnsupportedSlideError("The slide is a time series; only one moment can be shown.")
     plane = slide.depth // 2
-    images = [_image(found, slide, channel, plane) for channel in range(len(slide.channels))]
+    places = _places(slide)
+    images = [_image(found, slide, places.get((channel, plane, 0))) for channel in range(len(slide.channels))]
     pictures = _pictures(source, found, series, slide)
     metadata = replace(_metadata(root, slide, images[0]), pictures=tuple(name for name in PICTURES if name in pictures))
     if pictures:
@@ -188,9 +189,8 @@ def _slide(series: Sequence[Series]) -> Series:
     return largest
 
 
-def _image(found: Sequence[Directory], series: Series, channel: int, plane: int) -> Directory:
-    """The directory with this channel and focal plane of a series, at its first moment. Raises DamagedSlideError."""
-    number = _places(series).get((channel, plane, 0))
+def _image(found: Sequence[Directory], series: Series, number: int | None) -> Directory:
+    """The directory of this number, which is to be of a series. Raises DamagedSlideError."""
     if number is None or number >= len(found):
         raise DamagedSlideError("The slide's description names images that the file does not hold.")
     image = found[number]
@@ -273,7 +273,7 @@ def _pictures(
         if one is slide or one.picture is None or one.picture in pictures or one.size.area > MAX_PICTURE_PIXELS:
             continue
         try:
-            pictures[one.picture] = reader(_image(found, one, 0, one.depth // 2))
+            pictures[one.picture] = reader(_image(found, one, _places(one).get((0, one.depth // 2, 0))))
         except TilerError:
             continue
     return pictures
