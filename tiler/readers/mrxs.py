@@ -119,7 +119,7 @@ def _check_kind(said: Slidedat) -> int:
         raise UnsupportedSlideError(
             "The MIRAX slide was scanned in fluorescence; which of its colours is which channel is not certain."
         )
-    if said.integer(_GENERAL, "VIMSLIDE_SLIDE_BITDEPTH", 1, 64, 8) not in (8, 24):
+    if 8 < said.integer(_GENERAL, "VIMSLIDE_SLIDE_BITDEPTH", 0, 64, 8) <= 16:
         raise UnsupportedSlideError("The MIRAX slide has more than 8 bits a channel; only 8 bits can be shown.")
     across = said.integer(_GENERAL, "IMAGENUMBER_X", 1, 1_000_000)
     down = said.integer(_GENERAL, "IMAGENUMBER_Y", 1, 1_000_000)
@@ -133,7 +133,7 @@ def _check_kind(said: Slidedat) -> int:
     for number in range(levels):
         _check_level(said, number)
     for number in range(said.integer(_LAYERS, "NONHIER_COUNT", 0, _MAX_LAYERS)):
-        said.integer(_LAYERS, f"NONHIER_{number}_COUNT", 1, 10_000)
+        said.integer(_LAYERS, f"NONHIER_{number}_COUNT", 0, 10_000)
     return levels
 
 

@@ -100,7 +100,7 @@ def test_two_slides_are_not_one(copy: Path) -> None:
         (LAYERS, "HIER_0_COUNT", "0x3", "impossible of HIER_0_COUNT"),
         (LAYERS, "HIER_0_NAME", "Slide filter level", "first layer"),
         (LAYERS, "HIER_COUNT", "99999999999999999999", "impossible of HIER_COUNT"),
-        (LAYERS, "NONHIER_0_COUNT", "0", "impossible of NONHIER_0_COUNT"),
+        (LAYERS, "NONHIER_0_COUNT", "-3", "impossible of NONHIER_0_COUNT"),
         (LAYERS, "INDEXFILE", "../../../etc/passwd", "etc/passwd is missing"),
         (FILES, "FILE_0", "/etc/passwd", "etc/passwd is missing"),
         (FILES, "FILE_COUNT", "1000000", "impossible of FILE_COUNT"),
