@@ -16,7 +16,7 @@ import tifffile
 
 from benchmarks.torture_tiles.references import entry
 from tiler.geometry import Region, Size
-from tiler.metadata import PICTURES, SlideMetadata
+from tiler.metadata import MPP_RANGE, PICTURES, SlideMetadata, number_within
 
 Facts = dict[str, object]
 """Fields of `SlideMetadata` as another reader tells them; None: the file says nothing. What the reader cannot tell is
@@ -96,8 +96,9 @@ def _openslide(slide: openslide.OpenSlide, size: Size) -> Facts:
     vendor = said.get("openslide.vendor", "")
     whole = Size(*slide.dimensions)
     told: Facts = {
-        "mpp_x": _number(said.get("openslide.mpp-x")),
-        "mpp_y": _number(said.get("openslide.mpp-y")),
+        # A slide whose pixels are a third of a millimetre wide says how it is to be printed.
+        "mpp_x": number_within(said.get("openslide.mpp-x"), MPP_RANGE),
+        "mpp_y": number_within(said.get("openslide.mpp-y"), MPP_RANGE),
         "objective_power": _number(said.get("openslide.objective-power")),
         "icc_profile_present": slide.color_profile is not None,
         "pictures": tuple(name for name in PICTURES if name in slide.associated_images),

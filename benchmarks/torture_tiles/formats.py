@@ -265,7 +265,8 @@ def _cells(grid: Size) -> Iterator[tuple[int, int]]:
 def _unlike(oracle: Reference, one: TileAddress, other: TileAddress) -> bool:
     """Two tiles of plain glass are rightly taken for each other."""
     here, there = oracle.wanted(one), oracle.wanted(other)
-    return here.shape != there.shape or psnr(here, there) < _UNLIKE_DB
+    height, width = min(here.shape[0], there.shape[0]), min(here.shape[1], there.shape[1])
+    return psnr(here[:height, :width], there[:height, :width]) < _UNLIKE_DB
 
 
 def _facts(sound: Sequence[Sound], report: Report) -> None:
