@@ -235,7 +235,8 @@ def _check_areas(levels: Sequence[Instance]) -> None:
     spacing, corner = _spacing(finest), _corner(finest)
     for one in levels[1:]:
         facts = one.file.facts
-        if facts.numbers(Tag.ORIENTATION) != orientation:
+        turned = zip(orientation, facts.numbers(Tag.ORIENTATION), strict=False)
+        if any(abs(cosine - other) > 0.01 for cosine, other in turned):
             raise UnsupportedSlideError("The slide's levels are turned differently.")
         here, at = _spacing(facts), _corner(facts)
         if spacing is None or here is None:

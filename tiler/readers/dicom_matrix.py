@@ -136,6 +136,8 @@ class Matrix:
             )
         self.owners = array("i", [-1]) * self._cells.area
         self.numbers = array("i", [-1]) * self._cells.area
+        # How the frame looked at last begins; nearly always the next begins so, too.
+        self._latest: tuple[bytes, Form, tuple[Colour, Size]] | None = None
         self._take(_images(range(len(parts)), parts))
         self._kept: OrderedDict[int, Image.Image] = OrderedDict()
 
@@ -293,10 +295,16 @@ class Matrix:
         """Of a JPEG frame, from as little of it as tells."""
         frames, source = self.frames[part], self._sources.of(self.parts[part])
         length = frames.pieces[number][0][1] if number in frames.pieces else frames.lengths[number]
+        start, form = source.read_at(frames.offsets[number], min(length, _PREFIX)), self.forms[part]
+        if self._latest is not None and self._latest[1] == form and start.startswith(self._latest[0]):
+            return self._latest[2]
         try:
-            return kind(source.read_at(frames.offsets[number], min(length, _PREFIX)), self.forms[part])
+            colour, size, end = kind(start, form)
         except DamagedSlideError:
-            return kind(frames.read(source, number), self.forms[part])
+            start = frames.read(source, number)
+            colour, size, end = kind(start, form)
+        self._latest = start[:end], form, (colour, size)
+        return colour, size
 
     def _frame(self, part: int, number: int) -> bytes:
         # No coding makes a frame so much longer than it is.

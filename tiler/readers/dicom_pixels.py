@@ -86,10 +86,10 @@ def form(size: Size, coding: Coding, samples: int, photometric: str, *, planar: 
     return Form(size, coding, samples, photometric, planar, bits)
 
 
-def kind(frame: bytes, form: Form) -> tuple[Colour, Size]:
-    """What the components of a JPEG frame are, and its size. The stream is believed first, as every decoder does, and
-    only if it says nothing of its colours, the data set. `frame` may end behind the stream's tables. Raises
-    DamagedSlideError."""
+def kind(frame: bytes, form: Form) -> tuple[Colour, Size, int]:
+    """What the components of a JPEG frame are, its size, and where its image data begin. The stream is believed first,
+    as every decoder does, and only if it says nothing of its colours, the data set. `frame` may end behind the stream's
+    tables. Raises DamagedSlideError."""
     if frame[:2] != jpeg.SOI:
         raise DamagedSlideError("A JPEG stream of the slide does not begin as one.")
     guess = Colour.RGB if form.photometric == "RGB" else Colour.YCBCR
@@ -103,7 +103,7 @@ def kind(frame: bytes, form: Form) -> tuple[Colour, Size]:
             elif b"".join(part[:1] for part in components) == b"RGB":
                 guess = Colour.RGB
         elif marker == _SCAN and size is not None:
-            return (Colour.GREY if form.samples == 1 else jpeg.stated_colour(frame, guess)), size
+            return (Colour.GREY if form.samples == 1 else jpeg.stated_colour(frame, guess)), size, end
     raise DamagedSlideError("A JPEG stream of the slide is cut short.")
 
 
@@ -140,7 +140,7 @@ def merged(planes: list[bytes], form: Form, actual: Size) -> Image.Image:
 
 
 def _decoded_jpeg(frame: bytes, form: Form, least: Size) -> Image.Image:
-    colour, actual = kind(frame, form)
+    colour, actual, _ = kind(frame, form)
     check_size(actual, form, least)
     shared = jpeg.header(None, colour)
     start, end = jpeg.body(frame, actual, shared)

@@ -221,7 +221,9 @@ def frame(sampling: int = 0x11, components: bytes = b"\1\2\3") -> bytes:
     ],
 )
 def test_what_a_stream_says_of_its_colours_comes_first(stream: bytes, said: str, meant: Colour) -> None:
-    assert kind(jpeg.SOI + stream, Form(Size(128, 64), Coding.JPEG, 3, said, planar=False)) == (meant, Size(128, 64))
+    whole = jpeg.SOI + stream
+    found = kind(whole + bytes(9), Form(Size(128, 64), Coding.JPEG, 3, said, planar=False))
+    assert found == (meant, Size(128, 64), len(whole))
 
 
 def test_a_body_may_repeat_the_colours_of_its_header_and_say_nothing_else() -> None:
