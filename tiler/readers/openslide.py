@@ -18,6 +18,8 @@ from tiler.metadata import MPP_RANGE, PICTURES, POWER_RANGE, SlideMetadata, clea
 from tiler.slide import DecodedLevel, Picture, SlideFile
 
 MAX_PICTURE_PIXELS: Final = 64_000_000
+_NO_VENDOR: Final = "generic-tiff"
+_TWO_FORMATS: Final = "The slide says of itself that it is of one format, and looks like another."
 _PAPER: Final = (255, 255, 255)
 
 
@@ -31,7 +33,7 @@ def read(path: Path, *, format_name: str, vendor: str) -> SlideFile:
         raise DamagedSlideError("The slide cannot be opened; it may be damaged or cut short.") from error
     said = slide.properties
     if said.get(openslide.PROPERTY_NAME_VENDOR) != vendor:
-        raise UnsupportedSlideError("The slide says of itself that it is of one format, and looks like another.")
+        raise UnsupportedSlideError(_TWO_FORMATS)
     sizes = [Size(*one) for one in slide.level_dimensions[:MAX_LEVELS]]
     if not all(0 < size.width <= MAX_SIDE_PIXELS and 0 < size.height <= MAX_SIDE_PIXELS for size in sizes):
         raise DamagedSlideError(f"The slide claims an image of {sizes[0].width} × {sizes[0].height} pixels.")
@@ -90,11 +92,13 @@ class Pixels:
 
 def with_pictures(slide: SlideFile, path: Path) -> SlideFile:
     """The slide with the associated images that OpenSlide finds. Raises DamagedSlideError when OpenSlide sees another
-    slide size."""
+    slide size, UnsupportedSlideError when it sees another vendor's slide: we would only have understood half of it."""
     try:
         other = openslide.OpenSlide(path)
     except openslide.OpenSlideError:
         return slide
+    if other.properties.get(openslide.PROPERTY_NAME_VENDOR) not in (slide.metadata.vendor, _NO_VENDOR):
+        raise UnsupportedSlideError(_TWO_FORMATS)
     size = slide.metadata.size
     if other.dimensions != (size.width, size.height):
         raise DamagedSlideError(

@@ -5,13 +5,14 @@ import struct
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from fixtures.slides import LONG, LONG8, SHORT, UNDEFINED, InMemory, jpeg_image, level_tags, one_level
+from fixtures.slides import LONG, LONG8, SCAN, SHORT, UNDEFINED, InMemory, jpeg_image, level_tags, one_level
 
 from tiler.errors import DamagedSlideError, NotASlideError, TilerError, UnsupportedSlideError
 from tiler.geometry import Size
 from tiler.jpeg import Colour
+from tiler.metadata import SlideMetadata
 from tiler.opening import open_slide
-from tiler.readers import tiff
+from tiler.readers import openslide, tiff
 from tiler.readers.ifd import directories
 from tiler.slide import SlideFile
 from tiler.storage.memory import MemoryByteSource
@@ -222,6 +223,14 @@ def test_directories_within_directories_are_read_with_care(
 ) -> None:
     with pytest.raises(error, match=words):
         opened(one_level(change={330: (LONG, places)}))
+
+
+def test_what_another_reader_takes_for_another_vendors_slide_is_understood_by_half() -> None:
+    aperios = SlideFile(SlideMetadata("svs", "aperio", Size(2220, 2967)), ())
+    assert openslide.with_pictures(aperios, SCAN).metadata.pictures == ("label", "macro", "thumbnail")
+    nobodys = SlideFile(SlideMetadata("tiff", "generic", Size(2220, 2967)), ())
+    with pytest.raises(UnsupportedSlideError, match="looks like another"):
+        openslide.with_pictures(nobodys, SCAN)
 
 
 @pytest.mark.parametrize("kind", [0, 2])
