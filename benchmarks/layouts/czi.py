@@ -188,6 +188,12 @@ def _planes(folder: Path) -> Path:
     return _grey(folder, GREY16, others=[{"C": 0, "Z": plane} for plane in range(5)])
 
 
+def _planes_apart(folder: Path) -> Path:
+    """Of three planes the middle one lacks a block."""
+    blocks = [block for plane in range(3) for block in mosaic(tissue(), others={"C": 0, "Z": plane})]
+    return _slide(folder, [block for block in blocks if (block.others["Z"], block.others["M"]) != (1, 2)])
+
+
 def _colour_16(folder: Path) -> Path:
     return _slide(folder, mosaic(tissue().astype(np.uint16) * 16 + 7, kind=BGR48, compression=ZSTD1))
 
@@ -235,6 +241,7 @@ MAKERS: Final[Makers] = {
     "grey-16": partial(_grey, kind=GREY16),
     "channels": _channels,
     "planes": _planes,
+    "planes-apart": _planes_apart,
     "time": partial(_dimension, letter="T"),
     "views": partial(_dimension, letter="V"),
     "mixed-channels": _mixed,

@@ -30,6 +30,7 @@ FORMAT: Final = Format(
         Cell("grey-16", "16-bit grey, with a stated display window", Handling.DECODED),
         Cell("channels", "Several channels, in their colours with stated display windows", Handling.DECODED),
         Cell("planes", "Several focal planes: the middle one, which is stated", Handling.DECODED),
+        Cell("planes-apart", "Focal planes of different places", Handling.REFUSED, "do not show the same places"),
         Cell("time", "Several moments", Handling.REFUSED, "is a time series"),
         Cell("views", "Several rotations, illuminations, phases or angles", Handling.REFUSED, "told apart by"),
         Cell("mixed-channels", "Colour and grey channels in one file", Handling.REFUSED, "channels of different kinds"),

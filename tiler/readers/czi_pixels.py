@@ -4,6 +4,7 @@ heavy libraries."""
 from __future__ import annotations
 
 import io
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from tiler.window import Display, Rgb
 # A row of blocks of a wide slide: whoever goes through it row by row needs each again for the next row of tiles.
 _KEPT_BYTES: Final = 448 * 1024 * 1024
 _PICTURES: Final = {"Label": "label", "SlidePreview": "macro", "Thumbnail": "thumbnail"}
+_ACROSS, _DOWN = 0xBC80, 0xBC81  # tags of a JPEG XR file
 # Looked up here, while code can still be loaded.
 _zstd, _jpeg_xr = imagecodecs.zstd_decode, imagecodecs.jpegxr_decode
 Samples = NDArray[Any]
@@ -144,7 +146,7 @@ class _Blocks:
     def _decoded(self, block: Block) -> Samples:
         data = self._source.read_at(*self._container.place(block))
         try:
-            found = _image(data) if block.compression == czi_scan.JPEG_XR else _array(data, block)
+            found = _image(data, block.stored) if block.compression == czi_scan.JPEG_XR else _array(data, block)
         except (RuntimeError, ValueError, TypeError) as error:  # what imagecodecs raises
             raise DamagedSlideError("A sub-block of the CZI file cannot be decoded.") from error
         depth = 3 if block.pixels in (czi_scan.COLOUR8, czi_scan.COLOUR16) else 1
@@ -154,10 +156,26 @@ class _Blocks:
         return found
 
 
-def _image(data: bytes) -> Samples:
+def _image(data: bytes, size: Size) -> Samples:
     """JPEG XR, which tells its colours itself: red comes first."""
+    if _stated_size(data) != size:
+        raise DamagedSlideError("A sub-block of the CZI file has another size than it says.")
     found: Samples = _jpeg_xr(data)
     return found[..., None] if found.ndim == 2 else found
+
+
+def _stated_size(data: bytes) -> Size | None:
+    """Of a JPEG XR file, in the directory that it begins with (T.832, annex A); so nothing larger is ever decoded."""
+    if data[:3] != b"II\xbc" or len(data) < 8:
+        return None
+    at = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[at : at + 2], "little")
+    table = data[at + 2 : at + 2 + 12 * count]
+    if len(table) != 12 * count:
+        return None
+    wide = {1: 0xFF, 3: 0xFFFF}  # bytes, shorts
+    said = {tag: value & wide.get(kind, 0xFFFFFFFF) for tag, kind, _, value in struct.iter_unpack("<HHII", table)}
+    return Size(said.get(_ACROSS, 0), said.get(_DOWN, 0))
 
 
 def _array(data: bytes, block: Block) -> Samples:

@@ -76,6 +76,11 @@ def scan(blocks: Sequence[Block]) -> Scan:
     full = levels.pop(1, [])
     if not full:
         raise DamagedSlideError("The CZI file has no image at full resolution.")
+    beside = [
+        block for block in blocks if block.area.size == block.stored and block.others.get("Z", 0) != depths[middle]
+    ]
+    if not _replaces(full, beside):
+        raise UnsupportedSlideError("The slide's focal planes do not show the same places. Scan a single one.")
     left, top = min(block.area.x for block in full), min(block.area.y for block in full)
     right = max(block.area.x + block.area.width for block in full)
     bottom = max(block.area.y + block.area.height for block in full)
@@ -203,8 +208,8 @@ def _overlap(one: Region, other: Region) -> bool:
 
 
 def _replaces(blocks: Sequence[Block], full: Sequence[Block]) -> bool:
-    """Whether a reduction shows what full resolution does: in the middle of every block, or of so many spread over
-    all of them, it has one of the same scene and channel."""
+    """Whether blocks of another resolution or plane show all that these do: in the middle of every one, or of so many
+    spread over all of them, there is one of the same scene and channel."""
     places = Places([block.area for block in blocks])
     for block in full[:: max(1, len(full) // _LOOKED_AT)]:
         area = block.area
