@@ -407,6 +407,18 @@ def missing_full_resolution(folder: Path) -> Path:
     return folder / "level-1.dcm"
 
 
+def short_frames(folder: Path) -> Path:
+    """Those of the last column are only as wide as the slide is there."""
+    for number, pixels in enumerate(scan(JPEG)):
+        places = positions(pixels, JPEG.tile)
+        tiles = [
+            np.ascontiguousarray(tile[:, : pixels.shape[1] - x + 1])
+            for (x, _), tile in zip(places, frames(pixels, JPEG.tile), strict=True)
+        ]
+        write(folder / f"level-{number}.dcm", instance(pixels, JPEG, number=number, step=2**number), tiles, JPEG)
+    return folder
+
+
 def not_dicom(folder: Path) -> Path:
     (slide(folder) / "notes.txt").write_text("What somebody put beside it.")
     return folder
@@ -437,6 +449,7 @@ MAKERS: Final[Makers] = {
     "focal-planes": focal_planes,
     "pictures": pictures,
     "fragments": partial(slide, writing=replace(JPEG, fragments=3)),
+    "short-frames": short_frames,
     "small-frames": partial(slide, writing=replace(JPEG, tile=(12, 120))),
     "jpeg-2000": partial(slide, writing=JPEG_2000),
     "htj2k": partial(slide, writing=HTJ2K),

@@ -165,11 +165,11 @@ def test_a_stream_is_believed_before_its_data_set(sandbox: Sandbox, cutter: Cutt
 
 
 def test_frames_cut_short_at_the_edge_are_shown(sandbox: Sandbox, cutter: CutterPool, tmp_path: Path) -> None:
-    """As a converter to DICOM writes levels that it makes itself."""
+    """No reader at hand does, so each is held against its own stream."""
     pixels = dicom.scan(dicom.JPEG, 1)[0]
     tiles = dicom.frames(pixels, dicom.JPEG.tile)
-    tiles[3::4] = [tile[:, : 1000 - 768] for tile in tiles[3::4]]
-    path = dicom.write(tmp_path / "one.dcm", dicom.instance(pixels, dicom.JPEG), tiles, dicom.JPEG)
-    with served(path, sandbox, cutter) as (source, _):
-        assert psnr(picture(source.get(0, 3, 0)) - picture(dicom.jpeg_422(tiles[3]))) > 40
-        assert not (picture(source.get(0, 0, 0)) - picture(dicom.jpeg_422(tiles[0]))).any()
+    with served(dicom.short_frames(tmp_path), sandbox, cutter) as (source, _):
+        for col, row in ((0, 0), (2, 1), (3, 0), (3, 1)):
+            tile = np.ascontiguousarray(tiles[4 * row + col][:, : 1000 - 256 * col])
+            error = picture(source.get(0, col, row)) - picture(dicom.jpeg_422(tile))
+            assert (psnr(error) > 40) if col == 3 else not error.any()
