@@ -6,7 +6,8 @@
 - *index*: a good tile index, mutated; what the parent's check accepts must point at the slide and nothing else;
 - *murder*: cutters killed and frozen in the middle of a cut;
 - *formats*: slides of every format, made and, with IAIN_SLIDES_DIR, given: tiles and facts against other readers, how
-  long until the first tile, and thousands of damaged ones;
+  long until the first tile;
+- *fuzz*: thousands of damaged slides of every format;
 - *builds*: derived levels of 200,000 × 150,000 pixels, the builder killed at random moments.
 
 Each has a control that must be noticed, or the run is void.
@@ -19,18 +20,18 @@ import os
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
-from benchmarks.torture_tiles import bombs, builds, formats, hostile, indexes, murder
+from benchmarks.torture_tiles import bombs, builds, formats, formats_fuzz, hostile, indexes, murder
 from benchmarks.torture_tiles.delivery import Desk, Shown, fetched
 from benchmarks.torture_tiles.marked import Layout, make_marked
 from benchmarks.torture_tiles.mutations import SlideMutator
 from benchmarks.torture_tiles.oracle import Oracle
+from benchmarks.torture_tiles.report import Report
 from benchmarks.torture_tiles.stage import Stage, stage
 from benchmarks.torture_tiles.vast import VAST, make_vast
 from sharing.vocabulary import SlideState
@@ -38,46 +39,12 @@ from tiler.address import TileAddress
 from tiler.geometry import Size
 from tiler.synthetic import Spec, make_slide
 
-PARTS = ("oracle", "hostile", "formats", "index", "murder", "builds")
+PARTS = ("oracle", "hostile", "formats", "fuzz", "index", "murder", "builds")
 READERS = 8
 SCAN = Path(__file__).parents[2] / "tests" / "data" / "CMU-1-Small-Region.svs"
 SLIDES: tuple[Layout, ...] = ("svs", "tiff", "flat", "svs", "tiff", "flat", "svs", "svs")
 SMALL = Size(640, 512)
 BOMB_WITHIN_S = 2.0
-
-
-class Report:
-    """What was found so far: figures for programs, sentences for people, reasons why the run proves nothing."""
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self.figures: list[tuple[str, str]] = []
-        self.failures: list[str] = []
-        self.void: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        print(f"  {time.monotonic() - self.began:4.0f} s  {sentence}", flush=True)
-
-    def figure(self, name: str, value: float, *, most: float | None = None, least: float | None = None) -> None:
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        self.figures.append((name, shown))
-        if (most is not None and value > most) or (least is not None and value < least):
-            self.failures.append(f"{name} is {shown}")
-
-    def note(self, notes: list[str]) -> None:
-        for each in notes[:20]:
-            self.say(f"! {each}")
-
-    def close(self, seed: int) -> int:
-        took = time.monotonic() - self.began
-        print(f"seed {seed}, {took:.0f} s; load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores")
-        for name, shown in self.figures:
-            print(f"figure {name} {shown}")
-        for reason in self.void:
-            print(f"VOID: {reason}.")
-        for failure in self.failures:
-            print(f"FAILED: {failure}.")
-        return 1 if self.failures or self.void else 0
 
 
 def ready(desk: Desk, reader: httpx.Client, path: Path) -> Shown:
@@ -274,17 +241,18 @@ def main() -> int:
             built = beside.submit(build_and_kill, folder, downsamples, options.kills, seed, report)
         if "index" in parts:
             mutate_indexes(folder, sound, options.indexes, seed, report)
-        if parts & {"oracle", "hostile", "formats"}:
+        if parts & {"oracle", "hostile", "formats", "fuzz"}:
             # Few slides open, few tiles kept: everything changes hands all the time.
             with stage(folder / "stage", workers="2", open_slides="4", tile_cache_bytes="1000000") as on:
                 if "oracle" in parts:
                     ask_the_oracle(on, folder, options.tiles, seed, report)
                 if "hostile" in parts:
                     feed_what_is_hostile(on, folder, sound, options.slides, seed, report)
+                made = folder / "formats"
                 if "formats" in parts:
-                    made = folder / "formats"
-                    tiles, files = options.format_tiles, options.format_files
-                    formats.torture(on.desk, on.var, made, tiles=tiles, files=files, seed=seed, report=report)
+                    formats.torture(on.desk, on.var, made, tiles=options.format_tiles, seed=seed, report=report)
+                if "fuzz" in parts:
+                    formats_fuzz.torture(on.desk, made, options.format_files, seed, report)
         if "builds" in parts:
             built.result()
     return report.close(seed)

@@ -1,5 +1,5 @@
-"""Slides of every format on a running platform: is every tile the right one, and every fact; how long until the first
-tile; and what becomes of thousands that are damaged.
+"""Slides of every format on a running platform: is every tile the right one, and every fact, and how long is it until
+the first tile?
 
 The slides are made, one of each kind that the readers' tables name, from several places of a scan, and those of
 IAIN_SLIDES_DIR, folders with a colon between them: sound slides, for they are read here by other readers than ours.
@@ -12,24 +12,22 @@ import random
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import httpx
 
 from benchmarks.collection import slides_below
 from benchmarks.layouts.made import kinds
 from benchmarks.layouts.specimen import elsewhere
-from benchmarks.torture_tiles import hostile
 from benchmarks.torture_tiles.delivery import Desk, Shown, fetched
 from benchmarks.torture_tiles.facts import Facts, differing, facts
-from benchmarks.torture_tiles.marked import make_marked
 from benchmarks.torture_tiles.oracle import psnr
 from benchmarks.torture_tiles.references import Reference, reference
-from benchmarks.torture_tiles.set_mutations import Mutator
+from benchmarks.torture_tiles.report import Report
 from benchmarks.viewing import viewed
 from sharing.errors import ConflictError
 from sharing.vocabulary import SlideId, SlideState
@@ -46,22 +44,8 @@ _GIVEN: Final = "given "
 _READERS: Final = 4
 _FIRST_TILE_MS: Final = 1500.0
 _MIN_FIELDS: Final = 150
-_BESIDE: Final = Size(640, 512)
 # Two tiles that look this different cannot pass for each other.
 _UNLIKE_DB: Final = 25.0
-
-
-class Report(Protocol):
-    """What takes the findings down."""
-
-    failures: list[str]
-    void: list[str]
-
-    def say(self, sentence: str) -> None: ...
-
-    def note(self, notes: list[str]) -> None: ...
-
-    def figure(self, name: str, value: float, *, most: float | None = None, least: float | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +76,7 @@ class Looked:
     untold: list[str] = field(default_factory=list)
 
 
-def torture(desk: Desk, var: Path, folder: Path, *, tiles: int, files: int, seed: int, report: Report) -> None:
+def torture(desk: Desk, var: Path, folder: Path, *, tiles: int, seed: int, report: Report) -> None:
     """Everything, with its figures."""
     sound = list(_delivered(desk, var, folder, report))
     report.say(f"{len(sound)} sound slides of {len({each.format for each in sound})} formats are ready")
@@ -100,7 +84,6 @@ def torture(desk: Desk, var: Path, folder: Path, *, tiles: int, files: int, seed
     _oracle(desk, sound, tiles, seed, report)
     _facts(sound, report)
     _derived(sound, report)
-    _fuzz(desk, folder, files, seed, report)
 
 
 def _delivered(desk: Desk, var: Path, folder: Path, report: Report) -> Iterator[Sound]:
@@ -320,50 +303,3 @@ def _derived(sound: Sequence[Sound], report: Report) -> None:
         pool.close()
     for name in sorted(seconds):
         report.figure(f"formats.derived_s_per_gpx.{name}", seconds[name] / pixels[name] * 1e9)
-
-
-def _fuzz(desk: Desk, folder: Path, count: int, seed: int, report: Report) -> None:
-    """Mutations of every format in turns, with a sound slide looked at after each."""
-    path = folder / "beside.tiff"
-    make_marked(path, 98, "tiff", _BESIDE)
-    with desk.reader() as reader:
-        beside = desk.settled(desk.deliver(path.name, path.read_bytes()), within_s=60)
-        if beside is None or beside.state is not SlideState.READY:
-            raise RuntimeError("The slide that is to be looked at in between is not ready.")
-        shown = Shown(reader, beside.id)
-    control = hostile.Control(shown, shown.oracle(path))
-    try:
-        tally = hostile.feed(desk, damaged(folder / "fuzz", count, seed), control, tell=report.say)
-    finally:
-        control.oracle.close()
-    told = ", ".join(f"{number} {code}" for code, number in tally.refusals.most_common())
-    report.say(f"{tally.slides} damaged slides: {tally.ready} ready, with {tally.tiles} tiles; refused: {told}")
-    if tally.ready < count // 10 or sum(tally.refusals.values()) < count // 10:
-        report.void.append("the damage to slides of every format is not of the kind that tells")
-    report.note(tally.notes)
-    report.failures += tally.notes
-    report.figure("formats.fuzz_files", tally.slides, least=count)
-    report.figure("formats.web_deaths", tally.deaths, most=0)
-    report.figure("formats.hung", tally.hung, most=0)
-    report.figure("formats.undecided", tally.undecided, most=0)
-    report.figure("formats.wrong_beside_damaged", tally.wrong, most=0)
-
-
-def damaged(folder: Path, count: int, seed: int) -> Iterator[tuple[str, Mapping[str, bytes] | bytes]]:
-    """So many slides and some more, since a few come out the same: each format as often as any other."""
-    seeds: dict[str, list[Mapping[str, bytes]]] = defaultdict(list)
-    for kind in kinds():
-        if not kind.refused:
-            seeds[kind.format.name].append({name: path.read_bytes() for name, path in kind.made(folder).items()})
-    mutators: list[tuple[str, Callable[[int], Mapping[str, bytes]]]] = [
-        (name, Mutator(held).mutated) for name, held in sorted(seeds.items())
-    ]
-    for number in range(count * 11 // 10):
-        name, mutated = mutators[number % len(mutators)]
-        files = {each: data for each, data in mutated(seed + number).items()}
-        if len(files) == 1:
-            [data] = files.values()
-            if data:
-                yield f"{name}-{number}", data
-        elif files:
-            yield f"{name}-{number}", files
