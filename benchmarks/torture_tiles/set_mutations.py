@@ -29,7 +29,7 @@ _WORDS: Final = (
 _TOKEN: Final = re.compile(rb"[-+.\w]{1,40}")
 _NUMBER: Final = re.compile(rb"\d{1,12}(?:\.\d{1,12})?")
 _TAG: Final = re.compile(rb"<[^<>]{1,200}>")
-_LINE: Final = re.compile(rb"[^\r\n]{1,400}\r?\n")
+_LINE: Final = re.compile(rb"(?<=\n)[^\r\n]{1,400}\r?\n")
 _DECLARATIONS: Final = (
     b'<!DOCTYPE a [<!ENTITY b "ccccc"><!ENTITY d "&b;&b;&b;&b;">]>',
     b'<!DOCTYPE a SYSTEM "file:///etc/passwd">',
@@ -75,6 +75,7 @@ class Mutator:
         tiffs = sorted({data for files in seeds for data in files.values() if data[:2] == b"II"})
         self._tiffs = {data: number for number, data in enumerate(tiffs)}
         self._tiff = SlideMutator(tiffs) if tiffs else None
+        self._texts = {data: _xml_start(data) for files in seeds for data in files.values()}
         self._elements = {data: _elements(data) for files in seeds for data in files.values() if _is_dicom(data)}
 
     def mutated(self, number: int) -> dict[str, bytes]:
@@ -112,7 +113,7 @@ class Mutator:
     def _damaged(self, chance: random.Random, data: bytes) -> bytes:
         if not data:
             return chance.randbytes(64)
-        start = _xml_start(data)
+        start = self._texts.get(data)
         if start is not None and chance.random() < 0.3:
             return _words(chance, data, start, min(len(data), start + 20_000))
         if data in self._tiffs and self._tiff is not None:
