@@ -10,7 +10,7 @@ import pytest
 from tiler import index
 from tiler.errors import BadIndexError, TileNotFoundError
 from tiler.geometry import Size
-from tiler.index import StoredTile, TileIndex
+from tiler.index import LevelKind, StoredTile, TileIndex
 from tiler.ladder import Native, ladder
 from tiler.metadata import SlideMetadata
 
@@ -60,6 +60,14 @@ def test_a_later_generation_has_places_for_what_was_built_and_the_version_of_the
     place = tile_of(15)
     assert later.locate(1, 1, 1) == (0, place.offset, place.length, HEADERS[place.header])
     assert later.locate(2, 0, 0) == (0, tile_of(16).offset, tile_of(16).length, HEADERS[0])
+
+
+def test_it_knows_which_files_it_uses() -> None:
+    tiles = [replace(tile_of(number), blob=(0, 7, 65_535)[number % 3]) for number in range(13)]
+    data = index.build(LEVELS, b"".join(map(index.pack_tile, tiles)), HEADERS, METADATA, blobs=65_536)
+    assert TileIndex(data).used_blobs == {0, 7, 65_535}
+    decoded = [replace(level, kind=LevelKind.DECODED) if level.stored else level for level in LEVELS]
+    assert TileIndex(index.build(decoded, b"", (), METADATA, blobs=9)).used_blobs == frozenset()
 
 
 @pytest.mark.parametrize("where", [(-1, 0, 0), (3, 0, 0), (0, -1, 0), (0, 4, 0), (0, 0, 3), (1, 2, 0), (2, 1, 0)])

@@ -1,6 +1,7 @@
 """Indexes a worker under hostile control might hand over: every one is refused."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tiler import index as indexes
 from tiler import jpeg
 from tiler.errors import BadIndexError
 from tiler.geometry import Size
-from tiler.index import Level, LevelKind, StoredTile, TileIndex
+from tiler.index import WEBP, Level, LevelKind, StoredTile, TileIndex
 from tiler.metadata import SlideMetadata
 from tiler.storage.base import ByteSource
 from tiler.storage.local import LocalByteSource
@@ -89,6 +90,31 @@ def header_that_is_empty(forgery: Forgery, blob: ByteSource) -> None:
     forgery.headers[0] = b""
 
 
+def tile_that_is_said_to_be_empty(forgery: Forgery, blob: ByteSource) -> None:
+    tile = forgery.tiles[3]
+    forgery.headers.append(jpeg.blank(forgery.levels[0].tile))
+    forgery.tiles[3] = StoredTile(tile.offset, tile.length, 0, 1)
+
+
+def empty_place_of_another_size(forgery: Forgery, blob: ByteSource) -> None:
+    forgery.headers.append(jpeg.blank(Size(16, 16)))
+    forgery.tiles[3] = StoredTile(0, 0, 0, 1)
+
+
+def empty_place_with_a_picture(forgery: Forgery, blob: ByteSource) -> None:
+    blank = jpeg.blank(forgery.levels[0].tile)
+    forgery.headers.append(blank[:-3] + b"\x80" + blank[-2:])
+    forgery.tiles[3] = StoredTile(0, 0, 0, 1)
+
+
+def tiles_of_another_type(forgery: Forgery, blob: ByteSource) -> None:
+    forgery.levels[0] = replace(forgery.levels[0], media_type=WEBP)
+
+
+def derived_level_of_another_type(forgery: Forgery, blob: ByteSource) -> None:
+    forgery.levels[-1] = replace(forgery.levels[-1], media_type=WEBP)
+
+
 def level_that_is_missing(forgery: Forgery, blob: ByteSource) -> None:
     del forgery.levels[-1]
 
@@ -130,6 +156,11 @@ FORGERIES: Sequence[Callable[[Forgery, ByteSource], None]] = (
     header_that_is_a_page,
     header_that_is_an_image,
     header_that_is_empty,
+    tile_that_is_said_to_be_empty,
+    empty_place_of_another_size,
+    empty_place_with_a_picture,
+    tiles_of_another_type,
+    derived_level_of_another_type,
     level_that_is_missing,
     level_too_many,
     level_without_finer,
@@ -144,6 +175,13 @@ def test_an_honest_index_passes(tiff_index: TileIndex, svs_index: TileIndex, svs
     source = LocalByteSource(svs_slide)
     check(svs_index, [source])
     source.close()
+
+
+def test_an_empty_place_passes_where_it_says_that_it_is_one(tiff_index: TileIndex, blob: ByteSource) -> None:
+    forgery = Forgery(tiff_index)
+    forgery.headers.append(jpeg.blank(forgery.levels[0].tile))
+    forgery.tiles[3] = StoredTile(0, 0, 0, len(forgery.headers) - 1)
+    check(forgery.finished(), [blob])
 
 
 @pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
