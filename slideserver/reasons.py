@@ -92,6 +92,7 @@ REASONS: tuple[str, ...] = (
     N_("A tile of the slide cannot be decoded (%(error)s)."),
     N_("The slide is a time series; only one moment can be shown."),
     N_("The slide has more focal planes than any scanner makes."),
+    N_("The slide's focal planes do not show the same places. Scan a single one."),
     N_("The slide claims %(number)s focal planes."),
     N_("The slide has channels of different kinds, which cannot be shown together."),
     N_("The slide has several channels, and does not say how to show them."),

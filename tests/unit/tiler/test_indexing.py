@@ -30,9 +30,7 @@ class Several(InMemory):
         return MemoryByteSource(self._contents[number])
 
 
-def indexed(
-    files: SlideFiles, lengths: Sequence[int], numbers: Sequence[int] | None = None, **facts: float
-) -> TileIndex:
+def indexed(files: SlideFiles, lengths: list[int], numbers: list[int] | None = None, **facts: float) -> TileIndex:
     size = Size(64 * len(lengths), 64)
     level = StoredLevel(size, TILE, Colour.YCBCR, None, [0] * len(lengths), lengths, numbers)
     slide = SlideFile(SlideMetadata("tiff", "generic", size, **facts), (level,))
