@@ -35,8 +35,8 @@ NOT_SQUARE: Final = (
     "the viewer of this site."
 )
 NOT_JPEG: Final = (
-    "The tiles of this slide are WebP images, so it cannot be told as Deep Zoom or IIIF, whose addresses here say JPEG. "
-    "Open it in the viewer of this site."
+    "The tiles of this slide are WebP images, so it cannot be told as Deep Zoom or IIIF, whose addresses here say "
+    "JPEG. Open it in the viewer of this site."
 )
 # Below this many pixels a side, a whole picture is of no use to anybody.
 _SMALLEST_WHOLE: Final = 16
