@@ -39,7 +39,7 @@ def slides_below(folder: Path) -> Iterator[Found]:
     used: set[Path] = set()
     series: dict[bytes, list[Path]] = defaultdict(list)
     for path in here:
-        if path.is_file() and (uid := _series(path)):
+        if path.is_file() and (uid := _series(path)) is not None:
             series[uid].append(path)
     for together in series.values():
         if len(together) > 1:
@@ -68,11 +68,13 @@ def slides_below(folder: Path) -> Iterator[Found]:
 
 
 def _series(path: Path) -> bytes | None:
-    """The series of a DICOM file, None for any other."""
+    """The series of a DICOM file, empty where it is not told in plain bytes; None for any other file."""
     with path.open("rb") as file:
         head = file.read(_SERIES_WITHIN)
-    found = _SERIES.search(head) if head[128:132] == b"DICM" else None
-    if found is None:
+    if head[128:132] != b"DICM":
         return None
+    found = _SERIES.search(head)
+    if found is None:
+        return b""
     length = int.from_bytes(found[1] or found[2], "little")
     return head[found.end() : found.end() + length].rstrip(b"\0 ")
