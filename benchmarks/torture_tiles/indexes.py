@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.torture_tiles.mutations import mutated_indexes
-from tiler import jpeg
+from tiler import jpeg, webp
 from tiler.errors import BadIndexError, TilerError
-from tiler.index import TileIndex
+from tiler.geometry import Size
+from tiler.index import JPEG, WEBP, TileIndex
 from tiler.indexing import build_index
 from tiler.opening import open_slide
 from tiler.slide import ALONE, SlideFiles
@@ -55,8 +56,14 @@ def torture(slides: Sequence[bytes], count: int, seed: int) -> Tally:
     return tally
 
 
+def is_bare_webp(data: bytes, size: Size) -> bool:
+    """One picture of this size in one chunk, and nothing behind it."""
+    whole = len(data) > 20 and data[:4] == b"RIFF" and data[8:12] == b"WEBP" and data[12:16] in (b"VP8 ", b"VP8L")
+    return whole and int.from_bytes(data[4:8], "little") + 8 == len(data) and webp.frame_size(data) == size
+
+
 def leads_outside(index: TileIndex, blob: MemoryByteSource) -> bool:
-    """Looked at anew, tile by tile, as they would be served: is one not a bare JPEG image out of this blob?"""
+    """Looked at anew, tile by tile, as they would be served: is one not a bare image out of this blob, nor a blank?"""
     for number, level in enumerate(index.levels):
         for row in range(level.grid.height):
             for col in range(level.grid.width):
@@ -67,6 +74,12 @@ def leads_outside(index: TileIndex, blob: MemoryByteSource) -> bool:
                             return True
                         continue
                     which, offset, length, header = place
+                    if length == 0 and header == jpeg.blank(level.tile) and level.media_type == JPEG:
+                        continue
+                    if level.media_type == WEBP:
+                        if which or header or not is_bare_webp(blob.read_at(offset, length), level.tile):
+                            return True
+                        continue
                     if which or not 0 <= offset < offset + length <= blob.length or header[:2] != jpeg.SOI:
                         return True
                     whole = header + blob.read_at(offset, length)
