@@ -47,12 +47,14 @@ def _pages(data: bytes, record: int) -> Iterator[array[int]]:
     if nothing:
         raise DamagedSlideError(_DAMAGED)
     seen: set[int] = set()
+    room = len(data) // (4 * _IMAGE)  # so many images there can be, unless pages lie one over the other
     while at:
         if at in seen:
             raise DamagedSlideError("The pages of the slide's Index.dat form a loop.")
         seen.add(at)
         count, following = _numbers(data, at, 2)
-        if count < 0:
+        room -= count
+        if count < 0 or room < 0:
             raise DamagedSlideError(_DAMAGED)
         yield _numbers(data, at + 8, count * _IMAGE)
         at = following

@@ -125,6 +125,16 @@ def test_settings_that_are_none() -> None:
             Slidedat(data)
     assert Slidedat(b"# a = b\n[A]\r\nb = c = d\nz\n[A]\ne=\n").get("A", "b") == "c = d"
     assert Slidedat(b"[A]\ne=\n").get("A", "e") is None
+    with pytest.raises(DamagedSlideError, match="something impossible of n"):
+        Slidedat(b"[A]\nn=+-5\n").integer("A", "n", -9, 9)
+
+
+@pytest.mark.parametrize("hidden", ["x=\x0bn=5", "x=\u2028n=5", "x=\x85n=5", "x=\rn=5", "n\u00a0=5", "\u3000n=5"])
+def test_settings_are_seen_as_openslide_sees_them(hidden: str) -> None:
+    """Or a number that we find sound would hide another one, which OpenSlide takes."""
+    assert Slidedat(f"[A]\nn=900\n{hidden}\n".encode()).get("A", "n") == "900"
+    with pytest.raises(DamagedSlideError, match=r"Slidedat\.ini is"):
+        Slidedat(b"[A]\0]\nn=5\n")
 
 
 def index(*pages: tuple[int, int, bytes], identity: bytes = b"ID", version: bytes = b"01.02") -> bytes:
@@ -148,6 +158,14 @@ def test_pages_are_followed_and_images_have_their_files() -> None:
     check_index(MemoryByteSource(sound), "ID", 1, ["a", "b"], [150, 250])
     with pytest.raises(DamagedSlideError, match="file b is cut short"):
         check_index(MemoryByteSource(sound), "ID", 1, ["a", "b"], [150, 249])
+
+
+def test_pages_do_not_lie_one_over_the_other() -> None:
+    """Or a small index would keep its reader busy for hours."""
+    pages = [((40 - number) * 24 // 16 - 1, number + 1, bytes(16)) for number in range(40)]
+    data = index(*pages[:-1], (1, -1, bytes(16)))
+    with pytest.raises(DamagedSlideError, match="damaged"):
+        check_index(MemoryByteSource(data), "ID", 1, ["a"] * 2000, [1 << 30] * 2000)
 
 
 @pytest.mark.parametrize(
