@@ -43,7 +43,7 @@ class DamagedSlideError(TilerError):
     code = "damaged"
 
 
-class UnsupportedSlideError(TilerError, NotImplementedError):
+class UnsupportedSlideError(TilerError):
     code = "unsupported"
 
 
