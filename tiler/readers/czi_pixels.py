@@ -117,8 +117,9 @@ class Pixels:
 def _place(scan: czi_scan.Scan, plane: czi_scan.Plane, block: Block) -> Region:
     """Where on the pixels of its plane a block lies."""
     down = plane.down
-    x, y = (block.area.x - scan.left) / down, (block.area.y - scan.top) / down
-    return Region(round(x), round(y), block.stored.width, block.stored.height)
+    # Halves always in one direction: neighbours that are rounded apart would leave a line of paper between them.
+    x, y = ((2 * away + down) // (2 * down) for away in (block.area.x - scan.left, block.area.y - scan.top))
+    return Region(x, y, block.stored.width, block.stored.height)
 
 
 class _Blocks:

@@ -76,6 +76,14 @@ def test_the_middle_plane_is_shown_and_said_to_be(tmp_path: Path) -> None:
     assert pixels(slide)[0, 0] == 100
 
 
+def test_neighbours_of_a_reduction_leave_no_line_between_them(tmp_path: Path) -> None:
+    """Halves of pixels are rounded in one direction, not to what is even."""
+    full = Block(np.full((42, 86, 3), 90, np.uint8), 0, 0)
+    coarse = [Block(plain(90, 21), x, 0, down=2) for x in (1, 43)]
+    shown = pixels(written(tmp_path, full, *coarse), 1)
+    assert (shown[:, 1:] == 90).all()
+
+
 def test_a_reduction_counts_only_if_it_shows_all_that_full_resolution_does(tmp_path: Path) -> None:
     full = [Block(plain(90, 40), x, 0, others={"S": scene}) for scene, x in enumerate((0, 400))]
     halves = [replace(block, pixels=plain(90), down=2) for block in full]
