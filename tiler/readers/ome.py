@@ -200,7 +200,8 @@ def _image(found: Sequence[Directory], series: Series, number: int | None) -> Di
 
 
 def _places(series: Series) -> Mapping[tuple[int, int, int], int]:
-    """The number of the directory of each channel, focal plane and moment, in the file's own row of images."""
+    """The number of the directory of each channel, focal plane and moment, in the file's own row of images. Raises
+    DamagedSlideError, also where one of them is said to be in two places."""
     extents = {"C": len(series.channels), "Z": series.depth, "T": series.moments}
     order = series.pixels.get("DimensionOrder", "XYZCT")[2:]
     if sorted(order) != ["C", "T", "Z"]:
@@ -212,13 +213,16 @@ def _places(series: Series) -> Mapping[tuple[int, int, int], int]:
     places: dict[tuple[int, int, int], int] = {}
     for part in parts[: MAX_DIRECTORIES + 1]:
         first = {axis: _number(part, f"First{axis}", 0) for axis in "CZT"}
+        if any(first[axis] >= extents[axis] for axis in "CZT"):
+            continue  # of no plane that there is: some writers count the samples of a colour as channels
         number = _number(part, "IFD", 0)
         planes = _number(part, "PlaneCount", total if part.get("IFD") is None else 1)
         strides = (1, extents[order[0]], extents[order[0]] * extents[order[1]])
         start = sum(first[axis] * stride for axis, stride in zip(order, strides, strict=True))
         for step in range(min(planes, total - start)):
             at = {axis: (start + step) // stride % extents[axis] for axis, stride in zip(order, strides, strict=True)}
-            places[at["C"], at["Z"], at["T"]] = number + step
+            if places.setdefault((at["C"], at["Z"], at["T"]), number + step) != number + step:
+                raise DamagedSlideError("The slide's description contradicts itself.")
     return places
 
 

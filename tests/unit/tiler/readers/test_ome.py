@@ -166,6 +166,24 @@ def test_images_that_the_file_does_not_hold_are_refused(tmp_path: Path) -> None:
         described(tmp_path, "channels", change)
 
 
+def test_a_channel_in_two_places_is_refused(tmp_path: Path) -> None:
+    """Which of two images is it? The last that is named would be one of them, and perhaps the wrong one."""
+    twice = '<TiffData FirstC="1" IFD="0"/></Pixels>'
+    with pytest.raises(DamagedSlideError, match="contradicts itself"):
+        described(tmp_path, "channels", lambda text: text.replace("</Pixels>", twice))
+
+
+def test_a_place_of_no_channel_is_not_that_of_another_plane(tmp_path: Path) -> None:
+    values = np.stack([np.full((64, 64), number, np.uint8) for number in range(6)]).reshape(2, 3, 64, 64)
+    path = tmp_path / "slide.ome.tif"
+    tifffile.imwrite(path, values, ome=True, bigtiff=True, photometric="minisblack", metadata={"axes": "ZCYX"})
+    parts = (
+        '<TiffData FirstC="4" IFD="0"/><TiffData IFD="0" PlaneCount="3"/><TiffData FirstZ="1" IFD="3" PlaneCount="3"/>'
+    )
+    slide = read(layout.described(path, lambda text: re.sub(r"<TiffData.*/>", parts, text)))
+    assert slide.decoder.samples(0, Region(0, 0, 1, 1)).ravel().tolist() == [3, 4, 5]
+
+
 def test_a_picture_that_cannot_be_found_is_left_out(tmp_path: Path) -> None:
     slide = described(tmp_path, "jpeg", lambda text: text.replace('<TiffData IFD="2"', '<TiffData IFD="77"'))
     assert slide.metadata.pictures == ("label",)
