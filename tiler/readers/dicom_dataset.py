@@ -9,6 +9,7 @@ demands, and be there once: so no two readers can see different values.
 from __future__ import annotations
 
 import math
+import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +146,7 @@ _NUMBERS: Final = {
 }
 _BYTES: Final = {Tag.ICC_PROFILE: 4 << 20, Tag.EXTENDED_OFFSETS: 16 << 20, Tag.EXTENDED_LENGTHS: 16 << 20}
 _KEPT: Final = frozenset(map(int, Tag))
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
 
 
 class DataSet:
@@ -190,9 +192,11 @@ class DataSet:
             text = self.text(tag)
             if text is None:
                 return None
-            if not (text.isascii() and text.lstrip("+-").isdigit() and len(text) <= 12):
+            if not _INTEGER.fullmatch(text):
                 raise DamagedSlideError("The DICOM file has text where a number should be.")
             return int(text)
+        if isinstance(value, float) and not value.is_integer():
+            raise _wrong_kind()
         return int(value) if value is not None else None
 
     def data(self, tag: Tag) -> bytes | None:

@@ -94,12 +94,12 @@ def _check_table(table: array[int], offsets: array[int], base: int) -> None:
 
 def _without_padding(file: DicomFile, offsets: array[int], lengths: array[int], base: int) -> array[int]:
     """The true lengths of the frames, if the extended tables say them."""
-    said = array("Q", file.facts.data(Tag.EXTENDED_LENGTHS) or b"")
-    places = array("Q", file.facts.data(Tag.EXTENDED_OFFSETS) or b"")
-    if not places:
+    if not file.facts.data(Tag.EXTENDED_OFFSETS):
         return lengths
-    if len(places) != len(offsets) or len(said) != len(offsets):
+    tables = [file.facts.data(tag) or b"" for tag in (Tag.EXTENDED_OFFSETS, Tag.EXTENDED_LENGTHS)]
+    if {*map(len, tables)} != {8 * len(offsets)}:
         raise DamagedSlideError("The DICOM file's table of frames has another length than it should.")
+    places, said = (array("Q", table) for table in tables)
     for offset, place, whole, length in zip(offsets, places, lengths, said, strict=True):
         if place != offset - 8 - base or not whole - 1 <= length <= whole:
             raise DamagedSlideError("The DICOM file's table says that frames lie where none are.")

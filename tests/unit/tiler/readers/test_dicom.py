@@ -1,5 +1,6 @@
 """DICOM: what is refused and in which words, and the arithmetic of elements, frames and facts."""
 
+import math
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -119,6 +120,16 @@ def test_a_data_set_that_breaks_the_rules_is_refused(content: bytes, words: str)
         data_set(content)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(b"IS", b"+-5 "), (b"IS", b"1.5 "), *((b"FD", struct.pack("<d", one)) for one in (math.nan, math.inf, 1.5))],
+)
+def test_a_number_that_is_not_whole_counts_nothing(kind: bytes, value: bytes) -> None:
+    tag = Tag.FRAMES if kind == b"IS" else Tag.ROWS
+    with pytest.raises(DamagedSlideError, match=r"where a number should be|another kind"):
+        data_set(element(tag, kind, value)).integer(tag)
+
+
 def test_items_may_be_out_of_order_but_say_nothing_twice() -> None:
     spacing, thickness = element(Tag.PIXEL_SPACING, b"DS", b"0.5\\0.5 "), element(0x00180050, b"DS", b"1 ")
 
@@ -145,10 +156,11 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
             read(tmp_path)
 
 
-def fragments(*values: bytes, table: bytes = b"", end: bytes = END) -> DicomFile:
-    """An instance whose pixels are these fragments."""
+def fragments(*values: bytes, table: bytes = b"", end: bytes = END, **tables: bytes) -> DicomFile:
+    """An instance whose pixels are these fragments; `tables` are the extended ones."""
     data = b"".join(map(item, (table, *values))) + end
-    return DicomFile(MemoryByteSource(b"head" + data), "", "", dicom_dataset.DataSet({}), 4, None)
+    facts = dicom_dataset.DataSet({Tag[name]: value for name, value in tables.items()})
+    return DicomFile(MemoryByteSource(b"head" + data), "", "", facts, 4, None)
 
 
 def lengths(file: DicomFile, count: int) -> list[int]:
@@ -173,6 +185,7 @@ def test_frames_are_found_with_a_table_or_without() -> None:
         (fragments(bytes(4), bytes(4), bytes(4), table=struct.pack("<2I", 0, 13)), 2, "where none are"),
         (fragments(bytes(4), bytes(4), bytes(4), table=struct.pack("<2I", 12, 24)), 2, "where none are"),
         (fragments(bytes(4), table=bytes(8)), 1, "another length"),
+        (fragments(bytes(4), EXTENDED_OFFSETS=bytes(7), EXTENDED_LENGTHS=bytes(8)), 1, "another length"),
         (fragments(bytes(4), bytes(4), bytes(4)), 2, "which of its fragments"),
         (fragments(bytes(4), end=b""), 1, "cut short"),
         (fragments(bytes(4), end=item(b"", 1000)), 1, "cut short"),
