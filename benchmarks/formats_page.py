@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tiler.formats import Cell, Format, Handling
-from tiler.opening import FORMATS
+from tiler.opening import FOREIGN, FORMATS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "reference" / "formats.md"
 _HANDLING: Final = {
@@ -27,6 +27,13 @@ stored, and nothing is lost. *Decoded*: a program in a sandbox of its own decode
 40 dB and more below the picture (`tiler.pixels`); this is done in the background once the slide has arrived, and on \
 demand until then. In both, resolutions that the scanner left out are cut from those that it stored. *Refused*: the \
 slide is not shown, since what would be shown could be wrong.
+"""
+_FOREIGN: Final = """\
+
+## What people take for a slide
+
+Refused by name: {names}; Hamamatsu's VMS and VMU slides and NDPIS lists, with a sentence on how to export or push \
+them. What is of no known kind at all is refused as no slide; so is an empty file.
 """
 _TAIL: Final = """\
 
@@ -58,8 +65,9 @@ def page(formats: Sequence[Format]) -> str:
     counts = ", ".join(
         f"{sum(cell.handling is handling for cell in cells)} {said}" for handling, said in _HANDLING.items()
     )
+    names = ", ".join(name for _, _, name in FOREIGN)
     summary = f"\n{len(formats)} formats, {len(cells)} kinds of images in them: {counts}.\n"
-    return _HEAD + summary + "".join(map(_section, formats)) + _TAIL
+    return _HEAD + summary + "".join(map(_section, formats)) + _FOREIGN.format(names=names) + _TAIL
 
 
 def _section(each: Format) -> str:

@@ -49,7 +49,7 @@ _TIFF: Final[tuple[_TiffReader, ...]] = (svs, ndpi, bif, leica, ome, philips, tr
 _SETS: Final[tuple[_SetReader, ...]] = (mrxs, dicom, trestle.Set, vms)
 
 # What people take for a slide: (offset, bytes there, name).
-_FOREIGN: Final = (
+FOREIGN: Final = (
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x89PNG", "a PNG image"),
     (0, b"\xff\xd8\xff", "a JPEG image"),
@@ -95,7 +95,7 @@ def _open_tiff(files: SlideFiles, source: ByteSource) -> SlideFile:
 
 
 def _refusal(head: bytes) -> NotASlideError | UnsupportedSlideError:
-    for at, magic, name in _FOREIGN:
+    for at, magic, name in FOREIGN:
         if head[at : at + len(magic)] == magic:
             return UnsupportedSlideError(f"The file is {name}, which cannot be shown as a slide.")
     return NotASlideError("The file is not a slide: its content is of no known kind.")

@@ -194,9 +194,10 @@ def _oracle(desk: Desk, sound: Sequence[Sound], tiles: int, seed: int, report: R
         found = list(threads.map(look, [turns[number::_READERS] for number in range(_READERS)]))
     faults = [fault for each in found for fault in each.faults]
     report.note(_one_each(faults))
-    untold = sorted({name for each in found for name in each.untold})
+    untold = [name for each in found for name in each.untold]
     if untold:
-        report.say(f"no other reader knows {len(untold)} of the slides: {', '.join(untold)}")
+        of_kinds = sorted({name.removesuffix(f" {number}") for name in untold for number in name[-1:]})
+        report.say(f"no other reader tells of {len(untold)} of the slides: {', '.join(of_kinds)}")
     readers = sum((each.readers for each in found), Counter[str]())
     told = ", ".join(f"{number} by {name}" for name, number in readers.most_common())
     near = sum(each.near for each in found)
