@@ -56,8 +56,9 @@ class Register:
                 return _nothing
             slides.start_indexing(session, slide_id)
             files = slides.files_of(session, slide_id, received_only=True)
+        shown = directory.shown(self._store, slide.site_id, files)
         try:
-            indexed = self._reader.index_slide(directory.shown(self._store, slide.site_id, files))
+            indexed = self._reader.index_slide(shown)
             index = self._checked(indexed, slide, files)
         except SandboxUnavailableError as error:
             raise NotNowError(error.sentence) from error

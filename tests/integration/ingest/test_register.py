@@ -123,6 +123,19 @@ def test_what_a_reader_says_beside_the_index_is_not_believed_either(lab: Lab, li
     assert not (lab.var / "slides" / slide_id).exists()
 
 
+def test_a_slide_whose_bytes_cannot_be_found_now_is_tried_again(lab: Lab, clock: FrozenClock) -> None:
+    slide_id = lab.push(SCAN.read_bytes())
+    [blob] = (path for path in (lab.var / "blobs").rglob("*") if path.is_file())
+    away = blob.rename(lab.var / "away")
+    worker = lab.worker()
+    assert worker.step()
+    assert lab.slide(slide_id).state == "indexing"
+    away.rename(blob)
+    clock.advance(hours=1)
+    assert worker.step()
+    assert lab.slide(slide_id).state == "ready"
+
+
 def test_without_a_sandbox_slides_wait_and_none_is_refused(lab: Lab, clock: FrozenClock) -> None:
     slide_id = lab.push(SCAN.read_bytes())
     worker = lab.worker(Broken(SandboxUnavailableError("Slides cannot be decoded in isolation on this machine.")))
