@@ -21,12 +21,18 @@ find "$folder" -mindepth 1 -maxdepth 1 ! -name '.*' \( -type d ! -path "$folder/
     stem=$name
     beside=
     if [ -d "$slide" ]; then
-      [ -e "$slide.mrxs" ] && continue # it goes with that file
+      for front in "$slide".[Mm][Rr][Xx][Ss]; do
+        [ -e "$front" ] && continue 2 # it goes with that file
+      done
     else
       stem=${name%.*}
       case $name in
-        *.mrxs) beside=${slide%.*} ;;
-        *.tif) [ -e "${slide%.*}.Full" ] && beside=${slide%.*}.Full ;; # Trestle
+        *.[Mm][Rr][Xx][Ss]) beside=${slide%.*} ;;
+        *.[Tt][Ii][Ff]) # Trestle
+          for whole in "${slide%.*}".[Ff][Uu][Ll][Ll]; do
+            [ -e "$whole" ] && beside=$whole
+          done
+          ;;
       esac
     fi
     rests "$slide" || continue
@@ -49,6 +55,13 @@ find "$folder" -mindepth 1 -maxdepth 1 ! -name '.*' \( -type d ! -path "$folder/
       1) done=refused ;;
       *) exit "$code" ;;
     esac
-    mv "$slide" "$folder/$done/"
-    [ -z "$beside" ] || mv "$beside" "$folder/$done/"
+    into=$folder/$done
+    number=1
+    while [ -e "$into/$name" ] || { [ -n "$beside" ] && [ -e "$into/${beside##*/}" ]; }; do # a slide had that name before
+      number=$((number + 1))
+      into=$folder/$done/again-$number
+    done
+    mkdir -p "$into"
+    mv "$slide" "$into/"
+    [ -z "$beside" ] || mv "$beside" "$into/"
   done

@@ -170,6 +170,44 @@ def test_the_agent_unit_pushes_what_rests_in_a_folder(
     assert (folder / "26H01235_B1.svs").exists()
 
 
+@pytest.fixture
+def push_folder(tmp_path: Path):
+    """Pushes a folder of slides that have rested, with a program that sends everything; what it was asked to send."""
+    folder, asked, agent = tmp_path / "scans", tmp_path / "asked", tmp_path / "agent"
+    agent.write_text(f'#!/bin/sh\nbasename "$2" >>{shlex.quote(str(asked))}\n')
+    agent.chmod(0o755)
+
+    def run(*names: str) -> list[str]:
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"x")
+        for path in folder.rglob("*"):
+            os.utime(path, (1, 1))
+        asked.unlink(missing_ok=True)
+        subprocess.run(["/bin/sh", ROOT / "deploy" / "push-folder.sh", agent, folder], check=True, timeout=60)
+        return asked.read_text().splitlines()
+
+    return run
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_ending_of_a_slides_name_may_be_in_capitals(push_folder, tmp_path: Path) -> None:
+    files = ["A.MRXS", "A/Slidedat.ini", "B.TIF", "B.FULL"]
+    assert push_folder(*files) == ["A.MRXS", "B.TIF"]
+    assert below(tmp_path / "scans") == sorted(f"sent/{name}" for name in files)
+
+
+def test_a_slide_whose_name_was_used_before_does_not_hold_up_the_others(push_folder, tmp_path: Path) -> None:
+    files = ["A.mrxs", "A/Slidedat.ini", "series/1.dcm", "z.svs"]
+    for _ in range(3):
+        assert push_folder(*files) == ["A.mrxs", "series", "z.svs"]
+    places = ["sent", "sent/again-2", "sent/again-3"]
+    assert below(tmp_path / "scans") == sorted(f"{place}/{name}" for place in places for name in files)
+
+
 def key_file(folder: Path, centres: Centres) -> Path:
     path = folder / "caen.key"
     path.touch(mode=0o600)
