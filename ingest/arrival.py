@@ -8,8 +8,9 @@ here may block.
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import delete
@@ -33,7 +34,8 @@ from sharing.db.tables import UploadRow
 from sharing.errors import ConflictError
 from sharing.slides import StoredFile
 from sharing.subjects import Agent
-from sharing.vocabulary import Act, Entity, Outcome, SlideId
+from sharing.vocabulary import Act, Entity, Outcome, SiteId, SlideId
+from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
 
 REGISTER = "register"  # the kind of job that a received slide makes necessary
@@ -57,6 +59,11 @@ class Home:
     store: BlobStore
     queue: JobQueue
     aside: BlobStore
+
+    def keep_aside(self, site_id: SiteId, sha256: str) -> None:
+        """Somebody wants it: the time after which it goes begins anew."""
+        with suppress(BlobNotFoundError, FileNotFoundError):
+            os.utime(self.aside.path(site_id, sha256))
 
 
 class Arrival:
@@ -152,6 +159,8 @@ class Arrival:
         return self._end_well()
 
     def _end_well(self) -> Held:
+        if self._upload.of_set:
+            self._home.keep_aside(self._upload.site_id, self._upload.sha256 or "")
         try:
             slide_id = self._complete()
         except (ConflictError, IntegrityError):  # another scanner of the site completed the same bytes meanwhile

@@ -106,9 +106,7 @@ class FilesMissingError(IngestError):
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         listed = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
-        super().__init__(
-            f"{len(names)} files of the slide have not arrived: {listed}. Send them, then commit it again."
-        )
+        super().__init__(f"Files of the slide have not arrived ({len(names)}): {listed}. Send them, then commit again.")
 
 
 class TooManyUploadsError(IngestError):

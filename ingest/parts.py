@@ -52,6 +52,13 @@ class Parts:
                 return Part(path, descriptor, self._digests)
             os.close(descriptor)
 
+    def length(self, name: str) -> int:
+        """How much of `name` is there, 0 when nothing is; asked while another may write."""
+        try:
+            return (self.folder / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def names(self) -> Iterator[tuple[str, int]]:
         """Name and time of last writing (µs since the epoch) of every part file."""
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
@@ -63,7 +70,8 @@ class Part:
 
     def __init__(self, path: Path, descriptor: int, digests: dict[str, tuple[int, Digest]]) -> None:
         self.path = path
-        self.length = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        self.length, self.touched_us = status.st_size, status.st_mtime_ns // 1000
         self._descriptor, self._digests = descriptor, digests
 
     def append(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ the bytes is in `ingest.arrival`. Everything here may block; the edge calls it f
 """
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,8 +112,10 @@ class Uploads:
         try:
             return sets.commit(self._home, agent, manifest, glass)
         except FilesMissingError as error:
-            lengths = {file.name: file.length for file in manifest.files}
-            self._find_room(sum(lengths[name] for name in error.names))
+            names = frozenset(error.names)
+            self._find_room(
+                self._to_come(agent, {file.sha256: file.length for file in manifest.files if file.name in names})
+            )
             raise
 
     def open(self, agent: Agent, upload_id: UploadId) -> Arrival:
@@ -146,8 +149,16 @@ class Uploads:
         keep_us = self._limits.keep_s * SECOND_US
         for name in touched_us.keys() | expires_us.keys():
             if now_us >= max(expires_us.get(UploadId(name), 0), touched_us.get(name, 0) + keep_us):
-                self._drop(name)
+                self._drop(name, now_us - keep_us)
         sets.forget(self._database, self._aside, now_us - keep_us)
+
+    def _to_come(self, agent: Agent, lengths: Mapping[str, int]) -> int:
+        """How many bytes of these files, by SHA-256, are not on the disk yet: some may have arrived in part."""
+        open_sets = UploadRow.scanner_id == agent.scanner_id, UploadRow.of_set, UploadRow.completed_us.is_(None)
+        with self._database.reading() as session:
+            rows = session.execute(select(UploadRow.id, UploadRow.sha256).where(*open_sets)).all()
+        arrived = sum(self._parts.length(row.id) for row in rows if row.sha256 in lengths)
+        return sum(lengths.values()) - arrived
 
     def _find_room(self, length: int) -> None:
         """Raises DiskFullError."""
@@ -191,10 +202,13 @@ class Uploads:
             raise UnknownUploadError
         return row
 
-    def _drop(self, name: str) -> None:
+    def _drop(self, name: str, before_us: int) -> None:
         try:
             part = self._parts.lock(name)
         except UploadBusyError:
+            return
+        if part.length and part.touched_us > before_us:  # its sender came back, just before the lock was ours
+            part.close()
             return
         with self._database.writing() as session:
             session.execute(delete(UploadRow).where(UploadRow.id == name, UploadRow.completed_us.is_(None)))

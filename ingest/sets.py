@@ -5,9 +5,8 @@ Files are moved into the blob store first, then one transaction writes slide, fi
 between the two is mended by committing again. What is put aside and never committed goes after a while.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from sharing.subjects import Agent
 from sharing.vocabulary import SiteId, SlideId
 from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
+from tiler.storage.local import sync_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,16 @@ def commit(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -
         empty = any(file.length == 0 for file in manifest.files)
         if empty and not home.store.holds(agent.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced
             home.store.begin(agent.site_id).commit(EMPTY_SHA256)
+        digests = {file.sha256 for file in manifest.files}
+        for digest in digests:
+            home.keep_aside(agent.site_id, digest)
         _require_all((home.aside, home.store), agent.site_id, manifest)
-        for digest in {file.sha256 for file in manifest.files}:
+        for digest in digests:
             _take(home, agent.site_id, digest)
         _require_all((home.store,), agent.site_id, manifest)
+        # Whoever moved a file there, maybe this moment, may not have come to making that durable.
+        for folder in {home.store.path(agent.site_id, digest).parent for digest in digests}:
+            sync_path(folder)
     try:
         return _become_slide(home, agent, manifest, glass)
     except (ConflictError, IntegrityError):  # another scanner of the site committed the same files meanwhile
@@ -91,23 +97,16 @@ def _require_all(places: tuple[BlobStore, ...], site_id: SiteId, manifest: Manif
 def _length(places: tuple[BlobStore, ...], site_id: SiteId, sha256: str) -> int | None:
     for place in places:
         try:
-            path = place.path(site_id, sha256)
-            if place is not places[-1]:
-                os.utime(path)  # somebody still wants it
-            return path.stat().st_size
+            return place.path(site_id, sha256).stat().st_size
         except (BlobNotFoundError, FileNotFoundError):
             continue
     return None
 
 
 def _take(home: Home, site_id: SiteId, sha256: str) -> None:
-    """From aside into the store. Nothing to do for what the store holds; what is nowhere is found out afterwards."""
-    if home.store.holds(site_id, sha256):
-        return
-    try:
+    """From aside into the store. What is nowhere is found out afterwards."""
+    with suppress(BlobNotFoundError, FileNotFoundError):  # in the store, or taken by another commitment this moment
         home.store.adopt(home.aside.path(site_id, sha256), site_id, sha256)
-    except (BlobNotFoundError, FileNotFoundError):  # taken by another commitment, or too old, this moment
-        return
 
 
 def _become_slide(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:

@@ -37,6 +37,7 @@ from tiler.storage.base import BlobStore
 from tiler.storage.local import LocalBlobStore
 
 SEAL_EVERY_S = 0.5
+SWEEP_EVERY_S = 3600.0
 # A worker may be in the middle of a slide when the server stops. The job is taken up again when its lease has run out.
 STOP_WITHIN_S = 5
 
@@ -151,7 +152,7 @@ def working(state: State) -> Iterator[None]:
     log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
     builder = Builder(state.database, state.queue, state.store, state.sandbox, state.settings.var)
-    work: dict[str, Work] = {"builder": builder.run}
+    work: dict[str, Work] = {"builder": builder.run, "sweeper": lambda stop: _sweep(state.uploads, stop)}
     if state.settings.smtp_host:
         work["mail"] = Mailer(state.database, state.settings).run
     for number in range(state.settings.workers):
@@ -178,6 +179,15 @@ def _threads(work: Mapping[str, Work]) -> Iterator[None]:
             thread.join(STOP_WITHIN_S)
             if thread.is_alive():
                 log.warning("%s is still busy; its work is taken up again at the next start", thread.name)
+
+
+def _sweep(uploads: Uploads, stop: threading.Event) -> None:
+    """Removes now and then what scanners left unfinished, until `stop` is set."""
+    while not stop.wait(SWEEP_EVERY_S):
+        try:
+            uploads.sweep()
+        except Exception:  # the edge of the thread: what was left lies there until the next turn
+            log.exception("Unfinished uploads could not be removed; the next try is in %s s", SWEEP_EVERY_S)
 
 
 def _seal(database: Database, stop: threading.Event) -> None:

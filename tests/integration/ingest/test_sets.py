@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -194,6 +195,33 @@ def test_who_still_asks_for_a_set_keeps_its_files(uploads, caen, var, clock: Fro
     assert path.stat().st_mtime > 1_000_000_000
 
 
+def test_who_sends_bytes_that_lie_aside_already_has_the_full_time(uploads, caen, centres, var, database) -> None:
+    with database.writing() as session:
+        _, key = sites.add_scanner(session, centres.caen.id, "Scanner Caen 2")
+    name, data = next(iter(FILES.items()))
+    location = caen.of(key).create(request(name, data))
+    caen.of(key).patch(location, 0, data[:100])
+    send(caen, name, data)
+    [path] = [path for path in (var / "aside").rglob("*") if path.is_file()]
+    os.utime(path, (1, 1))
+    assert caen.of(key).patch(location, 100, data[100:]).status_code == 204
+    assert path.stat().st_mtime > 1_000_000_000
+
+
+def test_room_is_asked_for_what_is_still_to_come(caen, uploads, centres, var, database, http, monkeypatch) -> None:
+    """The file of which most has arrived needs no second place on the disk."""
+    name, data = next(iter(FILES.items()))
+    location = caen.create(request(name, data))
+    caen.patch(location, 0, data[:299_000])
+    few = manifest({name: data, "lame/copy.dat": data, "lame.mrxs": b"x"})
+    usage = shutil.disk_usage(var)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1001))
+    assert commit(caen, few).json()["missing"] == ["lame.mrxs", "lame/Data0000.dat", "lame/copy.dat"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    assert commit(caen, few).status_code == 507
+    monkeypatch.undo()
+
+
 @pytest.fixture
 def arrived(caen) -> None:
     for name, data in FILES.items():
@@ -212,6 +240,26 @@ def test_a_crash_after_some_files_were_taken_is_mended_by_committing_again(uploa
     assert uploads.commit(agent, MANIFEST, glass()).new
     assert not uploads.commit(agent, MANIFEST, glass()).new
     assert blobs(var) == DIGESTS
+
+
+def test_what_another_commitment_moved_is_durable_before_the_slide_is_told(
+    uploads, arrived, centres, var, monkeypatch
+) -> None:
+    """It may have moved the files, and died before it came to the folders."""
+    for path in [path for path in (var / "aside").rglob("*") if path.is_file()]:
+        place = var / "blobs" / path.relative_to(var / "aside")
+        place.parent.mkdir(parents=True)
+        path.rename(place)
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert uploads.commit(centres.caen.agent, MANIFEST, glass()).new
+    assert {str(var / "blobs" / "caen" / digest[:2]) for digest in DIGESTS} <= set(synced)
 
 
 def test_a_database_that_fails_at_the_end_delays_the_slide_and_loses_nothing(uploads, arrived, centres, database, var):

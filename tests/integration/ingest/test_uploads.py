@@ -371,3 +371,23 @@ def test_the_sweep_removes_only_what_was_abandoned(uploads, caen, var, database,
     uploads.sweep()
     assert [path.name for path in folder.iterdir()] == [kept.rpartition("/")[2]]
     assert [row.id for row in stored(database, UploadRow)] == [kept.rpartition("/")[2]]
+
+
+def test_a_sender_who_comes_back_while_it_is_swept_keeps_every_byte(uploads, caen, var, clock, monkeypatch) -> None:
+    location = caen.create(UploadRequest("a.svs", 100, hashlib.sha256(b"a").hexdigest()))
+    caen.patch(location, 0, b"x" * 10)
+    part = var / "uploads" / location.rpartition("/")[2]
+    os.utime(part, (clock.now_us() / 1e6,) * 2)
+    clock.advance(hours=24 * 8)
+    lock = uploads._parts.lock
+
+    def late(name: str):
+        with part.open("ab") as file:
+            file.write(b"y")
+        os.utime(part, (clock.now_us() / 1e6,) * 2)
+        return lock(name)
+
+    monkeypatch.setattr(uploads._parts, "lock", late)
+    uploads.sweep()
+    monkeypatch.undo()
+    assert caen.head(location).headers["Upload-Offset"] == "11"
