@@ -151,7 +151,7 @@ class CutterPool:
         try:
             yield cutter
             keep = True
-        except DamagedSlideError:  # said by the cutter itself, which is well
+        except (DamagedSlideError, UnsupportedSlideError):  # said by the cutter itself, which is well
             keep = True
             raise
         finally:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tiler import isolation
 from tiler.cutters import KEPT, CutterPool
-from tiler.errors import DamagedSlideError, WorkerDiedError, WorkerTimeoutError
+from tiler.errors import DamagedSlideError, UnsupportedSlideError, WorkerDiedError, WorkerTimeoutError
 from tiler.geometry import Size
 from tiler.mosaic import Mosaic
 from tiler.sandbox import Sandbox
@@ -99,12 +99,20 @@ def test_a_picture_may_begin_within_a_tile(pool: CutterPool) -> None:
 
 
 @pytest.mark.parametrize(
-    "child", [b"not a jpeg", FOUR[0][:200], jpeg_image(Size(32, 32)), FOUR[0][:-60] + bytes(60), b"\xff\xd8\xff\xd9"]
+    "child",
+    [
+        b"not a jpeg",
+        FOUR[0][:200],
+        jpeg_image(Size(32, 32)),
+        FOUR[0][:-60] + bytes(60),
+        b"\xff\xd8\xff\xd9",
+        b"RIFF\x18\0\0\0WEBPVP8X" + bytes(16),
+    ],
 )
 def test_a_damaged_child_is_an_error_and_the_cutter_lives_on(pool: CutterPool, child: bytes) -> None:
     pool.cut("a", QUARTERS)
     before = worker_pids(pool)
-    with pytest.raises(DamagedSlideError):
+    with pytest.raises((DamagedSlideError, UnsupportedSlideError)):
         pool.cut("a", Mosaic([child, *FOUR[1:]], [TILE] * 4, 2, TILE))
     assert worker_pids(pool) == before
 
