@@ -218,6 +218,8 @@ def _jpeg_2000(raster: Raster, data: bytes, size: Size) -> Samples:
         raise DamagedSlideError("A JPEG 2000 tile of the slide is divided into too many parts.")
     steps = data[at + _SIZ.size : at + _SIZ.size + 3 * components]  # depth, then the steps across and down
     sampled = any(step != 1 for number in (1, 2) for step in steps[number::3])
+    if raster.bits == 8 and any(depth & 0x7F != 7 for depth in steps[::3]):  # of fewer bits, all would be nearly black
+        raise DamagedSlideError("A tile of the slide cannot be decoded.")
     found = jpeg2k_decode(data[at:])  # what its boxes say of colours, the TIFF says
     if sampled and raster.photometric != kinds.YCBCR:
         _refuse_size()

@@ -4,6 +4,7 @@ import io
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -223,3 +224,17 @@ def test_a_webp_tile_is_passed_on_only_when_it_is_bare() -> None:
     Image.fromarray(tissue(1000, 700)[:128, :128]).save(out, "WEBP", exif=exif.tobytes())
     assert b"MARTIN" in out.getvalue()
     assert opened(_level(out.getvalue(), 50001)).decoder is not None
+
+
+@pytest.mark.parametrize(("bits", "shown"), [(8, True), (4, False)])
+def test_jpeg_2000_of_fewer_bits_than_the_tiff_says_is_refused(bits: int, shown: bool) -> None:
+    """All its colours would be nearly black."""
+    white = np.full((128, 128, 3), (1 << bits) - 1, np.uint8)
+    tile = imagecodecs.jpeg2k_encode(white, bitspersample=bits, codecformat="J2K", reversible=True)
+    change = {tiff.COMPRESSION: (SHORT, [34712]), tiff.PHOTOMETRIC: (SHORT, [tiff.RGB])}
+    decoder = opened(one_level(tile, change=change)).decoder
+    if shown:
+        assert (np.asarray(decoder.tile(0, Region(0, 0, 64, 64))) == 255).all()
+    else:
+        with pytest.raises(DamagedSlideError):
+            decoder.tile(0, Region(0, 0, 64, 64))
