@@ -177,9 +177,8 @@ def test_a_place_of_no_channel_is_not_that_of_another_plane(tmp_path: Path) -> N
     values = np.stack([np.full((64, 64), number, np.uint8) for number in range(6)]).reshape(2, 3, 64, 64)
     path = tmp_path / "slide.ome.tif"
     tifffile.imwrite(path, values, ome=True, bigtiff=True, photometric="minisblack", metadata={"axes": "ZCYX"})
-    parts = (
-        '<TiffData FirstC="4" IFD="0"/><TiffData IFD="0" PlaneCount="3"/><TiffData FirstZ="1" IFD="3" PlaneCount="3"/>'
-    )
+    sound = '<TiffData IFD="0" PlaneCount="3"/><TiffData FirstZ="1" IFD="3" PlaneCount="3"/>'
+    parts = sound + '<TiffData FirstC="4" IFD="0"/>'
     slide = read(layout.described(path, lambda text: re.sub(r"<TiffData.*/>", parts, text)))
     assert slide.decoder.samples(0, Region(0, 0, 1, 1)).ravel().tolist() == [3, 4, 5]
 
