@@ -38,7 +38,6 @@ FORMAT: Final = Format(
 )
 
 _XMP: Final = 700
-_DATE_TIME: Final = 306
 _MAX_AREAS: Final = 1000
 _MAX_SIDE: Final = 2_000_000
 _SCANNED: Final = "iScan"
@@ -185,6 +184,6 @@ def _xmp(directory: Directory) -> bytes | None:
 
 def _acquired(directory: Directory) -> datetime | None:
     try:
-        return datetime.strptime(directory.text(_DATE_TIME), "%Y:%m:%d %H:%M:%S")
+        return datetime.strptime(directory.text(tiff.DATE_TIME), "%Y:%m:%d %H:%M:%S")
     except ValueError:
         return None

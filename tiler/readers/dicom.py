@@ -17,6 +17,7 @@ from tiler.errors import DamagedSlideError, TilerError, UnsupportedSlideError
 from tiler.formats import Cell, Format, Handling
 from tiler.geometry import Region, Size
 from tiler.metadata import (
+    FOCAL_PLANE,
     MAX_FOCAL_PLANES,
     MPP_RANGE,
     PICTURES,
@@ -369,5 +370,5 @@ def _properties(matrices: Sequence[Matrix], instances: Sequence[Instance]) -> di
             if (offset := origin.number(tag)) is not None:
                 properties[f"dicom.origin-{name}-mm"] = f"{offset:g}"
     if matrices[0].planes > 1:
-        properties["iain.focal-plane"] = f"{matrices[0].planes // 2 + 1} of {matrices[0].planes}"
+        properties[FOCAL_PLANE] = f"{matrices[0].planes // 2 + 1} of {matrices[0].planes}"
     return properties

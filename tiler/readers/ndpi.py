@@ -19,7 +19,6 @@ from tiler.index import MAX_LEVELS, MAX_SIDE_PIXELS
 from tiler.metadata import (
     FOCAL_PLANE,
     MAX_FOCAL_PLANES,
-    MPP_RANGE,
     POWER_RANGE,
     SlideMetadata,
     clean_text,
@@ -69,13 +68,10 @@ LABEL_TEXT: Final = 65427
 SERIAL: Final = 65442
 FACTS: Final = 65449
 _CHANNEL: Final = 65434
-_STRIP_OFFSETS, _STRIP_LENGTHS, _DATE_TIME = 273, 279, 306
-_JPEG: Final = 7
 _COMPRESSIONS: Final = {1: "without compression", 22610: "with JPEG XR"}
 _MACRO_LENS: Final = -1
 _MAX_MACRO_PIXELS: Final = 64_000_000
 _MAX_MACRO_BYTES: Final = 64 * 1024 * 1024
-_UM_PER_UNIT: Final = {2: 25_400.0, 3: 10_000.0}
 # A text that reads like a barcode: it may hold whatever was typed, even a name.
 _CODE: Final = re.compile(r"(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._/+*-]{2,63}")
 # Technical fields, under OpenSlide's names: tags, and keys of the table of facts.
@@ -147,7 +143,7 @@ def _size(directory: Directory) -> Size:
 
 def _strip(source: ByteSource, directory: Directory) -> Strip:
     compression = directory.integer(tiff.COMPRESSION, 1)
-    if compression != _JPEG:
+    if compression != tiff.JPEG:
         how = _COMPRESSIONS.get(compression, f"with an unknown compression ({compression})")
         raise UnsupportedSlideError(f"The slide's images are stored {how}; only baseline JPEG can be shown.")
     low = directory.integers(STARTS, at_most=restarts.MAX_INTERVALS)
@@ -156,9 +152,9 @@ def _strip(source: ByteSource, directory: Directory) -> Strip:
 
 
 def _place(directory: Directory) -> tuple[int, int]:
-    if len(directory.integers(_STRIP_OFFSETS, at_most=2)) != 1:
+    if len(directory.integers(tiff.STRIP_OFFSETS, at_most=2)) != 1:
         raise DamagedSlideError("An image of the Hamamatsu file is not in one piece.")
-    return directory.integer(_STRIP_OFFSETS), directory.integer(_STRIP_LENGTHS)
+    return directory.integer(tiff.STRIP_OFFSETS), directory.integer(tiff.STRIP_LENGTHS)
 
 
 def _macro(source: ByteSource, directory: Directory) -> Picture:
@@ -175,7 +171,7 @@ def _macro(source: ByteSource, directory: Directory) -> Picture:
 
 
 def _metadata(main: Directory, planes: Sequence[int], shown: int, pictures: tuple[str, ...]) -> SlideMetadata:
-    unit = _UM_PER_UNIT.get(main.integer(tiff.RESOLUTION_UNIT, 2))
+    mpp_x, mpp_y = tiff.spacing(main)
     facts = dict(_facts(main.text(FACTS)))
     text = clean_text(main.text(LABEL_TEXT))
     several = len(planes) > 1
@@ -183,13 +179,13 @@ def _metadata(main: Directory, planes: Sequence[int], shown: int, pictures: tupl
         format="ndpi",
         vendor="hamamatsu",
         size=_size(main),
-        mpp_x=_mpp(main.rational(tiff.X_RESOLUTION), unit),
-        mpp_y=_mpp(main.rational(tiff.Y_RESOLUTION), unit),
+        mpp_x=mpp_x,
+        mpp_y=mpp_y,
         objective_power=number_within(_real(main, LENS), POWER_RANGE),
         scanner_manufacturer=clean_text(main.text(tiff.MAKE)),
         scanner_model=clean_text(main.text(tiff.MODEL)),
         scanner_serial=clean_text(main.text(SERIAL)) or clean_text(facts.get("NDP.S/N")),
-        acquired_at=_acquired(main.text(_DATE_TIME)),
+        acquired_at=_acquired(main.text(tiff.DATE_TIME)),
         icc_profile_present=tiff.ICC_PROFILE in main,
         barcode=text if text and _CODE.fullmatch(text) else None,
         focal_planes=len(planes) if several else None,
@@ -232,12 +228,6 @@ def _real(directory: Directory, tag: int) -> float | None:
     data = directory.data(tag, at_most=8) or b""
     value: float = struct.unpack("<f", data)[0] if len(data) == 4 else math.nan
     return value if math.isfinite(value) else None
-
-
-def _mpp(resolution: float | None, um_per_unit: float | None) -> float | None:
-    if not resolution or um_per_unit is None:
-        return None
-    return number_within(um_per_unit / resolution, MPP_RANGE)
 
 
 def _acquired(text: str) -> datetime | None:
