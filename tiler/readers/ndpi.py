@@ -26,6 +26,7 @@ from tiler.metadata import (
 )
 from tiler.readers import restarts, tiff
 from tiler.readers.ifd import Directory
+from tiler.readers.raster import JPEG
 from tiler.readers.restarts import Strip
 from tiler.slide import DECODED_TILE, DecodedLevel, Picture, SlideFile, SlideFiles
 from tiler.storage.base import ByteSource
@@ -143,7 +144,7 @@ def _size(directory: Directory) -> Size:
 
 def _strip(source: ByteSource, directory: Directory) -> Strip:
     compression = directory.integer(tiff.COMPRESSION, 1)
-    if compression != tiff.JPEG:
+    if compression != JPEG:
         how = _COMPRESSIONS.get(compression, f"with an unknown compression ({compression})")
         raise UnsupportedSlideError(f"The slide's images are stored {how}; only baseline JPEG can be shown.")
     low = directory.integers(STARTS, at_most=restarts.MAX_INTERVALS)
