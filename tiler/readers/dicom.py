@@ -27,9 +27,11 @@ from tiler.metadata import (
     number_within,
 )
 from tiler.readers import dicom_dataset
-from tiler.readers.dicom_dataset import DataSet, Tag
-from tiler.readers.dicom_matrix import Instance, Matrix, Sources, position
+from tiler.readers.dicom_dataset import DataSet
+from tiler.readers.dicom_instances import Instance, Sources, position
+from tiler.readers.dicom_matrix import Matrix
 from tiler.readers.dicom_pixels import CODINGS, HEAVY
+from tiler.readers.dicom_tags import Tag
 from tiler.readers.openslide import MAX_PICTURE_PIXELS
 from tiler.slide import Picture, SlideFile, SlideFiles
 

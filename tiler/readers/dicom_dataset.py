@@ -1,9 +1,9 @@
 """The DICOM data set (PS3.5 chapter 7, PS3.10 chapter 7): the elements a slide is read from, of a file nobody vouches
 for.
 
-Only elements that somebody asks for are kept (`Tag`), each proved to be of the kind it should be. Every length is
-checked against the file before anything is read. Elements must stand in the order of their tags, as the standard
-demands, and be there once: so no two readers can see different values.
+Only elements that somebody asks for are kept (`tiler.readers.dicom_tags`), each proved to be of the kind it should be.
+Every length is checked against the file before anything is read. Elements must stand in the order of their tags, as the
+standard demands, and be there once: so no two readers can see different values.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Final
 
 from tiler.errors import DamagedSlideError, NotASlideError, UnsupportedSlideError
+from tiler.readers.dicom_tags import BYTES, KEPT, NUMBERS, SEQUENCES, Tag
 from tiler.storage.base import ByteSource
 from tiler.storage.memory import MemoryByteSource
 
@@ -37,115 +37,6 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _BINARY: Final = {b"US": "H", b"UL": "I", b"SS": "h", b"SL": "i", b"FL": "f", b"FD": "d"}
 _TEXT: Final = frozenset({b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"SH", b"ST", b"TM", b"UI", b"UT", b"UC"})
-
-
-class Tag(IntEnum):
-    """The elements that are kept, by their keywords (PS3.6)."""
-
-    MEDIA_STORAGE_SOP_CLASS = 0x00020002
-    TRANSFER_SYNTAX = 0x00020010
-    CHARACTER_SET = 0x00080005
-    IMAGE_TYPE = 0x00080008
-    SOP_CLASS = 0x00080016
-    SOP_INSTANCE = 0x00080018
-    PYRAMID = 0x00080019
-    ACQUISITION_DATE_TIME = 0x0008002A
-    MODALITY = 0x00080060
-    MANUFACTURER = 0x00080070
-    TIMEZONE = 0x00080201
-    MODEL = 0x00081090
-    SERIAL = 0x00181000
-    SERIES = 0x0020000E
-    CONCATENATION = 0x00209161
-    IN_CONCATENATION_NUMBER = 0x00209162
-    IN_CONCATENATION_TOTAL = 0x00209163
-    CONCATENATION_FRAME_OFFSET = 0x00209228
-    DIMENSION_ORGANIZATION_TYPE = 0x00209311
-    SAMPLES = 0x00280002
-    PHOTOMETRIC = 0x00280004
-    PLANAR = 0x00280006
-    FRAMES = 0x00280008
-    ROWS = 0x00280010
-    COLUMNS = 0x00280011
-    PIXEL_SPACING = 0x00280030
-    BITS_ALLOCATED = 0x00280100
-    BITS_STORED = 0x00280101
-    HIGH_BIT = 0x00280102
-    PIXEL_REPRESENTATION = 0x00280103
-    ICC_PROFILE = 0x00282000
-    LOSSY = 0x00282110
-    PIXEL_MEASURES = 0x00289110
-    X_OFFSET = 0x0040072A
-    Y_OFFSET = 0x0040073A
-    Z_OFFSET = 0x0040074A
-    IMAGED_VOLUME_WIDTH = 0x00480001
-    IMAGED_VOLUME_HEIGHT = 0x00480002
-    MATRIX_COLUMNS = 0x00480006
-    MATRIX_ROWS = 0x00480007
-    MATRIX_ORIGIN = 0x00480008
-    FOCUS_METHOD = 0x00480011
-    EXTENDED_DEPTH_OF_FIELD = 0x00480012
-    ORIENTATION = 0x00480102
-    OPTICAL_PATHS = 0x00480105
-    OPTICAL_PATH = 0x00480106
-    OBJECTIVE_POWER = 0x00480112
-    OPTICAL_PATH_OF_FRAME = 0x00480207
-    PLANE_POSITION = 0x0048021A
-    COLUMN_POSITION = 0x0048021E
-    ROW_POSITION = 0x0048021F
-    NUMBER_OF_OPTICAL_PATHS = 0x00480302
-    FOCAL_PLANES = 0x00480303
-    BARCODE = 0x22000005
-    SHARED = 0x52009229
-    PER_FRAME = 0x52009230
-    EXTENDED_OFFSETS = 0x7FE00001
-    EXTENDED_LENGTHS = 0x7FE00002
-    PIXELS = 0x7FE00010
-
-
-_SEQUENCES: Final = frozenset(
-    {
-        Tag.PIXEL_MEASURES,
-        Tag.MATRIX_ORIGIN,
-        Tag.OPTICAL_PATHS,
-        Tag.OPTICAL_PATH_OF_FRAME,
-        Tag.PLANE_POSITION,
-        Tag.SHARED,
-        Tag.PER_FRAME,
-    }
-)
-# How the numbers and bytes among them are written where the file does not say it; all others are text.
-_NUMBERS: Final = {
-    **dict.fromkeys(
-        (
-            Tag.IN_CONCATENATION_NUMBER,
-            Tag.IN_CONCATENATION_TOTAL,
-            Tag.SAMPLES,
-            Tag.PLANAR,
-            Tag.ROWS,
-            Tag.COLUMNS,
-            Tag.BITS_ALLOCATED,
-            Tag.BITS_STORED,
-            Tag.HIGH_BIT,
-            Tag.PIXEL_REPRESENTATION,
-        ),
-        b"US",
-    ),
-    **dict.fromkeys(
-        (
-            Tag.CONCATENATION_FRAME_OFFSET,
-            Tag.MATRIX_COLUMNS,
-            Tag.MATRIX_ROWS,
-            Tag.NUMBER_OF_OPTICAL_PATHS,
-            Tag.FOCAL_PLANES,
-        ),
-        b"UL",
-    ),
-    **dict.fromkeys((Tag.COLUMN_POSITION, Tag.ROW_POSITION), b"SL"),
-    **dict.fromkeys((Tag.IMAGED_VOLUME_WIDTH, Tag.IMAGED_VOLUME_HEIGHT), b"FL"),
-}
-_BYTES: Final = {Tag.ICC_PROFILE: 4 << 20, Tag.EXTENDED_OFFSETS: 16 << 20, Tag.EXTENDED_LENGTHS: 16 << 20}
-_KEPT: Final = frozenset(map(int, Tag))
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
 
 
@@ -320,7 +211,7 @@ class _Walk:
                 break
             if length != _UNDEFINED and length > end - self.at:
                 raise DamagedSlideError("The DICOM file is cut short.")
-            if tag in _KEPT:
+            if tag in KEPT:
                 found[tag] = self._value(Tag(tag), kind, length, end, depth)
             elif length == _UNDEFINED:
                 self._items(kind, length, end, depth)
@@ -360,22 +251,22 @@ class _Walk:
             raise DamagedSlideError("The DICOM file is cut short: its pixels end behind the end of the file.")
 
     def _value(self, tag: Tag, kind: bytes, length: int, end: int, depth: int) -> Any:
-        if tag in _SEQUENCES:
+        if tag in SEQUENCES:
             if kind not in (b"", b"SQ", b"UN"):
                 raise _wrong_kind()
             return self._items(kind, length, end, depth, self._reductions.get(tag, _as_it_is))
-        limit = _BYTES.get(tag, _MAX_VALUE)
+        limit = BYTES.get(tag, _MAX_VALUE)
         if length > limit:
             raise UnsupportedSlideError("An element of the DICOM file is longer than any needs to be.")
         data = self._bytes(length)
         self.at += length
-        if tag in _BYTES:
+        if tag in BYTES:
             return data
-        if tag not in _NUMBERS:
+        if tag not in NUMBERS:
             if kind not in _TEXT and kind not in (b"", b"UN"):
                 raise _wrong_kind()
             return data
-        code = _BINARY.get(kind if kind not in (b"", b"UN") else _NUMBERS[tag])
+        code = _BINARY.get(kind if kind not in (b"", b"UN") else NUMBERS[tag])
         if code is None:
             raise _wrong_kind()
         if not data:

@@ -11,7 +11,8 @@ from typing import Final
 
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.index import MAX_TILES
-from tiler.readers.dicom_dataset import DicomFile, Tag
+from tiler.readers.dicom_dataset import DicomFile
+from tiler.readers.dicom_tags import Tag
 from tiler.storage.base import ByteSource
 
 _HEAD: Final = struct.Struct("<HHI")

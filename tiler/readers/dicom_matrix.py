@@ -6,7 +6,6 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Final, NamedTuple
 
@@ -16,89 +15,20 @@ from tiler import jpeg
 from tiler.address import grid, tile_region, tiles_of
 from tiler.errors import DamagedSlideError, UnsupportedSlideError
 from tiler.geometry import Region, Size
-from tiler.index import MAX_SIDE_PIXELS, MAX_TILES, TILE_SIDE_PIXELS
+from tiler.index import MAX_TILES, TILE_SIDE_PIXELS
 from tiler.jpeg import Colour
-from tiler.readers.dicom_dataset import DataSet, DicomFile, Tag
 from tiler.readers.dicom_frames import Frames, frames_of
-from tiler.readers.dicom_pixels import CODINGS, HEAVY, Coding, Form, decode, form, kind
-from tiler.slide import DECODED_TILE, DecodedLevel, SlideFiles, StoredLevel
-from tiler.storage.base import ByteSource
+from tiler.readers.dicom_instances import Instance, Position, Sources, form_of, images_of, is_full, planes_of
+from tiler.readers.dicom_pixels import HEAVY, Coding, Form, decode, kind
+from tiler.readers.dicom_tags import Tag
+from tiler.slide import DECODED_TILE, DecodedLevel, StoredLevel
 
-TILED_FULL: Final = "TILED_FULL"
-_MAX_FRAME_PIXELS: Final = 64_000_000
 _MAX_KEPT_PIXELS: Final = 64_000_000
 _MAX_JPEG_BYTES: Final = 16 * 1024 * 1024
-_OPEN: Final = 32
 # Decoded frames of such sides are tiles of the slide as they are: none is decoded twice.
 _GOOD_SIDES: Final = (128, 1024)
 # What a JPEG stream says of itself comes first; only where a profile is in front, later.
 _PREFIX: Final = 2048
-
-
-# The optical path of a file that names none.
-_ONLY: Final = "1"
-
-
-class Position(NamedTuple):
-    """Of one frame in the total pixel matrix, counted from 1, and the optical path it was seen through."""
-
-    column: int | None
-    row: int | None
-    z: float
-    path: str | None
-
-
-def position(item: DataSet) -> Position:
-    """Of an item of the Per-Frame Functional Groups Sequence."""
-    place = item.first(Tag.PLANE_POSITION)
-    return Position(
-        place.integer(Tag.COLUMN_POSITION),
-        place.integer(Tag.ROW_POSITION),
-        place.number(Tag.Z_OFFSET) or 0.0,
-        item.first(Tag.OPTICAL_PATH_OF_FRAME).text(Tag.OPTICAL_PATH),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One DICOM file of a slide; `number` is that of its file. ``size`` is of the whole matrix, ``tile`` of a frame."""
-
-    number: int
-    file: DicomFile
-    kind: str
-    size: Size
-    tile: Size
-    count: int
-
-    @property
-    def paths(self) -> list[str]:
-        """The optical paths it was seen through, in the order of its frames."""
-        said = self.file.facts.items(Tag.OPTICAL_PATHS)
-        named = [path.text(Tag.OPTICAL_PATH) or str(number) for number, path in enumerate(said, 1)] or [_ONLY]
-        if max(1, self.file.facts.integer(Tag.NUMBER_OF_OPTICAL_PATHS) or 1) != len(named):
-            raise DamagedSlideError("The DICOM file does not describe each of its optical paths.")
-        return named
-
-    @property
-    def concatenation(self) -> str | None:
-        return self.file.facts.text(Tag.CONCATENATION)
-
-
-class Sources:
-    """The files of a slide, not too many of them open at a time."""
-
-    def __init__(self, files: SlideFiles) -> None:
-        self._files = files
-        self._open: OrderedDict[int, ByteSource] = OrderedDict()
-
-    def of(self, instance: Instance) -> ByteSource:
-        if instance.file.inflated:
-            return instance.file.source
-        source = self._open.pop(instance.number, None) or self._files.source(instance.number)
-        self._open[instance.number] = source
-        if len(self._open) > _OPEN:
-            self._open.popitem(last=False)[1].close()
-        return source
 
 
 class _Place(NamedTuple):
@@ -122,7 +52,7 @@ class Matrix:
         self.size, self.tile = first.size, first.tile
         self.planes = 1
         self._sources = sources
-        self.forms: tuple[Form, ...] = tuple(_form(part) for part in parts)
+        self.forms: tuple[Form, ...] = tuple(form_of(part) for part in parts)
         if len({(part.tile, form.samples, form.deep) for part, form in zip(parts, self.forms, strict=True)}) > 1:
             raise UnsupportedSlideError("A level of the slide has frames of several sizes or kinds.")
         self.frames: tuple[Frames, ...] = tuple(
@@ -138,7 +68,7 @@ class Matrix:
         self.numbers = array("i", [-1]) * self._cells.area
         # How the frame looked at last begins; nearly always the next begins so, too.
         self._latest: tuple[bytes, Form, tuple[Colour, Size]] | None = None
-        self._take(_images(range(len(parts)), parts))
+        self._take(images_of(range(len(parts)), parts))
         self._kept: OrderedDict[int, Image.Image] = OrderedDict()
 
     @property
@@ -207,8 +137,8 @@ class Matrix:
 
     def _take(self, images: Sequence[Sequence[int]]) -> None:
         """Fill in which frame is at which place."""
-        if len(images) == 1 and all(_is_full(self.parts[part]) for part in images[0]):
-            self.planes = _planes(self.parts[images[0][0]])
+        if len(images) == 1 and all(is_full(self.parts[part]) for part in images[0]):
+            self.planes = planes_of(self.parts[images[0][0]])
             self._check_count(images[0], self.planes)
             starts = [*accumulate((self.parts[part].count for part in images[0]), initial=0)]
             first = (self._path_in(images[0][0]) * self.planes + self.planes // 2) * self._cells.area
@@ -230,8 +160,8 @@ class Matrix:
         self.planes = most
 
     def _places_of(self, image: Sequence[int]) -> Iterator[_Place]:
-        if all(_is_full(self.parts[part]) for part in image):
-            planes = _planes(self.parts[image[0]])
+        if all(is_full(self.parts[part]) for part in image):
+            planes = planes_of(self.parts[image[0]])
             self._check_count(image, planes)
             height = self.parts[image[0]].file.facts.first(Tag.SHARED).first(Tag.PLANE_POSITION).number(Tag.Z_OFFSET)
             wanted, count = self._path_in(image[0]), 0
@@ -344,72 +274,3 @@ def _pixels(frame: bytes, form: Form, least: Size) -> Image.Image:
     from tiler.readers import dicom_codecs  # there already, where `tiler.codecs` are
 
     return dicom_codecs.decode(frame, form, least)
-
-
-def _form(part: Instance) -> Form:
-    facts = part.file.facts
-    coding = CODINGS.get(part.file.transfer_syntax)
-    if coding is None:
-        raise UnsupportedSlideError("The DICOM file's pixels are written in a way (transfer syntax) that is not read.")
-    if not 0 < part.tile.area <= _MAX_FRAME_PIXELS:
-        raise DamagedSlideError(f"The DICOM file claims frames of {part.tile.width} × {part.tile.height} pixels.")
-    if max(part.size.width, part.size.height) > MAX_SIDE_PIXELS or part.size.area == 0:
-        raise DamagedSlideError(f"The slide claims an image of {part.size.width} × {part.size.height} pixels.")
-    allocated, stored, high, signed = (
-        facts.integer(tag) or 0 for tag in (Tag.BITS_ALLOCATED, Tag.BITS_STORED, Tag.HIGH_BIT, Tag.PIXEL_REPRESENTATION)
-    )
-    usual = (allocated, stored) == (8, 8) or (allocated == 16 and 8 < stored <= 16 and high == stored - 1)
-    if signed or not usual:
-        raise UnsupportedSlideError("The slide's pixels are not whole numbers of 8 to 16 bits; they cannot be shown.")
-    return form(
-        part.tile,
-        coding,
-        facts.integer(Tag.SAMPLES) or 0,
-        facts.text(Tag.PHOTOMETRIC) or "",
-        planar=facts.integer(Tag.PLANAR) == 1,
-        bits=stored,
-    )
-
-
-def _is_full(part: Instance) -> bool:
-    """Whether its frames are all there and in the order of their places: said so, or one frame that is the whole."""
-    facts = part.file.facts
-    return facts.text(Tag.DIMENSION_ORGANIZATION_TYPE) == TILED_FULL or (
-        Tag.PER_FRAME not in facts and part.count == 1 and part.tile == part.size
-    )
-
-
-def _planes(part: Instance) -> int:
-    return max(1, part.file.facts.integer(Tag.FOCAL_PLANES) or 1)
-
-
-def _images(order: Sequence[int], parts: Sequence[Instance]) -> list[list[int]]:
-    """The parts that are one image each: those of a concatenation (PS3.3 C.7.6.16.2.2.4) in their order, and each
-    other alone. Raises DamagedSlideError when one is missing."""
-    images = [[part] for part in order if parts[part].concatenation is None]
-    joined = sorted(part for part in order if parts[part].concatenation is not None)
-    for name in sorted({parts[part].concatenation or "" for part in joined}):
-        image = [part for part in joined if parts[part].concatenation == name]
-        by_number = {parts[part].file.facts.integer(Tag.IN_CONCATENATION_NUMBER) or 0: part for part in image}
-        said = max((parts[part].file.facts.integer(Tag.IN_CONCATENATION_TOTAL) or 0 for part in image), default=0)
-        total = max(said, *by_number)
-        missing = [number for number in range(1, min(total, len(image) + 8) + 1) if number not in by_number]
-        if missing:
-            size = parts[image[0]].size
-            raise DamagedSlideError(
-                f"A file of the slide is missing: part {missing[0]} of {total} of the level of "
-                f"{size.width} × {size.height} pixels."
-            )
-        if len(by_number) != len(image) or 0 in by_number:
-            raise DamagedSlideError("The DICOM files hold two images of the same place of the slide.")
-        images.append([by_number[number] for number in sorted(by_number)])
-        _check_offsets([parts[part] for part in images[-1]])
-    return images
-
-
-def _check_offsets(image: Sequence[Instance]) -> None:
-    starts = accumulate((part.count for part in image), initial=0)
-    for part, start in zip(image, starts, strict=False):
-        said = part.file.facts.integer(Tag.CONCATENATION_FRAME_OFFSET)
-        if said is not None and said != start:
-            raise DamagedSlideError("The parts of a level of the slide do not follow one another.")

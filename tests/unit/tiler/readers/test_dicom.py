@@ -20,9 +20,10 @@ from tiler.geometry import Region, Size
 from tiler.jpeg import Colour
 from tiler.opening import open_slide
 from tiler.readers import dicom, dicom_codecs, dicom_dataset
-from tiler.readers.dicom_dataset import DicomFile, Tag
+from tiler.readers.dicom_dataset import DicomFile
 from tiler.readers.dicom_frames import frames_of
 from tiler.readers.dicom_pixels import Coding, Form, form, kind
+from tiler.readers.dicom_tags import Tag
 from tiler.slide import DecodedLevel, SlideFile, SlideFiles, StoredLevel
 from tiler.storage.local import LocalByteSource
 from tiler.storage.memory import MemoryByteSource

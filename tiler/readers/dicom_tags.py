@@ -1,0 +1,115 @@
+"""The elements of DICOM that a slide is read from (PS3.6), and how their values are written."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class Tag(IntEnum):
+    """The elements that are kept, by their keywords (PS3.6)."""
+
+    MEDIA_STORAGE_SOP_CLASS = 0x00020002
+    TRANSFER_SYNTAX = 0x00020010
+    CHARACTER_SET = 0x00080005
+    IMAGE_TYPE = 0x00080008
+    SOP_CLASS = 0x00080016
+    SOP_INSTANCE = 0x00080018
+    PYRAMID = 0x00080019
+    ACQUISITION_DATE_TIME = 0x0008002A
+    MODALITY = 0x00080060
+    MANUFACTURER = 0x00080070
+    TIMEZONE = 0x00080201
+    MODEL = 0x00081090
+    SERIAL = 0x00181000
+    SERIES = 0x0020000E
+    CONCATENATION = 0x00209161
+    IN_CONCATENATION_NUMBER = 0x00209162
+    IN_CONCATENATION_TOTAL = 0x00209163
+    CONCATENATION_FRAME_OFFSET = 0x00209228
+    DIMENSION_ORGANIZATION_TYPE = 0x00209311
+    SAMPLES = 0x00280002
+    PHOTOMETRIC = 0x00280004
+    PLANAR = 0x00280006
+    FRAMES = 0x00280008
+    ROWS = 0x00280010
+    COLUMNS = 0x00280011
+    PIXEL_SPACING = 0x00280030
+    BITS_ALLOCATED = 0x00280100
+    BITS_STORED = 0x00280101
+    HIGH_BIT = 0x00280102
+    PIXEL_REPRESENTATION = 0x00280103
+    ICC_PROFILE = 0x00282000
+    LOSSY = 0x00282110
+    PIXEL_MEASURES = 0x00289110
+    X_OFFSET = 0x0040072A
+    Y_OFFSET = 0x0040073A
+    Z_OFFSET = 0x0040074A
+    IMAGED_VOLUME_WIDTH = 0x00480001
+    IMAGED_VOLUME_HEIGHT = 0x00480002
+    MATRIX_COLUMNS = 0x00480006
+    MATRIX_ROWS = 0x00480007
+    MATRIX_ORIGIN = 0x00480008
+    FOCUS_METHOD = 0x00480011
+    EXTENDED_DEPTH_OF_FIELD = 0x00480012
+    ORIENTATION = 0x00480102
+    OPTICAL_PATHS = 0x00480105
+    OPTICAL_PATH = 0x00480106
+    OBJECTIVE_POWER = 0x00480112
+    OPTICAL_PATH_OF_FRAME = 0x00480207
+    PLANE_POSITION = 0x0048021A
+    COLUMN_POSITION = 0x0048021E
+    ROW_POSITION = 0x0048021F
+    NUMBER_OF_OPTICAL_PATHS = 0x00480302
+    FOCAL_PLANES = 0x00480303
+    BARCODE = 0x22000005
+    SHARED = 0x52009229
+    PER_FRAME = 0x52009230
+    EXTENDED_OFFSETS = 0x7FE00001
+    EXTENDED_LENGTHS = 0x7FE00002
+    PIXELS = 0x7FE00010
+
+
+SEQUENCES: Final = frozenset(
+    {
+        Tag.PIXEL_MEASURES,
+        Tag.MATRIX_ORIGIN,
+        Tag.OPTICAL_PATHS,
+        Tag.OPTICAL_PATH_OF_FRAME,
+        Tag.PLANE_POSITION,
+        Tag.SHARED,
+        Tag.PER_FRAME,
+    }
+)
+# How the numbers and bytes among them are written where the file does not say it; all others are text.
+NUMBERS: Final = {
+    **dict.fromkeys(
+        (
+            Tag.IN_CONCATENATION_NUMBER,
+            Tag.IN_CONCATENATION_TOTAL,
+            Tag.SAMPLES,
+            Tag.PLANAR,
+            Tag.ROWS,
+            Tag.COLUMNS,
+            Tag.BITS_ALLOCATED,
+            Tag.BITS_STORED,
+            Tag.HIGH_BIT,
+            Tag.PIXEL_REPRESENTATION,
+        ),
+        b"US",
+    ),
+    **dict.fromkeys(
+        (
+            Tag.CONCATENATION_FRAME_OFFSET,
+            Tag.MATRIX_COLUMNS,
+            Tag.MATRIX_ROWS,
+            Tag.NUMBER_OF_OPTICAL_PATHS,
+            Tag.FOCAL_PLANES,
+        ),
+        b"UL",
+    ),
+    **dict.fromkeys((Tag.COLUMN_POSITION, Tag.ROW_POSITION), b"SL"),
+    **dict.fromkeys((Tag.IMAGED_VOLUME_WIDTH, Tag.IMAGED_VOLUME_HEIGHT), b"FL"),
+}
+BYTES: Final = {Tag.ICC_PROFILE: 4 << 20, Tag.EXTENDED_OFFSETS: 16 << 20, Tag.EXTENDED_LENGTHS: 16 << 20}
+KEPT: Final = frozenset(map(int, Tag))
