@@ -320,3 +320,27 @@ def test_the_fourth_migration_reads_anew_what_was_read_or_could_not_be(database,
     wanted = {slide_id: "refused" if code == "damaged" else "received" for slide_id, (_, code) in states.items()}
     assert {row.id: row.state for row in found if row.id in wanted} == wanted
     assert [row.id for row in found if row.refusal_code] == [shared.unready]
+
+
+def test_the_program_before_the_fourth_migration_shows_no_slide_of_several_files(database, centres, shared):
+    """It would take the first file for the slide. The program after it reads the slide again."""
+    add = text(
+        "INSERT INTO slide_file (slide_id, number, name, sha256, length, derived) "
+        "VALUES (:id, :number, 'x', 'x', 1, :derived)"
+    )
+    with database.connect_for_schema() as connection:
+        for number, derived in ((1, False), (2, True)):
+            connection.execute(add, {"id": shared.first, "number": number, "derived": derived})
+        connection.execute(add, {"id": shared.second, "number": 1, "derived": True})
+        connection.execute(text("UPDATE slide SET state = 'ready'"))
+        connection.commit()
+
+    def states() -> dict[str, str]:
+        with database.reading() as session:
+            found = session.execute(text("SELECT id, state FROM slide")).all()
+        return {row.id: row.state for row in found if row.id in (shared.first, shared.second)}
+
+    downgrade(database, "0003")
+    assert states() == {shared.first: "refused", shared.second: "received"}
+    upgrade(database)
+    assert states() == {shared.first: "received", shared.second: "received"}

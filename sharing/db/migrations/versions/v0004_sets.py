@@ -26,6 +26,12 @@ def downgrade() -> None:
     _open_uploads()
     # Both engines know it; Alembic would rebuild SQLite's tables.
     op.execute("ALTER TABLE upload DROP COLUMN of_set")
+    # The older program would take the first of several files for the slide, and that may be a picture of its label.
+    op.execute(
+        "UPDATE slide SET state = 'refused', index_digest = NULL, refusal_code = 'unsupported', "
+        "refusal_reason = 'The slide could not be read.' "
+        "WHERE id IN (SELECT slide_id FROM slide_file WHERE number > 0 AND NOT derived)"
+    )
     read_anew("state IN ('ready', 'indexing')")
 
 
