@@ -11,6 +11,7 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ingest.agent.dicom import HEAD_BYTES, WHOLE_SLIDE, Instance, instance_in
@@ -231,8 +232,8 @@ def _series(instances: Iterable[tuple[Path, Instance]]) -> Parcel:
     totals: dict[str, int] = {}
     for path, instance in instances:
         name = f"{instance.uid}.dcm"
-        for number in range(2, 10):
-            if name not in files or filecmp.cmp(files[name], path, shallow=False):
+        for number in count(2):
+            if name not in files or _same(files[name], path):
                 break
             name = f"{instance.uid}-{number}.dcm"
         files.setdefault(name, path)
@@ -252,6 +253,14 @@ def _series(instances: Iterable[tuple[Path, Instance]]) -> Parcel:
     except ValueError:  # on two drives
         folder = ""
     return Parcel(folder or "dicom", tuple(sorted(files.items())), missing)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes; one that cannot be read is told when it is to be sent."""
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
 
 
 def _told_apart(parcels: list[Parcel]) -> Iterator[Parcel]:

@@ -1,5 +1,6 @@
 """What lies in a folder, seen as slides: which files belong together, and which are missing or left."""
 
+import filecmp
 import struct
 import zlib
 from pathlib import Path
@@ -160,6 +161,24 @@ def test_instances_are_put_together_by_their_series(tmp_path: Path) -> None:
         ["1.1.dcm", "1.2.dcm"],
         ["2.1.dcm", "2.2.dcm"],
     ]
+
+
+def test_no_instance_is_left_out_however_many_have_its_name(tmp_path: Path) -> None:
+    """Sending such a series is the server's matter to refuse; what is sent is all there is."""
+    write(tmp_path, **{f"a{number:02}": dicom("1.1", "7.1") + bytes([number]) for number in range(12)})
+    [parcel] = find(tmp_path).parcels
+    assert len(parcel.files) == 12
+
+
+def test_an_instance_that_cannot_be_compared_is_told_when_it_is_sent(tmp_path: Path, monkeypatch) -> None:
+    write(tmp_path, a=dicom("1.1", "7.1"), b=dicom("1.1", "7.1"))
+
+    def fail(*_: object, **__: object) -> bool:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(filecmp, "cmp", fail)
+    [parcel] = together(find(tmp_path).parcels)
+    assert [name for name, _ in parcel.files] == ["1.1-2.dcm", "1.1.dcm"]
 
 
 def test_an_index_of_a_dicom_folder_is_no_slide(tmp_path: Path) -> None:
