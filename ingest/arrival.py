@@ -9,9 +9,10 @@ here may block.
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import delete
 from sqlalchemy.exc import DatabaseError, IntegrityError
@@ -28,8 +29,9 @@ from ingest.errors import (
 )
 from ingest.jobs import JobQueue
 from ingest.parts import Part
+from ingest.protocol import UploadRequest
 from sharing import audit, slides
-from sharing.db.engine import Database
+from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
 from sharing.errors import ConflictError
 from sharing.slides import StoredFile
@@ -37,6 +39,8 @@ from sharing.subjects import Agent
 from sharing.vocabulary import Act, Entity, Outcome, SiteId, SlideId
 from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
+
+Answer = TypeVar("Answer")
 
 REGISTER = "register"  # the kind of job that a received slide makes necessary
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -52,6 +56,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """`new` unless the site had the slide before."""
+
+    slide: SlideId
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """Where arrived bytes go. `aside`: proved files of slides whose other files are still to come."""
 
@@ -60,10 +72,40 @@ class Home:
     queue: JobQueue
     aside: BlobStore
 
+    def received(
+        self, session: Session, agent: Agent, glass: UploadRow | UploadRequest, sha256: str, files: list[StoredFile]
+    ) -> Received:
+        """The slide of the agent's site with this SHA-256; made of these files, in this transaction, when it is new."""
+        if known := slides.by_digest(session, agent.site_id, sha256):
+            return Received(known.id, new=False)
+        slide_id = slides.create_slide(
+            session,
+            agent,
+            files=files,
+            file_name=glass.file_name,
+            sha256=sha256,
+            accession=glass.accession,
+            stain=glass.stain,
+            block=glass.block,
+        )
+        self.queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
+        return Received(slide_id, new=True)
+
     def keep_aside(self, site_id: SiteId, sha256: str) -> None:
         """Somebody wants it: the time after which it goes begins anew."""
         with suppress(BlobNotFoundError, FileNotFoundError):
             os.utime(self.aside.path(site_id, sha256))
+
+
+def settled(write: Callable[[], Answer]) -> Answer:
+    """What a transaction answers. Raises StoreFailedError when the database fails; the blobs wait for another try."""
+    try:
+        try:
+            return write()
+        except (ConflictError, IntegrityError):  # another scanner of the site completed the same bytes meanwhile
+            return write()
+    except DatabaseError as error:  # no space, or no connection
+        raise StoreFailedError from error
 
 
 class Arrival:
@@ -161,12 +203,7 @@ class Arrival:
     def _end_well(self) -> Held:
         if self._upload.of_set:
             self._home.keep_aside(self._upload.site_id, self._upload.sha256 or "")
-        try:
-            slide_id = self._complete()
-        except (ConflictError, IntegrityError):  # another scanner of the site completed the same bytes meanwhile
-            slide_id = self._complete()
-        except DatabaseError as error:  # no space, or no connection: the blob waits for the next request
-            raise StoreFailedError from error
+        slide_id = settled(self._complete)
         if self._part:
             self._part.discard()
         self._release()
@@ -179,20 +216,10 @@ class Arrival:
             row = session.get(UploadRow, self._upload.id, with_for_update=True)
             if row is None or row.sha256 is None:
                 raise UnknownUploadError
-            if row.of_set:
-                slide_id = None
-            elif known := slides.by_digest(session, row.site_id, row.sha256):
-                slide_id = known.id
-            else:
-                slide_id = slides.create_slide(
-                    session,
-                    self._agent,
-                    files=[StoredFile(row.file_name, row.sha256, row.length)],
-                    accession=row.accession,
-                    stain=row.stain,
-                    block=row.block,
-                )
-                self._home.queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
+            slide_id = None
+            if not row.of_set:
+                file = StoredFile(row.file_name, row.sha256, row.length)
+                slide_id = self._home.received(session, self._agent, row, row.sha256, [file]).slide
             row.slide_id, row.completed_us = slide_id, session.now_us
             return slide_id
 

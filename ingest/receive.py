@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from ingest import sets
-from ingest.arrival import Arrival, Home
+from ingest.arrival import Arrival, Home, Received
 from ingest.errors import (
     DiskFullError,
     FilesMissingError,
@@ -28,7 +28,6 @@ from ingest.jobs import JobQueue
 from ingest.manifest import Manifest
 from ingest.parts import Parts
 from ingest.protocol import SlideStatus, UploadRequest
-from ingest.sets import Committed
 from sharing import audit, policy, sites, slides
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
@@ -104,7 +103,7 @@ class Uploads:
                     return upload_id
             raise
 
-    def commit(self, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:
+    def commit(self, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Received:
         """The slide that these files are together. Raises FilesMissingError with those to send; TooLargeError,
         BadManifestError, DiskFullError, StoreFailedError."""
         if manifest.length > self._limits.max_upload_bytes:

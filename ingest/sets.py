@@ -7,44 +7,33 @@ between the two is mended by committing again. What is put aside and never commi
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete
-from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from ingest.arrival import REGISTER, Home, disk_error
-from ingest.errors import BadManifestError, FilesMissingError, StoreFailedError
+from ingest.arrival import Home, Received, disk_error, settled
+from ingest.errors import BadManifestError, FilesMissingError
 from ingest.manifest import EMPTY_SHA256, Manifest
 from ingest.protocol import UploadRequest
 from sharing import slides
 from sharing.db.engine import Database
 from sharing.db.tables import UploadRow
-from sharing.errors import ConflictError
 from sharing.slides import StoredFile
 from sharing.subjects import Agent
-from sharing.vocabulary import SiteId, SlideId
+from sharing.vocabulary import SiteId
 from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
 from tiler.storage.local import sync_path
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """`new` unless the site had the slide before."""
-
-    slide: SlideId
-    new: bool
-
-
-def commit(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:
+def commit(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Received:
     """The slide of these files, durable; the same one however often it is asked for.
 
     Raises FilesMissingError, BadManifestError, DiskFullError, StoreFailedError.
     """
     with home.database.reading() as session:
         if known := slides.by_digest(session, agent.site_id, manifest.sha256):
-            return Committed(known.id, new=False)
+            return Received(known.id, new=False)
     with _disk():
         empty = any(file.length == 0 for file in manifest.files)
         if empty and not home.store.holds(agent.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced
@@ -59,12 +48,13 @@ def commit(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -
         # Whoever moved a file there, maybe this moment, may not have come to making that durable.
         for folder in {home.store.path(agent.site_id, digest).parent for digest in digests}:
             sync_path(folder)
-    try:
-        return _become_slide(home, agent, manifest, glass)
-    except (ConflictError, IntegrityError):  # another scanner of the site committed the same files meanwhile
-        return _become_slide(home, agent, manifest, glass)
-    except DatabaseError as error:
-        raise StoreFailedError from error
+    files = [StoredFile(file.name, file.sha256, file.length) for file in manifest.files]
+
+    def become_slide() -> Received:
+        with home.database.writing() as session:
+            return home.received(session, agent, glass, manifest.sha256, files)
+
+    return settled(become_slide)
 
 
 def forget(database: Database, aside: Path, before_us: int) -> None:
@@ -107,24 +97,6 @@ def _take(home: Home, site_id: SiteId, sha256: str) -> None:
     """From aside into the store. What is nowhere is found out afterwards."""
     with suppress(BlobNotFoundError, FileNotFoundError):  # in the store, or taken by another commitment this moment
         home.store.adopt(home.aside.path(site_id, sha256), site_id, sha256)
-
-
-def _become_slide(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Committed:
-    with home.database.writing() as session:
-        if known := slides.by_digest(session, agent.site_id, manifest.sha256):
-            return Committed(known.id, new=False)
-        slide_id = slides.create_slide(
-            session,
-            agent,
-            files=[StoredFile(file.name, file.sha256, file.length) for file in manifest.files],
-            file_name=glass.file_name,
-            sha256=manifest.sha256,
-            accession=glass.accession,
-            stain=glass.stain,
-            block=glass.block,
-        )
-        home.queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
-        return Committed(slide_id, new=True)
 
 
 @contextmanager

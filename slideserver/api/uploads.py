@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ingest.arrival import Arrival, Held
+from ingest.arrival import Arrival, Held, Received
 from ingest.errors import (
     BadManifestError,
     FilesMissingError,
@@ -58,7 +58,6 @@ from ingest.protocol import (
     parse_set,
 )
 from ingest.receive import Uploads
-from ingest.sets import Committed
 from sharing.subjects import Agent
 from sharing.vocabulary import SlideId, UploadId
 from slideserver import refusals
@@ -202,7 +201,7 @@ class _Door:
         if body is None:
             return _problem(Problem.BODY_STALLED, "The body was cut. Send the manifest again.")
 
-        def commit() -> Committed:
+        def commit() -> Received:
             manifest = _manifest(body, request.path_params["sha256"])
             glass = parse_set(request.headers, manifest.sha256, manifest.length)
             return self._uploads.commit(agent, manifest, glass)

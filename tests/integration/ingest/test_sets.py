@@ -14,7 +14,9 @@ from fixtures.sets import FILES, commit, manifest, request, send, sha256
 from fixtures.tus import Tus
 from fixtures.upload_server import make_uploads, serving
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
+from ingest.arrival import settled
 from ingest.errors import FilesMissingError, StoreFailedError
 from ingest.manifest import SetFile, encode, manifest_of
 from ingest.protocol import UploadRequest
@@ -274,6 +276,17 @@ def test_a_database_that_fails_at_the_end_delays_the_slide_and_loses_nothing(upl
     assert stored(database, SlideRow) == stored(database, SlideFileRow) == []
     assert uploads.commit(centres.caen.agent, MANIFEST, glass()).new
     assert blobs(var) == DIGESTS
+
+
+def test_a_database_that_fails_at_the_second_try_is_told_as_one_that_fails() -> None:
+    """After another scanner was quicker with the same bytes."""
+    failures = [IntegrityError("insert", {}, Exception("there")), OperationalError("begin", {}, Exception("full"))]
+
+    def write() -> None:
+        raise failures.pop(0)
+
+    with pytest.raises(StoreFailedError):
+        settled(write)
 
 
 def test_a_file_that_goes_while_it_is_taken_is_named_as_missing(uploads, arrived, centres, database) -> None:
