@@ -92,9 +92,9 @@ def form_of(part: Instance) -> Form:
     coding = CODINGS.get(part.file.transfer_syntax)
     if coding is None:
         raise UnsupportedSlideError("The DICOM file's pixels are written in a way (transfer syntax) that is not read.")
-    if not 0 < part.tile.area <= _MAX_FRAME_PIXELS:
+    if min(part.tile.width, part.tile.height) <= 0 or part.tile.area > _MAX_FRAME_PIXELS:
         raise DamagedSlideError(f"The DICOM file claims frames of {part.tile.width} × {part.tile.height} pixels.")
-    if max(part.size.width, part.size.height) > MAX_SIDE_PIXELS or part.size.area == 0:
+    if max(part.size.width, part.size.height) > MAX_SIDE_PIXELS or min(part.size.width, part.size.height) <= 0:
         raise DamagedSlideError(f"The slide claims an image of {part.size.width} × {part.size.height} pixels.")
     allocated, stored, high, signed = (
         facts.integer(tag) or 0 for tag in (Tag.BITS_ALLOCATED, Tag.BITS_STORED, Tag.HIGH_BIT, Tag.PIXEL_REPRESENTATION)

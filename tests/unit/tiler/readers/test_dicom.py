@@ -22,6 +22,7 @@ from tiler.opening import open_slide
 from tiler.readers import dicom, dicom_codecs, dicom_dataset
 from tiler.readers.dicom_dataset import DicomFile
 from tiler.readers.dicom_frames import frames_of
+from tiler.readers.dicom_instances import Instance, form_of
 from tiler.readers.dicom_pixels import Coding, Form, form, kind
 from tiler.readers.dicom_tags import Tag
 from tiler.slide import DecodedLevel, SlideFile, SlideFiles, StoredLevel
@@ -198,6 +199,17 @@ def test_frames_are_found_with_a_table_or_without() -> None:
 def test_frames_that_are_not_as_the_file_says_are_refused(file: DicomFile, count: int, words: str) -> None:
     with pytest.raises(TilerError, match=words):
         frames_of(file, count, 100, file.source)
+
+
+@pytest.mark.parametrize("size", [Size(-64, -64), Size(64, -64), Size(0, 64)])
+@pytest.mark.parametrize("of_frame", [True, False])
+def test_sides_below_nothing_are_refused(size: Size, of_frame: bool) -> None:
+    """Two of them have an area like any other's."""
+    matrix, tile = (Size(64, 64), size) if of_frame else (size, Size(64, 64))
+    facts = {Tag.BITS_ALLOCATED: 8, Tag.BITS_STORED: 8, Tag.SAMPLES: 3, Tag.PHOTOMETRIC: b"RGB"}
+    file = DicomFile(MemoryByteSource(b""), "1.2.840.10008.1.2.1", "", dicom_dataset.DataSet(facts), 0, None)
+    with pytest.raises(DamagedSlideError, match="claims"):
+        form_of(Instance(0, file, "VOLUME", matrix, tile, 1))
 
 
 def test_a_table_that_ran_over_at_four_gigabytes_is_understood(tmp_path: Path) -> None:
