@@ -26,7 +26,7 @@ from ingest.agent.client import (
     UntrustedError,
 )
 from ingest.agent.messages import Language, Words, language_from
-from ingest.agent.parcels import Parcel, find, together
+from ingest.agent.parcels import Found, Parcel, find, together
 from ingest.agent.screen import Screen
 from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Glass, Patience, Pusher
 from ingest.manifest import ManifestError
@@ -110,33 +110,37 @@ def main() -> None:
 
 
 def _push_all(pusher: Pusher, screen: Screen, words: Words, paths: list[Path], glass: Glass) -> Exit:
-    worst = Exit.SENT
-    parcels: list[Parcel] = []
-    for path in paths:
-        if reason := _unfit(path):
-            screen.problem(words("not-sent", name=path.name or path, why=words(reason)))
-            worst = max(worst, Exit.USAGE)
-            continue
-        try:
-            found = find(path)
-        except OSError as error:
-            why = words("unreadable-file", detail=error.strerror or error)
-            screen.problem(words("not-sent", name=path.name or path, why=why))
-            worst = max(worst, Exit.REFUSED)
-            continue
-        parcels += found.parcels
-        if not found.parcels:
-            screen.problem(words("not-sent", name=path.name or path, why=words("no-slides")))
-            worst = max(worst, Exit.REFUSED)
-        elif found.left:
-            names = _listed([str(each.relative_to(path.resolve())) for each in found.left])
-            screen.warn(words("left", name=path.name or path, names=names))
+    parcels, worst = _look(screen, words, paths)
     for parcel in together(parcels):
         code = _push_one(pusher, screen, words, parcel, glass)
         worst = max(worst, code)
         if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next slide would meet the same
             break
     return worst
+
+
+def _look(screen: Screen, words: Words, paths: list[Path]) -> tuple[list[Parcel], Exit]:
+    """The slides at these paths, and how a push of none of them would end; says what cannot be sent."""
+    parcels: list[Parcel] = []
+    worst = Exit.SENT
+    for path in paths:
+        name, found, why, code = path.name or path, Found(()), "", Exit.REFUSED
+        if reason := _unfit(path):
+            why, code = words(reason), Exit.USAGE
+        else:
+            try:
+                found = find(path)
+                why = "" if found.parcels else words("no-slides")
+            except OSError as error:
+                why = words("unreadable-file", detail=error.strerror or error)
+        if why:
+            screen.problem(words("not-sent", name=name, why=why))
+            worst = max(worst, code)
+        elif found.left:
+            names = _listed([str(each.relative_to(path.resolve())) for each in found.left])
+            screen.warn(words("left", name=name, names=names))
+        parcels += found.parcels
+    return parcels, worst
 
 
 def _push_one(pusher: Pusher, screen: Screen, words: Words, parcel: Parcel, glass: Glass) -> Exit:
