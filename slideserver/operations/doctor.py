@@ -22,7 +22,7 @@ from PIL import Image
 from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest.manifest import ManifestError, SetFile, manifest_of
+from ingest.manifest import MAX_FILES, ManifestError, SetFile, manifest_of
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.db.migrations import head
@@ -346,7 +346,8 @@ def _address(settings: Settings) -> Finding:
 
 def _descriptors(settings: Settings) -> Finding:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * settings.open_slides + 512
+    # Who registers, who builds and who looks: each may have all files of one slide open.
+    needed = 2 * settings.open_slides + (settings.workers + 2) * MAX_FILES + 512
     if soft < needed:
         return Finding(
             "files",
