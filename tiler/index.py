@@ -199,8 +199,11 @@ class TileIndex:
 
     @property
     def used_blobs(self) -> frozenset[int]:
-        """The numbers of the files in which stored and built tiles lie: what is only decoded lies in others."""
-        return frozenset(self._tiles.cast("B").cast("H")[6::8].tolist())
+        """The numbers of the files in which stored and built tiles lie; what is only decoded lies in others. Of one or
+        two files no tile is looked at, which would bring the whole index into memory: they are all."""
+        if self.blob_count <= 2:
+            return frozenset(range(self.blob_count))
+        return frozenset(self._tiles.cast("B").cast("H")[6::8])
 
     def packed(self, level: int) -> bytes:
         """The tiles of a stored or built level as `build` takes them."""

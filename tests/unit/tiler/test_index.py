@@ -23,8 +23,9 @@ def tile_of(number: int) -> StoredTile:
     return StoredTile(offset=2**40 + number, length=2**31 + number, blob=0, header=number % 2)
 
 
-def built() -> bytes:
-    return index.build(LEVELS, b"".join(index.pack_tile(tile_of(n)) for n in range(13)), HEADERS, METADATA)
+def built(blobs: int = 1) -> bytes:
+    tiles = b"".join(index.pack_tile(tile_of(n)) for n in range(13))
+    return index.build(LEVELS, tiles, HEADERS, METADATA, blobs=blobs)
 
 
 @pytest.fixture
@@ -68,6 +69,11 @@ def test_it_knows_which_files_it_uses() -> None:
     assert TileIndex(data).used_blobs == {0, 7, 65_535}
     decoded = [replace(level, kind=LevelKind.DECODED) if level.stored else level for level in LEVELS]
     assert TileIndex(index.build(decoded, b"", (), METADATA, blobs=9)).used_blobs == frozenset()
+
+
+@pytest.mark.parametrize("blobs", [1, 2])
+def test_of_one_or_two_files_it_looks_at_no_tile(blobs: int) -> None:
+    assert TileIndex(built(blobs=blobs)).used_blobs == set(range(blobs))
 
 
 @pytest.mark.parametrize("where", [(-1, 0, 0), (3, 0, 0), (0, -1, 0), (0, 4, 0), (0, 0, 3), (1, 2, 0), (2, 1, 0)])
