@@ -130,15 +130,16 @@ class Hits:
         opened = self._sources.find(decision.slide)
         if opened is None:
             return None
-        before, after = [], b""
-        for level in opened.source.index.levels:
-            told = picture_headers(opened.etag, 0, own=decision.own, media_type=level.media_type.encode())
+        types = [level.media_type.encode() for level in opened.source.index.levels]
+        before, after = {}, b""
+        for media_type in set(types):
+            told = picture_headers(opened.etag, 0, own=decision.own, media_type=media_type)
             first, name, after = _lines([*told, *self._security]).partition(b"content-length: ")
-            before.append(first + name)
+            before[media_type] = first + name
         if len(self._admissions) >= MAX_ADMISSIONS:
             self._admissions.clear()
         after = after.removeprefix(b"0") + b"\r\n"
-        admission = self._admissions[key] = Admission(decision, opened, tuple(before), after)
+        admission = self._admissions[key] = Admission(decision, opened, tuple(before[one] for one in types), after)
         return admission
 
     def _recognise(self, head: bytes) -> str:
