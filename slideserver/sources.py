@@ -104,7 +104,8 @@ class Sources:
         except BaseException:
             _close(blobs.values())
             raise
-        decodable = shown(self._store, slide.site_id, received)
+        decodes = any(level.native and not level.placed for level in index.levels)
+        decodable = shown(self._store, slide.site_id, received) if decodes else {}
         source = TileSource(index, blobs, self._cutters, self._cache, slide.id, decodable)
         if not all(level.placed for level in index.levels):
             self._cutters.prepare()
