@@ -93,9 +93,10 @@ class Sources:
         directory = self._directory / slide.id
         digest = slide.index_digest or ""
         index = TileIndex.open(directory / file_name(digest), digest=digest)
+        decodes = any(level.native and not level.placed for level in index.levels)
         with self._database.reading() as session:
-            received = slides.files_of(session, slide.id, received_only=True)
             files = slides.files_of(session, slide.id)
+            received = slides.files_of(session, slide.id, received_only=True) if decodes else ()
         blobs: dict[int, ByteSource] = {}
         try:
             # A later generation may have come since the caller looked: its files come after those of this one.
@@ -104,7 +105,6 @@ class Sources:
         except BaseException:
             _close(blobs.values())
             raise
-        decodes = any(level.native and not level.placed for level in index.levels)
         decodable = shown(self._store, slide.site_id, received) if decodes else {}
         source = TileSource(index, blobs, self._cutters, self._cache, slide.id, decodable)
         if not all(level.placed for level in index.levels):
