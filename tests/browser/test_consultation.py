@@ -15,7 +15,7 @@ from fixtures.centres import Centres
 from fixtures.desk import PHONE, Desks
 from fixtures.figures import Figure
 from fixtures.platform import PROGRAMS, Platform, clean_environment, new_world
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -252,6 +252,28 @@ def begin_to_ask(page: Page) -> None:
     tab = page.locator("[data-tab=ask]")
     if tab.count():
         tab.click()
+
+
+@pytest.mark.parametrize("chosen", ["consultation", "ask"], ids=["untouched", "turned to the question"])
+def test_no_tab_moves_from_under_the_hand_when_the_consultation_is_heard(
+    desk: Desks, platform: Platform, chosen: str
+) -> None:
+    page = desk().sign_in(ANNE, "/cases")
+    held: list[Route] = []
+    page.route(re.compile("/api/consultations/"), lambda route: held.append(route))
+    with page.expect_request(re.compile("/api/consultations/")):
+        page.get_by_role("row", name=re.compile("26H01234")).get_by_title(re.compile("PAS")).first.click()
+    wait_for_view(page)
+    page.keyboard.press("c")
+    tabs = page.locator("iain-sharing [role=tab]")
+    expect(tabs).to_have_count(3)
+    page.locator(f"[data-tab={chosen}]").click()
+    places = [tab.bounding_box() for tab in tabs.all()]
+    with page.expect_response(re.compile("/api/consultations/")):
+        held[0].continue_()
+    expect(page.locator(".iv-chip[data-turn]")).to_be_visible()
+    assert [tab.bounding_box() for tab in tabs.all()] == places
+    expect(page.locator("[aria-selected=true]")).to_have_attribute("data-tab", chosen)
 
 
 def make_link(page: Page) -> str:

@@ -14,6 +14,10 @@ export class Follow {
 
   constructor(private readonly tell: (consultation: Consultation | null) => void) {}
 
+  get id(): string | null {
+    return this.#id;
+  }
+
   /** Follows this one instead; `known` is what was just heard of it. */
   start(id: string | null, known?: Consultation): void {
     if (id === this.#id && !known) return;

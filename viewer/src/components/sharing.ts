@@ -5,6 +5,7 @@
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
 import { move } from "../api/sharing";
 import { contextOf, type SlideDescription } from "../api/slides";
 import { type Consultation, isOver, undoMs } from "../model/consultation";
@@ -44,6 +45,8 @@ export class SharingPanel extends FormElement {
 
   @state() private tab: Tab = "ask";
   @state() private consultation: Consultation | null = null;
+  /** The slide is under a consultation that has not been heard yet: its tab has its place before it comes. */
+  @state() private awaited = false;
   @state() private draft: RequestDraft = EMPTY_REQUEST;
   @state() private pin: Pin | null = null;
   @state() private kept: Kept = "nothing";
@@ -54,6 +57,8 @@ export class SharingPanel extends FormElement {
   #keeper: Keeper | null = null;
   #keeping: string | null = null;
   #written = false;
+  /** A tab was chosen by hand, and no news turns the page. */
+  #turned = false;
   #undoTimer = 0;
   readonly #follow = new Follow((consultation) => this.#heard(consultation));
 
@@ -65,7 +70,7 @@ export class SharingPanel extends FormElement {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has("slide")) this.#follow.start(contextOf(this.slide).consultation_id);
+    if (changed.has("slide")) this.#followSlide();
     if (changed.has("open") && this.open) this.#opened();
     if (!this.#tabs.includes(this.tab)) this.tab = this.#tabs[0] ?? "consultation";
   }
@@ -84,7 +89,7 @@ export class SharingPanel extends FormElement {
 
   get #tabs(): readonly Tab[] {
     const { may_ask, may_link } = contextOf(this.slide);
-    const tabs: Tab[] = this.consultation ? ["consultation"] : [];
+    const tabs: Tab[] = this.consultation || this.awaited ? ["consultation"] : [];
     if (may_ask) tabs.push("ask");
     if (may_link) tabs.push("link");
     return tabs;
@@ -92,12 +97,23 @@ export class SharingPanel extends FormElement {
 
   #opened(): void {
     this.problem = "";
-    const over = this.consultation && isOver(this.consultation) && this.#tabs.includes("ask");
-    this.tab = over ? "ask" : (this.#tabs[0] ?? "consultation");
+    this.#turned = false;
+    this.#turnToFirst();
     // The key is pressed over what the question is about: that view goes with it.
     this.pin = this.pinNow();
     const caseId = this.slide.case?.id;
     if (caseId && contextOf(this.slide).may_ask && this.#keeping !== caseId) this.#keep(caseId);
+  }
+
+  #followSlide(): void {
+    const { consultation_id } = contextOf(this.slide);
+    if (consultation_id !== this.#follow.id) this.awaited = consultation_id !== null;
+    this.#follow.start(consultation_id);
+  }
+
+  #turnToFirst(): void {
+    const over = this.consultation && isOver(this.consultation) && this.#tabs.includes("ask");
+    this.tab = over ? "ask" : (this.#tabs[0] ?? "consultation");
   }
 
   #keep(caseId: string): void {
@@ -116,7 +132,10 @@ export class SharingPanel extends FormElement {
   }
 
   #heard(consultation: Consultation | null): void {
+    const first = this.awaited;
+    this.awaited = false;
     this.consultation = consultation;
+    if (first && this.open && !this.#turned) this.#turnToFirst();
     this.told(consultation);
   }
 
@@ -130,7 +149,11 @@ export class SharingPanel extends FormElement {
         ${
           several
             ? html`<div class="iv-tabs" role="tablist" aria-label=${words.panelTitle} @keydown=${this.#tabKey}>
-                ${this.#tabs.map((tab) => this.#tabButton(tab))}
+                ${repeat(
+                  this.#tabs,
+                  (tab) => tab,
+                  (tab) => this.#tabButton(tab),
+                )}
               </div>`
             : nothing
         }
@@ -165,6 +188,7 @@ export class SharingPanel extends FormElement {
   #page(): TemplateResult | typeof nothing {
     const going = this.#going;
     if (this.tab === "consultation") {
+      if (!this.consultation) return html`<div class="iv-body" aria-busy="true"></div>`;
       return html`${this.#sentBar()}
         <iain-consultation
           .speech=${this.speech}
@@ -247,6 +271,7 @@ export class SharingPanel extends FormElement {
   };
 
   #turnTo(tab: Tab): void {
+    this.#turned = true;
     this.tab = tab;
     this.problem = "";
     void this.updateComplete.then(() => this.querySelector<HTMLElement>(`[data-tab=${tab}]`)?.focus());
