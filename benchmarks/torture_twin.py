@@ -1,7 +1,7 @@
 """How not to do it: an upload server that keeps its offset in a record beside the file, and appends.
 
 It looks right, and passes every test without a kill. Killed in the middle of a piece it forgets bytes that it has, is
-sent them again, and appends them twice. It exists to show that `benchmarks.torture_ingest` can tell.
+sent them again, and appends them twice. It exists to show that `benchmarks.torture_ingest.kills` can tell.
 
 `python -m benchmarks.torture_twin FOLDER PORT`
 """

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ingest.errors import (
@@ -35,7 +35,7 @@ from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
 from sharing.errors import ConflictError
 from sharing.slides import StoredFile
-from sharing.subjects import Agent
+from sharing.subjects import Sender
 from sharing.vocabulary import Act, Entity, Outcome, SiteId, SlideId
 from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
@@ -73,14 +73,14 @@ class Home:
     aside: BlobStore
 
     def received(
-        self, session: Session, agent: Agent, glass: UploadRow | UploadRequest, sha256: str, files: list[StoredFile]
+        self, session: Session, sender: Sender, glass: UploadRow | UploadRequest, sha256: str, files: list[StoredFile]
     ) -> Received:
-        """The slide of the agent's site with this SHA-256; made of these files, in this transaction, when it is new."""
-        if known := slides.by_digest(session, agent.site_id, sha256):
+        """The slide of the sender's site with this SHA-256; made of these files in this transaction when it is new."""
+        if known := slides.by_digest(session, sender.site_id, sha256):
             return Received(known.id, new=False)
         slide_id = slides.create_slide(
             session,
-            agent,
+            sender,
             files=files,
             file_name=glass.file_name,
             sha256=sha256,
@@ -111,8 +111,8 @@ def settled(write: Callable[[], Answer]) -> Answer:
 class Arrival:
     """An upload and its part file, None once it is complete. `close` is always due."""
 
-    def __init__(self, home: Home, agent: Agent, upload: UploadRow, part: Part | None) -> None:
-        self._home, self._agent, self._upload, self._part = home, agent, upload, part
+    def __init__(self, home: Home, sender: Sender, upload: UploadRow, part: Part | None) -> None:
+        self._home, self._sender, self._upload, self._part = home, sender, upload, part
         self._kept = part.length if part else upload.length
         self._checksum: bytes | None = None
         self._piece = hashlib.sha256()
@@ -192,7 +192,9 @@ class Arrival:
             sha256 = part.sha256()
         if part.length < upload.length:
             return Held(part.length, upload.length, None)
-        if sha256 != upload.sha256:
+        if upload.sha256 is None:
+            self._name(sha256)
+        elif sha256 != upload.sha256:
             self.end()
             self._record_damage(sha256)
             raise FileDamagedError
@@ -219,9 +221,15 @@ class Arrival:
             slide_id = None
             if not row.of_set:
                 file = StoredFile(row.file_name, row.sha256, row.length)
-                slide_id = self._home.received(session, self._agent, row, row.sha256, [file]).slide
+                slide_id = self._home.received(session, self._sender, row, row.sha256, [file]).slide
             row.slide_id, row.completed_us = slide_id, session.now_us
             return slide_id
+
+    def _name(self, sha256: str) -> None:
+        """Writes down what nobody had announced, before the bytes move to a place that is named by it."""
+        with self._home.database.writing() as session:
+            session.execute(update(UploadRow).where(UploadRow.id == self._upload.id).values(sha256=sha256))
+        self._upload.sha256 = sha256
 
     def _release(self) -> None:
         part, self._part = self._part, None
@@ -232,10 +240,10 @@ class Arrival:
         with self._home.database.writing() as session:
             audit.record(
                 session,
-                site_id=self._agent.site_id,
+                site_id=self._sender.site_id,
                 act=Act.SLIDE_RECEIVED,
                 outcome=Outcome.FAILED,
-                subject=self._agent,
+                subject=self._sender,
                 entities=[Entity("upload", self._upload.id)],
                 detail={"announced_sha256": self._upload.sha256 or "", "received_sha256": sha256},
             )

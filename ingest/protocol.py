@@ -68,12 +68,13 @@ class UploadRequest:
     """A file announced before its first byte: how long it is, its SHA-256, and what the technician knows of the glass.
 
     `accession` is DICOM Accession Number (0008,0050); `file_name` never has a folder in it. `of_set`: the file is one
-    of several of a slide (`ingest.manifest`), and no slide alone.
+    of several of a slide (`ingest.manifest`), and no slide alone. `sha256` is None for a client that cannot say it
+    beforehand: what arrives is then named by the digest that the server computes.
     """
 
     file_name: str
     length: int
-    sha256: str
+    sha256: str | None
     accession: str | None = None
     stain: str | None = None
     block: str | None = None
@@ -101,7 +102,7 @@ def parse_request(headers: Mapping[str, str]) -> UploadRequest:
     if length == 0:
         raise ProtocolError("The file is empty. Scan the glass again, or choose another file.")
     fields = parse_metadata(headers.get("Upload-Metadata", ""))
-    return _request(fields, length, fields.get("sha256", ""), of_set="set" in fields)
+    return _request(fields, length, fields.get("sha256"), of_set="set" in fields)
 
 
 def parse_set(headers: Mapping[str, str], sha256: str, length: int) -> UploadRequest:
@@ -110,8 +111,8 @@ def parse_set(headers: Mapping[str, str], sha256: str, length: int) -> UploadReq
     return _request(parse_metadata(headers.get("Upload-Metadata", "")), length, sha256)
 
 
-def _request(fields: Mapping[str, str], length: int, sha256: str, *, of_set: bool = False) -> UploadRequest:
-    if not _SHA256.fullmatch(sha256):
+def _request(fields: Mapping[str, str], length: int, sha256: str | None, *, of_set: bool = False) -> UploadRequest:
+    if not _SHA256.fullmatch(sha256 or "") and (sha256 is not None or of_set):
         raise ProtocolError("Upload-Metadata needs sha256: 64 hexadecimal digits in lower case.")
     file_name = re.split(r"[/\\]", fields.get("filename", ""))[-1].strip()
     return UploadRequest(
@@ -180,11 +181,13 @@ def is_id(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SlideStatus:
-    """How far a slide is: state received, indexing, ready or refused; matched when a case was found for it."""
+    """How far a slide is: state received, indexing, ready or refused; matched when a case was found for it.
+    `accession` is the number of that case, or else the one it was sent with."""
 
     slide: str
     state: str
     matched: bool = False
+    accession: str | None = None
     refusal_code: str | None = None
     refusal_reason: str | None = None
 
@@ -197,6 +200,7 @@ class SlideStatus:
             "slide": self.slide,
             "state": self.state,
             "matched": self.matched,
+            "accession": self.accession,
             "refusal_code": self.refusal_code,
             "refusal_reason": self.refusal_reason,
         }
@@ -206,11 +210,12 @@ def parse_status(body: object) -> SlideStatus:
     """The status in a JSON answer of the server; raises ProtocolError when the answer is something else."""
     if not isinstance(body, dict) or not isinstance(body.get("slide"), str) or not isinstance(body.get("state"), str):
         raise ProtocolError("The answer does not describe a slide. Is this address really a slide server?")
-    code, reason = body.get("refusal_code"), body.get("refusal_reason")
+    code, reason, accession = body.get("refusal_code"), body.get("refusal_reason"), body.get("accession")
     return SlideStatus(
         slide=body["slide"],
         state=body["state"],
         matched=body.get("matched") is True,
+        accession=accession if isinstance(accession, str) else None,
         refusal_code=code if isinstance(code, str) else None,
         refusal_reason=reason if isinstance(reason, str) else None,
     )

@@ -34,7 +34,7 @@ from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
 from sharing.errors import NotFoundError, Refusal
 from sharing.slides import Slide
-from sharing.subjects import Agent, System
+from sharing.subjects import Agent, Sender, System, sender_id
 from sharing.vocabulary import Action, Entity, SlideId, UploadId, new_id
 from tiler.storage.base import BlobStore
 from tiler.storage.local import LocalBlobStore
@@ -68,22 +68,22 @@ class Uploads:
             raise KeyRefusedError
         return agent
 
-    def known(self, agent: Agent, sha256: str) -> SlideStatus:
-        """The slide of the agent's own site with these bytes. Raises UnknownSlideError."""
+    def known(self, sender: Sender, sha256: str) -> SlideStatus:
+        """The slide of the sender's own site with these bytes. Raises UnknownSlideError."""
         with self._database.reading() as session:
-            return _status(slides.by_digest(session, agent.site_id, sha256))
+            return _status(slides.by_digest(session, sender.site_id, sha256))
 
-    def slide(self, agent: Agent, slide_id: SlideId) -> SlideStatus:
-        """How far a slide of the agent's own site is. Raises UnknownSlideError."""
+    def slide(self, sender: Sender, slide_id: SlideId) -> SlideStatus:
+        """How far a slide of the sender's own site is. Raises UnknownSlideError."""
         with self._database.reading() as session:
             try:
                 slide = slides.get_slide(session, System(), slide_id)
             except NotFoundError as error:
                 raise UnknownSlideError from error
-            allowed = policy.may(session, agent, Action.PUSH_SLIDE, slide).allowed
+            allowed = policy.may(session, sender, Action.PUSH_SLIDE, slide).allowed
             return _status(slide if allowed else None)
 
-    def create(self, agent: Agent, request: UploadRequest) -> UploadId:
+    def create(self, sender: Sender, request: UploadRequest) -> UploadId:
         """The upload for these bytes: the open one of this scanner when there is one, else a new one.
 
         Raises TooLargeError, TooManyUploadsError, DiskFullError.
@@ -91,50 +91,50 @@ class Uploads:
         if request.length > self._limits.max_upload_bytes:
             raise TooLargeError(self._limits.max_upload_bytes)
         with self._database.reading() as session:
-            if upload_id := _open_upload(session, agent, request):
+            if upload_id := _open_upload(session, sender, request):
                 return upload_id
         self._find_room(request.length)
         try:
             with self._database.writing() as session:
-                return self._announce(session, agent, request)
+                return self._announce(session, sender, request)
         except IntegrityError:  # announced twice at once: the other announcement stands
             with self._database.reading() as session:
-                if upload_id := _open_upload(session, agent, request):
+                if upload_id := _open_upload(session, sender, request):
                     return upload_id
             raise
 
-    def commit(self, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Received:
+    def commit(self, sender: Sender, manifest: Manifest, glass: UploadRequest) -> Received:
         """The slide that these files are together. Raises FilesMissingError with those to send; TooLargeError,
         BadManifestError, DiskFullError, StoreFailedError."""
         if manifest.length > self._limits.max_upload_bytes:
             raise TooLargeError(self._limits.max_upload_bytes)
         try:
-            return sets.commit(self._home, agent, manifest, glass)
+            return sets.commit(self._home, sender, manifest, glass)
         except FilesMissingError as error:
             names = frozenset(error.names)
             self._find_room(
-                self._to_come(agent, {file.sha256: file.length for file in manifest.files if file.name in names})
+                self._to_come(sender, {file.sha256: file.length for file in manifest.files if file.name in names})
             )
             raise
 
-    def open(self, agent: Agent, upload_id: UploadId) -> Arrival:
-        """The agent's upload, for this request alone until it is closed. Raises UnknownUploadError, UploadBusyError."""
-        upload = self._own(agent, upload_id)
+    def open(self, sender: Sender, upload_id: UploadId) -> Arrival:
+        """Its upload, for this request alone until it is closed. Raises UnknownUploadError, UploadBusyError."""
+        upload = self._own(sender, upload_id)
         if upload.completed_us is not None:
-            return Arrival(self._home, agent, upload, None)
+            return Arrival(self._home, sender, upload, None)
         part = self._parts.lock(upload_id)
         try:
             # Once more, now that the lock is ours: the request before us may have completed or ended it.
-            upload = self._own(agent, upload_id)
+            upload = self._own(sender, upload_id)
         except UnknownUploadError:
             part.discard()
             part.close()
             raise
         if upload.completed_us is None:
-            return Arrival(self._home, agent, upload, part)
+            return Arrival(self._home, sender, upload, part)
         part.discard()
         part.close()
-        return Arrival(self._home, agent, upload, None)
+        return Arrival(self._home, sender, upload, None)
 
     def sweep(self) -> None:
         """Removes uploads that nobody went on with, and part files that belong to no upload."""
@@ -151,9 +151,9 @@ class Uploads:
                 self._drop(name, now_us - keep_us)
         sets.forget(self._database, self._aside, now_us - keep_us)
 
-    def _to_come(self, agent: Agent, lengths: Mapping[str, int]) -> int:
+    def _to_come(self, sender: Sender, lengths: Mapping[str, int]) -> int:
         """How many bytes of these files, by SHA-256, are not on the disk yet: some may have arrived in part."""
-        open_sets = UploadRow.scanner_id == agent.scanner_id, UploadRow.of_set, UploadRow.completed_us.is_(None)
+        open_sets = UploadRow.sender == sender_id(sender), UploadRow.of_set, UploadRow.completed_us.is_(None)
         with self._database.reading() as session:
             rows = session.execute(select(UploadRow.id, UploadRow.sha256).where(*open_sets)).all()
         arrived = sum(self._parts.length(row.id) for row in rows if row.sha256 in lengths)
@@ -166,16 +166,16 @@ class Uploads:
         if shutil.disk_usage(folder).free < length + self._limits.spare_disk_bytes:
             raise DiskFullError
 
-    def _announce(self, session: Session, agent: Agent, request: UploadRequest) -> UploadId:
-        mine = UploadRow.scanner_id == agent.scanner_id, UploadRow.completed_us.is_(None)
+    def _announce(self, session: Session, sender: Sender, request: UploadRequest) -> UploadId:
+        mine = UploadRow.sender == sender_id(sender), UploadRow.completed_us.is_(None)
         if (session.scalar(select(func.count()).select_from(UploadRow).where(*mine)) or 0) >= (
             self._limits.max_open_uploads
         ):
             raise TooManyUploadsError(self._limits.max_open_uploads)
         row = UploadRow(
             id=UploadId(new_id()),
-            site_id=agent.site_id,
-            scanner_id=agent.scanner_id,
+            site_id=sender.site_id,
+            sender=sender_id(sender),
             length=request.length,
             sha256=request.sha256,
             file_name=request.file_name,
@@ -189,14 +189,14 @@ class Uploads:
         session.add(row)
         return row.id
 
-    def _own(self, agent: Agent, upload_id: UploadId) -> UploadRow:
+    def _own(self, sender: Sender, upload_id: UploadId) -> UploadRow:
         with self._database.reading() as session:
             row = session.get(UploadRow, upload_id)
         if row is None:
             raise UnknownUploadError
-        if row.scanner_id != agent.scanner_id:
+        if row.sender != sender_id(sender):
             entities = (Entity("upload", upload_id),)
-            refusal = Refusal(agent, Action.PUSH_SLIDE, row.site_id, "the upload of another scanner", entities)
+            refusal = Refusal(sender, Action.PUSH_SLIDE, row.site_id, "the upload of another sender", entities)
             audit.record_refusal(self._database, refusal)
             raise UnknownUploadError
         return row
@@ -215,14 +215,21 @@ class Uploads:
         part.close()
 
 
-def _open_upload(session: Session, agent: Agent, request: UploadRequest) -> UploadId | None:
+def _open_upload(session: Session, sender: Sender, request: UploadRequest) -> UploadId | None:
     same = UploadRow.sha256 == request.sha256, UploadRow.of_set == request.of_set
     return session.scalar(
-        select(UploadRow.id).where(UploadRow.scanner_id == agent.scanner_id, *same, UploadRow.completed_us.is_(None))
+        select(UploadRow.id).where(UploadRow.sender == sender_id(sender), *same, UploadRow.completed_us.is_(None))
     )
 
 
 def _status(slide: Slide | None) -> SlideStatus:
     if slide is None:
         raise UnknownSlideError
-    return SlideStatus(slide.id, slide.state, slide.case_id is not None, slide.refusal_code, slide.refusal_reason)
+    return SlideStatus(
+        slide.id,
+        slide.state,
+        matched=slide.case_id is not None,
+        accession=slide.case_accession or slide.accession,
+        refusal_code=slide.refusal_code,
+        refusal_reason=slide.refusal_reason,
+    )

@@ -19,40 +19,40 @@ from sharing import slides
 from sharing.db.engine import Database
 from sharing.db.tables import UploadRow
 from sharing.slides import StoredFile
-from sharing.subjects import Agent
+from sharing.subjects import Sender
 from sharing.vocabulary import SiteId
 from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
 from tiler.storage.local import sync_path
 
 
-def commit(home: Home, agent: Agent, manifest: Manifest, glass: UploadRequest) -> Received:
+def commit(home: Home, sender: Sender, manifest: Manifest, glass: UploadRequest) -> Received:
     """The slide of these files, durable; the same one however often it is asked for.
 
     Raises FilesMissingError, BadManifestError, DiskFullError, StoreFailedError.
     """
     with home.database.reading() as session:
-        if known := slides.by_digest(session, agent.site_id, manifest.sha256):
+        if known := slides.by_digest(session, sender.site_id, manifest.sha256):
             return Received(known.id, new=False)
     with _disk():
         empty = any(file.length == 0 for file in manifest.files)
-        if empty and not home.store.holds(agent.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced
-            home.store.begin(agent.site_id).commit(EMPTY_SHA256)
+        if empty and not home.store.holds(sender.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced
+            home.store.begin(sender.site_id).commit(EMPTY_SHA256)
         digests = {file.sha256 for file in manifest.files}
         for digest in digests:
-            home.keep_aside(agent.site_id, digest)
-        _require_all((home.aside, home.store), agent.site_id, manifest)
+            home.keep_aside(sender.site_id, digest)
+        _require_all((home.aside, home.store), sender.site_id, manifest)
         for digest in digests:
-            _take(home, agent.site_id, digest)
-        _require_all((home.store,), agent.site_id, manifest)
+            _take(home, sender.site_id, digest)
+        _require_all((home.store,), sender.site_id, manifest)
         # Whoever moved a file there, maybe this moment, may not have come to making that durable.
-        for folder in {home.store.path(agent.site_id, digest).parent for digest in digests}:
+        for folder in {home.store.path(sender.site_id, digest).parent for digest in digests}:
             sync_path(folder)
     files = [StoredFile(file.name, file.sha256, file.length) for file in manifest.files]
 
     def become_slide() -> Received:
         with home.database.writing() as session:
-            return home.received(session, agent, glass, manifest.sha256, files)
+            return home.received(session, sender, glass, manifest.sha256, files)
 
     return settled(become_slide)
 

@@ -2,8 +2,8 @@
 
 At home, a member acts on what the own site owns, according to the role below. Across the border two things open a
 slide, and exactly the slides they name: a consultation, for the pathologists who are asked, and a link, for a guest.
-Both show the slides of one case; a slide that has left that case has left them too. An agent may push slides for its
-own site; the platform itself may do everything; a stranger nothing.
+Both show the slides of one case; a slide that has left that case has left them too. An agent, and a member with a disk
+in hand, may push slides for the own site; the platform itself may do everything; a stranger nothing.
 """
 
 from dataclasses import dataclass
@@ -47,12 +47,13 @@ _ASKER = {
     Action.REVOKE_LINK,
 }
 _OVERSEER = {Action.LIST_CASES, Action.READ_AUDIT, Action.VIEW_SHARES, Action.END_SHARE, Action.REVOKE_LINK}
+_SENDER = {Action.PUSH_SLIDE}
 _INTAKE = {Action.VIEW_INTAKE, Action.ASSIGN_SLIDE, Action.REGISTER_CASE}
 
 ROLES: dict[Role, frozenset[Action]] = {
-    Role.PATHOLOGIST: frozenset(_READER | _ASKER | {Action.LIST_CASES}),
-    Role.TECHNICIAN: frozenset(_READER | _INTAKE),
-    Role.LAB_MANAGER: frozenset(_READER | _INTAKE | _OVERSEER),
+    Role.PATHOLOGIST: frozenset(_READER | _ASKER | _SENDER | {Action.LIST_CASES}),
+    Role.TECHNICIAN: frozenset(_READER | _INTAKE | _SENDER),
+    Role.LAB_MANAGER: frozenset(_READER | _INTAKE | _SENDER | _OVERSEER),
 }
 """What each role may do at its own site."""
 

@@ -6,12 +6,12 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, or_, select, update
 
 from sharing import audit, epoch, text
 from sharing.db.engine import Session
 from sharing.db.rows import insert_new
-from sharing.db.tables import MemberRow, ScannerRow, SessionTokenRow, SiteRow
+from sharing.db.tables import MemberRow, ScannerKeyRow, ScannerRow, SessionTokenRow, SiteRow
 from sharing.errors import InvalidError, NotFoundError
 from sharing.subjects import Agent, Member, Subject, System
 from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, ScannerId, SiteId, new_id
@@ -141,10 +141,13 @@ def add_scanner(
         "manufacturer": text.line_or_none(manufacturer, "The manufacturer"),
         "model": text.line_or_none(model, "The model"),
         "serial": text.line_or_none(serial, "The serial number"),
-        "key_hash": _digest(secret),
         "created_us": session.now_us,
     }
     insert_new(session, ScannerRow, row, f"{site_id} already has a scanner named {name}, or there is no such site.")
+    key = ScannerKeyRow(
+        id=new_id(), scanner_id=scanner_id, key_hash=_digest(secret), created_us=session.now_us, ends_us=None
+    )
+    session.add(key)
     audit.record(
         session,
         site_id=site_id,
@@ -161,14 +164,20 @@ def authenticate_scanner(session: Session, key: str) -> Agent | None:
     scanner_id, _, secret = rest.partition("_")
     if prefix != "iain" or not re.fullmatch("[a-z2-7]{26}", scanner_id):
         return None
-    row = session.execute(
-        select(ScannerRow.site_id, ScannerRow.name, ScannerRow.key_hash).where(
-            ScannerRow.id == scanner_id, ScannerRow.disabled_us.is_(None)
+    rows = session.execute(
+        select(ScannerRow.site_id, ScannerRow.name, ScannerKeyRow.key_hash)
+        .join(ScannerKeyRow, ScannerKeyRow.scanner_id == ScannerRow.id)
+        .where(
+            ScannerRow.id == scanner_id,
+            ScannerRow.disabled_us.is_(None),
+            or_(ScannerKeyRow.ends_us.is_(None), ScannerKeyRow.ends_us > session.now_us),
         )
-    ).one_or_none()
-    if row is None or not hmac.compare_digest(row.key_hash, _digest(secret)):
-        return None
-    return Agent(scanner_id=ScannerId(scanner_id), site_id=row.site_id, name=row.name)
+    )
+    digest = _digest(secret)
+    for row in rows:
+        if hmac.compare_digest(row.key_hash, digest):
+            return Agent(scanner_id=ScannerId(scanner_id), site_id=row.site_id, name=row.name)
+    return None
 
 
 def disable_scanner(session: Session, scanner_id: ScannerId, *, by: Subject | None = None) -> None:

@@ -11,7 +11,7 @@ from sharing.db.engine import Session
 from sharing.db.rows import insert_new
 from sharing.db.tables import CaseRow, ScannerRow, SlideFileRow, SlideRow
 from sharing.errors import ConflictError, InvalidError
-from sharing.subjects import Agent, Subject, System
+from sharing.subjects import Agent, Sender, Subject, System
 from sharing.vocabulary import Act, Action, CaseId, Entity, Outcome, ScannerId, SiteId, SlideId, SlideState, new_id
 
 ALLOWED: dict[SlideState, frozenset[SlideState]] = {
@@ -84,7 +84,7 @@ class Slide:
 
 def create_slide(
     session: Session,
-    agent: Agent,
+    sender: Sender,
     *,
     files: Sequence[StoredFile],
     file_name: str | None = None,
@@ -93,18 +93,18 @@ def create_slide(
     stain: str | None = None,
     block: str | None = None,
 ) -> SlideId:
-    """Register what a scanner pushed. Raises ConflictError if its site has the same bytes already.
+    """Register what was sent. Raises ConflictError if the sender's site has the same bytes already.
 
     Several files come in the order of their names, which are kept as they are, with the slide's own name and the
     SHA-256 that stands for all of them together.
     """
-    policy.require(session, agent, Action.PUSH_SLIDE, agent)
+    policy.require(session, sender, Action.PUSH_SLIDE, sender)
     slide_id, first, alone = SlideId(new_id()), files[0], len(files) == 1
     digest, shown = sha256 or first.sha256, file_name or first.name
     row = {
         "id": slide_id,
-        "site_id": agent.site_id,
-        "scanner_id": agent.scanner_id,
+        "site_id": sender.site_id,
+        "scanner_id": sender.scanner_id if isinstance(sender, Agent) else None,
         "state": SlideState.RECEIVED,
         "sha256": digest,
         "length": sum(file.length for file in files),
@@ -133,7 +133,7 @@ def create_slide(
     )
     personal = {"file_name": shown, "accession": accession or ""}
     detail = {"sha256": digest} if alone else {"sha256": digest, "files": str(len(files))}
-    _record(session, Act.SLIDE_RECEIVED, agent, slide_id, agent.site_id, detail, personal=personal)
+    _record(session, Act.SLIDE_RECEIVED, sender, slide_id, sender.site_id, detail, personal=personal)
     return slide_id
 
 

@@ -55,7 +55,13 @@ class Stranger:
     kind: ClassVar[str] = "stranger"
 
 
+Sender = Member | Agent
+"""Who brings slides: a scanner, or a person with a disk in hand."""
 Subject = Member | Agent | Guest | System | Stranger
+
+
+def sender_id(sender: Sender) -> str:
+    return sender.scanner_id if isinstance(sender, Agent) else sender.id
 
 
 def subject_id(subject: Subject) -> str | None:

@@ -206,6 +206,9 @@ class Act(StrEnum):
     MEMBER_DISABLED = "member.disabled"
     SCANNER_ADDED = "scanner.added"
     SCANNER_DISABLED = "scanner.disabled"
+    SCANNER_KEY_ADDED = "scanner.key_added"
+    SCANNER_KEY_ENDED = "scanner.key_ended"
+    SITE_QUOTA_SET = "site.quota_set"
     SESSION_OPENED = "session.opened"
     SESSION_CLOSED = "session.closed"
     ACCESS_REFUSED = "access.refused"
@@ -214,6 +217,10 @@ class Act(StrEnum):
     SLIDE_RECEIVED = "slide.received"
     SLIDE_REGISTERED = "slide.registered"
     SLIDE_ASSIGNED = "slide.assigned"
+    SLIDE_CLAIMED = "slide.claimed"
+    CLAIM_RESOLVED = "slide.claim_resolved"
+    BLOB_DAMAGED = "blob.damaged"
+    BLOB_SOUND = "blob.sound"
     SLIDE_OPENED = "slide.opened"
     AUDIT_READ = "audit.read"
     AUDIT_VERIFIED = "audit.verified"
@@ -254,6 +261,9 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.MEMBER_DISABLED: (EventType.SECURITY_ALERT, ActionCode.U),
     Act.SCANNER_ADDED: (EventType.SECURITY_ALERT, ActionCode.C),
     Act.SCANNER_DISABLED: (EventType.SECURITY_ALERT, ActionCode.U),
+    Act.SCANNER_KEY_ADDED: (EventType.SECURITY_ALERT, ActionCode.C),
+    Act.SCANNER_KEY_ENDED: (EventType.SECURITY_ALERT, ActionCode.D),
+    Act.SITE_QUOTA_SET: (EventType.APPLICATION_ACTIVITY, ActionCode.U),
     Act.SESSION_OPENED: (EventType.USER_AUTHENTICATION, ActionCode.E),
     Act.SESSION_CLOSED: (EventType.USER_AUTHENTICATION, ActionCode.E),
     Act.ACCESS_REFUSED: (EventType.SECURITY_ALERT, ActionCode.E),
@@ -262,6 +272,10 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.SLIDE_RECEIVED: (EventType.IMPORT, ActionCode.C),
     Act.SLIDE_REGISTERED: (EventType.IMPORT, ActionCode.U),
     Act.SLIDE_ASSIGNED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.SLIDE_CLAIMED: (EventType.IMPORT, ActionCode.E),
+    Act.CLAIM_RESOLVED: (EventType.PATIENT_RECORD, ActionCode.U),
+    Act.BLOB_DAMAGED: (EventType.SECURITY_ALERT, ActionCode.R),
+    Act.BLOB_SOUND: (EventType.APPLICATION_ACTIVITY, ActionCode.R),
     Act.SLIDE_OPENED: (EventType.INSTANCES_ACCESSED, ActionCode.R),
     Act.AUDIT_READ: (EventType.AUDIT_LOG_USED, ActionCode.R),
     Act.AUDIT_VERIFIED: (EventType.AUDIT_LOG_USED, ActionCode.E),

@@ -76,6 +76,8 @@ class SiteRow(Base):
     id: Mapped[SiteId] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_us: Mapped[int]
+    quota_bytes: Mapped[int | None]
+    """What the slides of the site may take on the disk; None for as much as there is."""
 
 
 class MemberRow(Base):
@@ -102,9 +104,32 @@ class ScannerRow(Base):
     manufacturer: Mapped[str | None]
     model: Mapped[str | None]
     serial: Mapped[str | None]
-    key_hash: Mapped[str]
     created_us: Mapped[int]
     disabled_us: Mapped[int | None]
+
+
+class ScannerKeyRow(Base):
+    """What proves that an agent speaks for a scanner. While keys are exchanged a scanner has two."""
+
+    __tablename__ = "scanner_key"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    scanner_id: Mapped[ScannerId] = mapped_column(ForeignKey("scanner.id"), index=True)
+    key_hash: Mapped[str]
+    created_us: Mapped[int]
+    ends_us: Mapped[int | None]
+
+
+class HeartbeatRow(Base):
+    """The last word of a scanner's agent in each minute; kept for some days."""
+
+    __tablename__ = "heartbeat"
+    scanner_id: Mapped[ScannerId] = mapped_column(ForeignKey("scanner.id"), primary_key=True)
+    minute_us: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at_us: Mapped[int]
+    sent_bytes: Mapped[int]
+    """In this minute."""
+    report: Mapped[str]
+    """`ingest.heartbeat.Heartbeat` as JSON."""
 
 
 class SessionTokenRow(Base):
@@ -185,12 +210,44 @@ class SlideFileRow(Base):
     derived: Mapped[bool] = mapped_column(server_default=false())
 
 
+class ClaimRow(Base):
+    """Bytes that the site has, sent again with another accession number: a person decides which one is right."""
+
+    __tablename__ = "claim"
+    __table_args__ = (
+        UniqueConstraint("slide_id", "accession"),
+        Index("ix_claim_site_id_resolved_us", "site_id", "resolved_us"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"))
+    accession: Mapped[str]
+    stain: Mapped[str | None]
+    block: Mapped[str | None]
+    file_name: Mapped[str]
+    sender: Mapped[str]
+    created_us: Mapped[int]
+    resolved_us: Mapped[int | None]
+    resolved_by: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+    verdict: Mapped[str | None] = mapped_column(CheckConstraint("verdict IN ('kept', 'moved')", "verdict"))
+
+
+class BlobCheckRow(Base):
+    """When the bytes of a blob were last read and hashed, and what was wrong with them."""
+
+    __tablename__ = "blob_check"
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    checked_us: Mapped[int]
+    damage: Mapped[str | None]
+
+
 class UploadRow(Base):
     __tablename__ = "upload"
     __table_args__ = (
         Index(
-            "uq_upload_scanner_id_sha256_open",
-            "scanner_id",
+            "uq_upload_sender_sha256_open",
+            "sender",
             "sha256",
             "of_set",
             unique=True,
@@ -200,9 +257,11 @@ class UploadRow(Base):
     )
     id: Mapped[UploadId] = mapped_column(primary_key=True)
     site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
-    scanner_id: Mapped[ScannerId] = mapped_column(ForeignKey("scanner.id"))
+    sender: Mapped[str]
+    """The id of the scanner, or of the member, whose upload it is."""
     length: Mapped[int]
     sha256: Mapped[str | None]
+    """As announced; None for who cannot say it beforehand."""
     file_name: Mapped[str]
     accession: Mapped[str | None]
     stain: Mapped[str | None]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.torture_ingest import ours, torture, twin
+from benchmarks.torture_ingest.kills import ours, torture, twin
 
 SEED = 7
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from sharing import epoch, sessions, sites
-from sharing.db.tables import MemberRow, ScannerRow
+from sharing.db.tables import MemberRow, ScannerKeyRow
 from sharing.errors import ConflictError, InvalidError, NotFoundError
 from sharing.vocabulary import PLATFORM, Role
 
@@ -43,7 +43,7 @@ def test_a_scanner_key_proves_its_scanner_and_is_not_kept(database, centres):
     _, scanner_id, secret = key.split("_", 2)
     with database.reading() as session:
         assert sites.authenticate_scanner(session, key) == centres.caen.agent
-        row = session.scalars(select(ScannerRow).where(ScannerRow.id == scanner_id)).one()
+        row = session.scalars(select(ScannerKeyRow).where(ScannerKeyRow.scanner_id == scanner_id)).one()
     assert row.key_hash == hashlib.sha256(secret.encode()).hexdigest()
     assert len(secret) == 43  # 256 bits
 

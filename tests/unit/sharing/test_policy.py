@@ -16,7 +16,7 @@ RIGHTS = {
     Action.REGISTER_CASE: (False, True, True),
     Action.VIEW_SLIDE: (True, True, True),
     Action.VIEW_LABEL: (True, True, True),
-    Action.PUSH_SLIDE: (False, False, False),
+    Action.PUSH_SLIDE: (True, True, True),
     Action.ASSIGN_SLIDE: (False, True, True),
     Action.VIEW_INTAKE: (False, True, True),
     Action.READ_AUDIT: (False, False, True),

@@ -1,4 +1,4 @@
-"""Kill the server at random moments of an upload, start it again, and count what was lost: `make torture-ingest`.
+"""Kill the server at random moments of an upload, start it again, and count what was lost.
 
 Each run announces a new file, sends it in random pieces, and kills the server (SIGKILL) at a random byte, or in the
 moments after the last one while the file is proved and becomes a slide. *Lost*: after the restart the server holds
@@ -7,13 +7,11 @@ fewer bytes than it had acknowledged, or the upload is gone. *Corrupt*: resumed 
 The same is then done to a known-bad twin (`benchmarks.torture_twin`), which must fail, to show that the torture bites.
 """
 
-import argparse
 import hashlib
 import random
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.tiles.processes import accepts
+from benchmarks.torture_ingest.plan import Plan, Result
 from ingest.protocol import OFFSET_CONTENT_TYPE, SLIDE_HEADER, TUS_VERSION, UploadRequest
 from sharing import sites
 from sharing.db.engine import open_database
@@ -210,28 +209,24 @@ def torture(contender: Contender, runs: int, seed: int, *, until_corrupt: bool =
     return work.tally
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=20260105)
-    options = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="iain-torture-") as folder:
-        tally = torture(ours(Path(folder)), options.runs, options.seed)
-    print("The known-bad twin:")
-    with tempfile.TemporaryDirectory(prefix="iain-twin-") as folder:
-        control = torture(twin(Path(folder)), TWIN_RUNS, options.seed, until_corrupt=True)
-    for note in tally.notes:
-        print(note)
-    print(f"{tally.runs - tally.between} kills hit a piece under way, {tally.between} came between or after pieces")
-    print(f"seed {options.seed}, {time.monotonic() - began:.0f} s; 95 % bound {3 / max(1, tally.runs):.2f} per kill")
-    print(f"figure upload.kill9_runs {tally.runs}")
-    print(f"figure upload.kill9_lost {tally.lost}")
-    print(f"figure upload.kill9_corrupt {tally.corrupt}")
-    print(f"figure upload.kill9_twin_corrupt {control.corrupt}")
-    if not control.corrupt:
-        print("VOID: the twin, which is known to be bad, came through; this torture proves nothing.")
-    return 1 if tally.lost or tally.corrupt or not control.corrupt else 0
+def run(plan: Plan) -> Result:
+    folders = plan.folder / "ours", plan.folder / "twin"
+    for folder in folders:
+        folder.mkdir()
+    tally = torture(ours(folders[0]), plan.times(100), plan.seed)
+    control = torture(twin(folders[1]), TWIN_RUNS, plan.seed, until_corrupt=True)
+    hit = f"{tally.runs - tally.between} kills hit a piece under way, {tally.between} came between or after pieces"
+    return Result(
+        figures={
+            "upload.kill9_runs": tally.runs,
+            "upload.kill9_lost": tally.lost,
+            "upload.kill9_corrupt": tally.corrupt,
+            "upload.kill9_twin_corrupt": control.corrupt,
+        },
+        failed=bool(tally.lost or tally.corrupt),
+        notes=(*tally.notes, hit, f"95 % bound {3 / max(1, tally.runs):.2f} per kill"),
+        void=() if control.corrupt else ("the twin that keeps the offset in a file of its own",),
+    )
 
 
 def _patch_headers(offset: int) -> dict[str, str]:
@@ -242,7 +237,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-if __name__ == "__main__":
-    sys.exit(main())
