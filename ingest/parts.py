@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +23,21 @@ class Digest(Protocol):
     """A hashlib object."""
 
     def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
+    def copy(self) -> "Digest": ...
     def hexdigest(self) -> str: ...
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process remembers of a part file: how much of it the digest covers, and how much is durable."""
+
+    file: tuple[int, int]
+    covered: int = 0
+    digest: Digest = field(default_factory=hashlib.sha256)
+    durable: int = -1
+    """Its length when it was last synced, -1 when something has changed since that its length does not tell."""
+    named: bool = False
+    """Whether its name outlives a power cut."""
 
 
 class Parts:
@@ -34,7 +48,7 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._digests: dict[str, tuple[int, Digest]] = {}
+        self._known: dict[str, _Known] = {}
 
     def lock(self, name: str) -> "Part":
         """The part file `name`, made when it is missing. Raises UploadBusyError while another request holds it."""
@@ -49,7 +63,7 @@ class Parts:
                 raise UploadBusyError from None
             # Between open and lock the file may have become a blob, or have been dropped: then it is not ours to write.
             if _still_at(path, descriptor):
-                return Part(path, descriptor, self._digests)
+                return Part(path, descriptor, self._known)
             os.close(descriptor)
 
     def length(self, name: str) -> int:
@@ -68,45 +82,65 @@ class Parts:
 class Part:
     """A part file whose lock is ours; `close` gives it back. What is written is durable after `sync`, not before."""
 
-    def __init__(self, path: Path, descriptor: int, digests: dict[str, tuple[int, Digest]]) -> None:
+    def __init__(self, path: Path, descriptor: int, remembered: dict[str, _Known]) -> None:
         self.path = path
         status = os.fstat(descriptor)
         self.length, self.touched_us = status.st_size, status.st_mtime_ns // 1000
-        self._descriptor, self._digests = descriptor, digests
+        self._descriptor, self._remembered = descriptor, remembered
+        file = status.st_dev, status.st_ino
+        known = remembered.get(path.name)
+        if known is None or known.file != file or known.covered > self.length:
+            known = remembered[path.name] = _Known(file)
+        self._known = known
+        self._mark = known.covered, known.digest.copy()
 
     def append(self, data: bytes) -> None:
-        rest = memoryview(data)
+        """The digest goes along with the bytes, if it covers all that came before them."""
+        known, rest = self._known, memoryview(data)
+        follows = known.covered == self.length
         while rest:
             written = os.pwrite(self._descriptor, rest, self.length)
             self.length += written
             rest = rest[written:]
+        if follows:
+            known.digest.update(data)
+            known.covered = self.length
 
     def sync(self) -> None:
         """When this returns, the bytes and the file's name outlive a power cut."""
-        os.fsync(self._descriptor)
-        sync_path(self.path.parent)
+        known = self._known
+        if known.durable != self.length:
+            os.fsync(self._descriptor)
+            known.durable = self.length
+        if not known.named:
+            sync_path(self.path.parent)
+            known.named = True
+        self._mark = known.covered, known.digest.copy()
 
     def truncate(self, length: int) -> None:
+        known = self._known
+        known.durable = -1
+        if known.covered > length:  # a digest cannot forget: back to the last one of accepted bytes, or to none
+            covered, digest = self._mark
+            known.covered, known.digest = (covered, digest.copy()) if covered <= length else (0, hashlib.sha256())
         os.ftruncate(self._descriptor, length)
         self.length = length
 
     def sha256(self) -> str:
-        """The digest of all bytes so far. Cheap when it is asked after every piece; call it on accepted bytes only, as
-        a digest cannot forget."""
-        covered, digest = self._digests.pop(self.path.name, (0, hashlib.sha256()))
-        while covered < self.length:
-            data = os.pread(self._descriptor, READ_BYTES, covered)
+        """The digest of all bytes so far. What was not appended by this process is read from the file, once."""
+        known = self._known
+        while known.covered < self.length:
+            data = os.pread(self._descriptor, min(READ_BYTES, self.length - known.covered), known.covered)
             if not data:
                 raise OSError(errno.EIO, f"{self.path.name} ends before its length")
-            digest.update(data)
-            covered += len(data)
-        self._digests[self.path.name] = covered, digest
-        return digest.hexdigest()
+            known.digest.update(data)
+            known.covered += len(data)
+        return known.digest.hexdigest()
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
         sync_path(self.path.parent)
-        self._digests.pop(self.path.name, None)
+        self._remembered.pop(self.path.name, None)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -73,6 +73,64 @@ def test_the_digest_is_of_everything_that_was_accepted(parts: Parts) -> None:
     assert parts.lock("one").sha256() == expected
 
 
+def test_the_digest_of_what_another_process_appended_is_read_from_the_file(parts: Parts) -> None:
+    first, other = parts, Parts(parts.folder)
+    for writer, data in ((first, b"a" * 10), (other, b"b" * 10), (first, b"c" * 10)):
+        part = writer.lock("one")
+        part.append(data)
+        part.sync()
+        part.close()
+    expected = hashlib.sha256(b"a" * 10 + b"b" * 10 + b"c" * 10).hexdigest()
+    assert first.lock("one").sha256() == expected
+
+
+def test_a_piece_that_is_dropped_leaves_the_digest_of_what_came_before(parts: Parts) -> None:
+    part = parts.lock("one")
+    part.append(b"kept")
+    part.sync()
+    part.append(b"dropped")
+    part.truncate(4)
+    part.close()
+    part = parts.lock("one")
+    part.append(b"dropped, too")
+    part.truncate(4)
+    part.append(b"!")
+    assert part.sha256() == hashlib.sha256(b"kept!").hexdigest()
+    part.truncate(2)
+    assert part.sha256() == hashlib.sha256(b"ke").hexdigest()
+    part.close()
+
+
+def test_whatever_may_not_be_durable_is_synced_and_nothing_twice(parts: Parts, monkeypatch) -> None:
+    synced: list[bool] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.path.isdir(f"/proc/self/fd/{fd}")), fsync(fd)))
+
+    def folders_synced() -> list[bool]:
+        found, synced[:] = list(synced), []
+        return found
+
+    part = parts.lock("one")
+    part.append(b"abc")
+    part.sync()
+    assert folders_synced() == [False, True]  # the bytes, then the name
+    part.sync()
+    assert folders_synced() == []
+    part.append(b"def")
+    part.truncate(3)
+    part.sync()
+    assert folders_synced() == [False]
+    part.close()
+    part = parts.lock("one")
+    part.sync()
+    assert folders_synced() == []
+    part.close()
+    part = Parts(parts.folder).lock("one")  # of a process that does not know what the one before it had synced
+    part.sync()
+    assert folders_synced() == [False, True]
+    part.close()
+
+
 def test_a_discarded_part_starts_anew(parts: Parts) -> None:
     part = parts.lock("one")
     part.append(b"abc")
