@@ -2,6 +2,7 @@
 
 IngestError
 ├── KeyRefusedError           the scanner's key is missing, wrong or withdrawn
+├── SignedOutError            the session of the person who sends is over
 ├── UnknownUploadError        no such upload for this scanner (also: somebody else's)
 ├── UnknownSlideError         no such slide at this scanner's site
 ├── WrongOffsetError          the piece does not begin where the file ends
@@ -37,6 +38,13 @@ class KeyRefusedError(IngestError):
 
     def __init__(self) -> None:
         super().__init__("This scanner's key is not accepted. Ask the person who manages the platform for a new key.")
+
+
+class SignedOutError(IngestError):
+    code = Problem.SIGNED_OUT
+
+    def __init__(self) -> None:
+        super().__init__("Your session has ended. Sign in again; what had arrived is kept, and the rest follows.")
 
 
 class UnknownUploadError(IngestError):

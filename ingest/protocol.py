@@ -42,6 +42,7 @@ class Problem(StrEnum):
     """Why the server said no; the stable `code` of its problem+json, from which the agent makes its own sentence."""
 
     KEY_REFUSED = "key-refused"
+    SIGNED_OUT = "signed-out"
     BAD_REQUEST = "bad-request"
     TUS_VERSION = "tus-version"
     UNKNOWN_UPLOAD = "unknown-upload"

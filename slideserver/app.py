@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Scope
 
 from slideserver import health, login, pages
 from slideserver.api import audit, cases, consultations, links, session, slides, uploads
+from slideserver.api.senders import by_session
 from slideserver.assets import StaticFiles
 from slideserver.errors import CROSS_ORIGIN, Answers
 from slideserver.middleware import BodyLimit, Csrf, SecurityHeaders
@@ -78,7 +79,8 @@ def create_framework(state: State, answers: Answers, beside: Beside = running) -
     )
     app.state.iain = state
     answers.install(app)
-    app.router.routes.extend(uploads.routes(state.uploads, languages=state.catalogues))
+    members = by_session(state.database, state.cookie)
+    app.router.routes.extend(uploads.routes(state.uploads, members=members, languages=state.catalogues))
     for part in (health, login, session, cases, slides, consultations, links, audit, pages):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")

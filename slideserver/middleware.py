@@ -73,8 +73,8 @@ class Csrf:
     """Refuses requests that change something unless they come from our own pages (OWASP ASVS 5.0 3.5.1).
 
     `Sec-Fetch-Site` decides where the browser sends it, else `Origin` against the address of the site. With neither the
-    request is refused: every browser of the last years sends one of them with a form or a fetch. Uploads are let
-    through: they carry a scanner's key, and never read a cookie.
+    request is refused: every browser of the last years sends one of them with a form or a fetch. An upload that carries
+    a scanner's key is let through, as no cookie is read beside a key, and so is one without a cookie to abuse.
     """
 
     def __init__(self, app: ASGIApp, *, base_url: str, refuse: Refuse) -> None:
@@ -86,8 +86,8 @@ class Csrf:
         if (
             scope["type"] == "http"
             and scope["method"] not in SAFE_METHODS
-            and not _under(scope["path"], UPLOADS)
             and not self._ours(scope)
+            and not (_under(scope["path"], UPLOADS) and _without_cookie(scope))
         ):
             await self._refuse(scope, 403)(scope, receive, send)
             return
@@ -130,6 +130,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+
+def _without_cookie(scope: Scope) -> bool:
+    """Whether who sends an upload is found out without a cookie (see `api.senders`)."""
+    names = {name for name, _ in scope["headers"]}
+    return b"authorization" in names or b"cookie" not in names
 
 
 def _under(path: str, prefix: str) -> bool:

@@ -1,8 +1,9 @@
-"""tus 1.0 over HTTP for the programs beside scanners: creation, checksum, termination (https://tus.io, 1.0.0); and the
+"""tus 1.0 over HTTP for whoever brings slides: creation, checksum, termination (https://tus.io, 1.0.0); and the
 commitment of a slide that has several files.
 
-Plain Starlette routes: the key, the headers and the offset are judged before the first byte of a body is asked for, and
-a body goes to the disk in pieces of bounded size, from threads of its own. What an upload is, `ingest.receive` knows.
+Plain Starlette routes: who sends, the headers and the offset are judged before the first byte of a body is asked for,
+and a body goes to the disk in pieces of bounded size, from threads of its own. What an upload is, is in
+`ingest.receive`.
 """
 
 import asyncio
@@ -58,15 +59,16 @@ from ingest.protocol import (
     parse_set,
 )
 from ingest.receive import Uploads
-from sharing.subjects import Agent
+from sharing.subjects import Sender
 from sharing.vocabulary import SlideId, UploadId
 from slideserver import refusals
+from slideserver.api.senders import Members, sender_of
 from slideserver.i18n import Catalogue, Language, choose_language
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-Act = Callable[[Request, Agent], Awaitable[Response]]
+Act = Callable[[Request, Sender], Awaitable[Response]]
 
 WRITE_BYTES = 1024 * 1024
 THREADS = 8
@@ -78,6 +80,7 @@ STALL_S = 30.0
 STATUS: dict[Problem, int] = {
     Problem.BAD_REQUEST: 400,
     Problem.KEY_REFUSED: 401,
+    Problem.SIGNED_OUT: 401,
     Problem.UNKNOWN_UPLOAD: 404,
     Problem.UNKNOWN_SLIDE: 404,
     Problem.BODY_STALLED: 408,
@@ -96,13 +99,18 @@ STATUS: dict[Problem, int] = {
 
 
 def routes(
-    uploads: Uploads, *, languages: Mapping[Language, Catalogue] = MappingProxyType({}), stall_s: float = STALL_S
+    uploads: Uploads,
+    *,
+    members: Members | None = None,
+    languages: Mapping[Language, Catalogue] = MappingProxyType({}),
+    stall_s: float = STALL_S,
 ) -> list[Route]:
     """The routes under /api/uploads. A body that sends nothing for `stall_s` seconds counts as cut.
 
-    Who names a language of `languages` is told in it why a slide was refused, and others in English.
+    They are open to scanners, and to the people that `members` finds. Who names a language of `languages` is told in it
+    why a slide was refused, and others in English.
     """
-    door = _Door(uploads, languages, stall_s)
+    door = _Door(uploads, members, languages, stall_s)
     upload = UPLOADS_PATH + "/{upload}"
     return [
         Route(UPLOADS_PATH, _options, methods=["OPTIONS"]),
@@ -127,23 +135,24 @@ async def _options(_: Request) -> Response:
 
 
 class _Door:
-    def __init__(self, uploads: Uploads, languages: Mapping[Language, Catalogue], stall_s: float) -> None:
-        self._uploads, self._languages, self._stall_s = uploads, languages, stall_s
+    def __init__(
+        self, uploads: Uploads, members: Members | None, languages: Mapping[Language, Catalogue], stall_s: float
+    ) -> None:
+        self._uploads, self._members, self._languages, self._stall_s = uploads, members, languages, stall_s
         # Threads of their own: a slow disk under an upload must not make anybody wait for a page.
         self._limiter = anyio.CapacityLimiter(THREADS)
         # Moving and proving bytes takes computing time, and can wait until no reader wants the core.
         self._movers = ThreadPoolExecutor(THREADS, "upload", _yield_to_readers)
 
     def guarded(self, act: Act, *, tus: bool = True) -> Callable[[Request], Awaitable[Response]]:
-        """`act` for whoever shows a scanner's key; every refusal as problem+json."""
+        """`act` for whoever may bring slides; every refusal as problem+json."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-                agent = await self._blocking(self._uploads.authenticate, key if scheme.lower() == "bearer" else "")
+                sender = await self._blocking(sender_of, request, self._uploads.authenticate, self._members)
                 if tus and request.headers.get("Tus-Resumable") != TUS_VERSION:
                     return _problem(Problem.TUS_VERSION, f"Tus-Resumable must be {TUS_VERSION}.")
-                return await act(request, agent)
+                return await act(request, sender)
             except ProtocolError as error:
                 return _problem(Problem.BAD_REQUEST, str(error))
             except FilesMissingError as error:
@@ -153,35 +162,35 @@ class _Door:
 
         return endpoint
 
-    async def create(self, request: Request, agent: Agent) -> Response:
+    async def create(self, request: Request, sender: Sender) -> Response:
         announced = parse_request(request.headers)
-        upload_id = await self._blocking(self._uploads.create, agent, announced)
+        upload_id = await self._blocking(self._uploads.create, sender, announced)
         # A path alone: whoever forges a Host header does not choose where the key is sent next.
         return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload_id}"})
 
-    async def status(self, request: Request, agent: Agent) -> Response:
+    async def status(self, request: Request, sender: Sender) -> Response:
         def ask() -> Held:
-            with self._uploads.open(agent, _upload_id(request)) as arrival:
+            with self._uploads.open(sender, _upload_id(request)) as arrival:
                 return arrival.held()
 
         return _held(200, await self._blocking(ask))
 
-    async def end(self, request: Request, agent: Agent) -> Response:
+    async def end(self, request: Request, sender: Sender) -> Response:
         def end() -> None:
-            with self._uploads.open(agent, _upload_id(request)) as arrival:
+            with self._uploads.open(sender, _upload_id(request)) as arrival:
                 arrival.end()
 
         await self._blocking(end)
         return _tus(204, {})
 
-    async def append(self, request: Request, agent: Agent) -> Response:
+    async def append(self, request: Request, sender: Sender) -> Response:
         if request.headers.get("Content-Type") != OFFSET_CONTENT_TYPE:
             return _problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {OFFSET_CONTENT_TYPE}.")
         offset = parse_count(request.headers.get("Upload-Offset"), "Upload-Offset")
         checksum = parse_checksum(request.headers.get("Upload-Checksum"))
         declared = request.headers.get("Content-Length")
         length = parse_count(declared, "Content-Length") if declared is not None else None
-        arrival = await self._blocking(self._uploads.open, agent, _upload_id(request))
+        arrival = await self._blocking(self._uploads.open, sender, _upload_id(request))
         try:
             await self._blocking(arrival.expect, offset, length, checksum)
             if not await self._take(request, arrival):
@@ -191,7 +200,7 @@ class _Door:
             with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
                 await self._blocking(_close, arrival)
 
-    async def commit(self, request: Request, agent: Agent) -> Response:
+    async def commit(self, request: Request, sender: Sender) -> Response:
         """201 with the slide that the files of a manifest have become, 200 when it was there before."""
         if request.headers.get("Content-Type") != MANIFEST_CONTENT_TYPE:
             return _problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {MANIFEST_CONTENT_TYPE}.")
@@ -204,20 +213,20 @@ class _Door:
         def commit() -> Received:
             manifest = _manifest(body, request.path_params["sha256"])
             glass = parse_set(request.headers, manifest.sha256, manifest.length)
-            return self._uploads.commit(agent, manifest, glass)
+            return self._uploads.commit(sender, manifest, glass)
 
         committed = await self._blocking(commit)
         return _tus(201 if committed.new else 200, {SLIDE_HEADER: committed.slide})
 
-    async def known(self, request: Request, agent: Agent) -> Response:
+    async def known(self, request: Request, sender: Sender) -> Response:
         sha256 = request.path_params["sha256"]
         if not is_sha256(sha256):
             raise UnknownSlideError
-        return self._status(request, await self._blocking(self._uploads.known, agent, sha256))
+        return self._status(request, await self._blocking(self._uploads.known, sender, sha256))
 
-    async def slide(self, request: Request, agent: Agent) -> Response:
+    async def slide(self, request: Request, sender: Sender) -> Response:
         slide_id = SlideId(request.path_params["slide"])
-        return self._status(request, await self._blocking(self._uploads.slide, agent, slide_id))
+        return self._status(request, await self._blocking(self._uploads.slide, sender, slide_id))
 
     def _status(self, request: Request, status: SlideStatus) -> Response:
         wanted = request.headers.get("Accept-Language")
