@@ -52,8 +52,12 @@ class BlobStore(Protocol):
     def begin(self, site: str) -> BlobWriter: ...
 
     def adopt(self, path: Path, site: str, digest: str) -> None:
-        """Take over a finished local file whose SHA-256 the caller has proved; the path is gone afterwards. Adopting
-        what is already held just removes the path."""
+        """Take over a finished local file whose SHA-256 the caller has proved; durable when this returns, and the path
+        is gone. Adopting what is already held just removes the path, unless what is held was damaged since."""
+        ...
+
+    def settle(self, site: str, digest: str) -> None:
+        """Makes durable what somebody else moved there, maybe this moment. Raises BlobNotFoundError."""
         ...
 
     def holds(self, site: str, digest: str) -> bool: ...

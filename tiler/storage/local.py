@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tiler.errors import BlobMismatchError, BlobNotFoundError, DamagedSlideError
+from tiler.storage.proof import prove
 
 _SITE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -74,11 +75,16 @@ class LocalBlobWriter:
         if self._sha256.hexdigest() != digest:
             self.abort()
             raise BlobMismatchError("What was written is not what was promised: the SHA-256 differs. Send it again.")
-        self._file.close()
-        self._store.adopt(self._path, self._site, digest)
+        try:
+            self._file.close()
+            self._store.adopt(self._path, self._site, digest)
+        except OSError:
+            self.abort()
+            raise
 
     def abort(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk does not take the last bytes: nobody wants them any more
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -95,15 +101,22 @@ class LocalBlobStore:
 
     def adopt(self, path: Path, site: str, digest: str) -> None:
         target = self._place(site, digest)
-        if target.exists():
+        # Two that send the same bytes at once, or a crash: rare enough to look whether what is held is sound.
+        if target.exists() and prove(target, digest, path.stat().st_size) is None:
+            self.settle(site, digest)
             path.unlink()
             return
         _make_durable_directory(target.parent)
         sync_path(path)
         path.rename(target)
-        # Only now: a crash before the rename must leave a file that its owner can still mend.
-        target.chmod(0o440)
-        sync_path(target.parent)
+        self.settle(site, digest)
+
+    def settle(self, site: str, digest: str) -> None:
+        place = self.path(site, digest)
+        # Only after the rename: a crash before it must leave a file that its owner can still mend.
+        place.chmod(0o440)
+        sync_path(place.parent)
+        sync_path(place.parent.parent)  # whoever made the directory may not have come to that
 
     def holds(self, site: str, digest: str) -> bool:
         return self._place(site, digest).is_file()

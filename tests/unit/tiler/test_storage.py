@@ -27,6 +27,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]
         memory.close()
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was synced, in the order of it."""
+    paths: list[Path] = []
+    fsync = os.fsync
+
+    def spy(descriptor: int) -> None:
+        paths.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    return paths
+
+
 def put(store: BlobStore, site: str = "caen") -> None:
     writer = store.begin(site)
     writer.write(DATA[:1000])
@@ -101,6 +115,50 @@ def test_an_adopted_file_is_moved_in_once(store: BlobStore, tmp_path: Path) -> N
         store.adopt(part, "caen", DIGEST)
         assert not part.exists()
     assert store.path("caen", DIGEST).read_bytes() == DATA
+
+
+def test_what_is_held_can_be_settled_and_nothing_else(store: BlobStore) -> None:
+    put(store)
+    store.settle("caen", DIGEST)
+    with pytest.raises(BlobNotFoundError):
+        store.settle("rouen", DIGEST)
+
+
+@pytest.mark.parametrize("damage", [DATA[:-1], DATA[:-1] + b"!"])
+def test_adopting_mends_a_blob_that_was_damaged(tmp_path: Path, damage: bytes) -> None:
+    store = LocalBlobStore(tmp_path / "blobs")
+    put(store)
+    blob = store.path("caen", DIGEST)
+    blob.chmod(0o640)
+    blob.write_bytes(damage)
+    part = tmp_path / "part"
+    part.write_bytes(DATA)
+    store.adopt(part, "caen", DIGEST)
+    assert blob.read_bytes() == DATA
+    assert stat.S_IMODE(blob.stat().st_mode) == 0o440
+
+
+def test_the_name_of_a_blob_is_durable_before_adopting_returns(tmp_path: Path, synced: list[Path]) -> None:
+    """As is that of the directory it is in; also when a killed process had moved the file, and got no further."""
+    store = LocalBlobStore(tmp_path / "blobs")
+    for _ in range(2):
+        part = tmp_path / "part"
+        part.write_bytes(DATA)
+        synced.clear()
+        store.adopt(part, "caen", DIGEST)
+        folder = store.path("caen", DIGEST).parent
+        assert synced[-2:] == [folder, folder.parent]
+    assert part not in synced, "what was held already need not be written again"
+
+
+def test_a_writer_that_the_disk_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path)
+    writer = store.begin("caen")
+    writer.write(DATA)
+    (tmp_path / "caen" / DIGEST[:2]).write_text("a file where a directory must be")
+    with pytest.raises(OSError, match=r"exists|directory"):
+        writer.commit(DIGEST)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [DIGEST[:2]]
 
 
 @pytest.mark.parametrize("site", ["", "..", "a/b", "Caen", "a" * 65, "caen\n"])
