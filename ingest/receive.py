@@ -28,7 +28,7 @@ from ingest.jobs import JobQueue
 from ingest.manifest import Manifest
 from ingest.parts import Parts
 from ingest.protocol import SlideStatus, UploadRequest
-from sharing import audit, policy, sites, slides
+from sharing import audit, policy, scanners, slides
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
@@ -62,7 +62,7 @@ class Uploads:
     def authenticate(self, key: str) -> Agent:
         """Whose key this is. Raises KeyRefusedError, and counts the stranger."""
         with self._database.reading() as session:
-            agent = sites.authenticate_scanner(session, key)
+            agent = scanners.authenticate_scanner(session, key)
         if agent is None:
             audit.count_stranger(self._database, "scanner-key")
             raise KeyRefusedError

@@ -1,20 +1,17 @@
-"""Sites, their members and their scanners: who exists, and whose credential proves it."""
+"""Sites and their members: who exists, and whose credential proves it."""
 
-import hashlib
-import hmac
 import re
-import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import Select, delete, select, update
 
 from sharing import audit, epoch, text
 from sharing.db.engine import Session
 from sharing.db.rows import insert_new
-from sharing.db.tables import MemberRow, ScannerKeyRow, ScannerRow, SessionTokenRow, SiteRow
+from sharing.db.tables import MemberRow, SessionTokenRow, SiteRow
 from sharing.errors import InvalidError, NotFoundError
-from sharing.subjects import Agent, Member, Subject, System
-from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, ScannerId, SiteId, new_id
+from sharing.subjects import Member, Subject, System
+from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, SiteId, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,88 +115,6 @@ def disable_member(session: Session, member_id: MemberId, *, by: Subject | None 
     )
 
 
-def add_scanner(
-    session: Session,
-    site_id: SiteId,
-    name: str,
-    *,
-    manufacturer: str | None = None,
-    model: str | None = None,
-    serial: str | None = None,
-    by: Subject | None = None,
-) -> tuple[ScannerId, str]:
-    """Register a scanner (0008,0070), (0008,1090), (0018,1000); its id, and the key to be shown this once.
-
-    The key is `iain_<id>_<secret of 256 bits>`; only the secret's SHA-256 is kept, which suffices for a random secret.
-    """
-    scanner_id = ScannerId(new_id())
-    secret = secrets.token_urlsafe(32)
-    row = {
-        "id": scanner_id,
-        "site_id": site_id,
-        "name": text.line(name, "The scanner's name"),
-        "manufacturer": text.line_or_none(manufacturer, "The manufacturer"),
-        "model": text.line_or_none(model, "The model"),
-        "serial": text.line_or_none(serial, "The serial number"),
-        "created_us": session.now_us,
-    }
-    insert_new(session, ScannerRow, row, f"{site_id} already has a scanner named {name}, or there is no such site.")
-    key = ScannerKeyRow(
-        id=new_id(), scanner_id=scanner_id, key_hash=_digest(secret), created_us=session.now_us, ends_us=None
-    )
-    session.add(key)
-    audit.record(
-        session,
-        site_id=site_id,
-        act=Act.SCANNER_ADDED,
-        subject=by or System(),
-        entities=[Entity("scanner", scanner_id)],
-    )
-    return scanner_id, f"iain_{scanner_id}_{secret}"
-
-
-def authenticate_scanner(session: Session, key: str) -> Agent | None:
-    """The agent that the key belongs to; None if the key proves nothing."""
-    prefix, _, rest = key.partition("_")
-    scanner_id, _, secret = rest.partition("_")
-    if prefix != "iain" or not re.fullmatch("[a-z2-7]{26}", scanner_id):
-        return None
-    rows = session.execute(
-        select(ScannerRow.site_id, ScannerRow.name, ScannerKeyRow.key_hash)
-        .join(ScannerKeyRow, ScannerKeyRow.scanner_id == ScannerRow.id)
-        .where(
-            ScannerRow.id == scanner_id,
-            ScannerRow.disabled_us.is_(None),
-            or_(ScannerKeyRow.ends_us.is_(None), ScannerKeyRow.ends_us > session.now_us),
-        )
-    )
-    digest = _digest(secret)
-    for row in rows:
-        if hmac.compare_digest(row.key_hash, digest):
-            return Agent(scanner_id=ScannerId(scanner_id), site_id=row.site_id, name=row.name)
-    return None
-
-
-def disable_scanner(session: Session, scanner_id: ScannerId, *, by: Subject | None = None) -> None:
-    """Make a scanner's key worthless. Raises NotFoundError if there is no active scanner of that id."""
-    statement = (
-        update(ScannerRow)
-        .where(ScannerRow.id == scanner_id, ScannerRow.disabled_us.is_(None))
-        .values(disabled_us=session.now_us)
-    )
-    site_id = session.scalars(statement.returning(ScannerRow.site_id)).one_or_none()
-    if site_id is None:
-        raise NotFoundError(f"There is no active scanner {scanner_id}.")
-    epoch.bump(session)
-    audit.record(
-        session,
-        site_id=site_id,
-        act=Act.SCANNER_DISABLED,
-        subject=by or System(),
-        entities=[Entity("scanner", scanner_id)],
-    )
-
-
 def members() -> Select[MemberRow, str]:
     """Every member whose account is open, with the name of the site."""
     return (
@@ -226,7 +141,3 @@ def _email(value: str | None) -> str | None:
     if address is not None and not re.fullmatch(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+", address):
         raise InvalidError(f"{address!r} is no mail address. It looks like name@hospital.example.")
     return address
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

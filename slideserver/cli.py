@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from sharing import cases, chain, sites
+from sharing import cases, chain, scanners, sites
 from sharing.db.engine import Database, Session, open_database
 from sharing.db.migrations import downgrade, upgrade
 from sharing.errors import SchemaError, SharingError
@@ -278,7 +278,9 @@ def add_scanner(
 ) -> None:
     """Register a scanner. Its agent's key is shown this once, or written to --key-file."""
     with _writing(var, database_url) as session:
-        _, key = sites.add_scanner(session, SiteId(site), name, manufacturer=manufacturer, model=model, serial=serial)
+        _, key = scanners.add_scanner(
+            session, SiteId(site), name, manufacturer=manufacturer, model=model, serial=serial
+        )
         if key_file is not None:
             write_secret(key_file, key)
     if key_file is not None:

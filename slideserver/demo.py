@@ -17,7 +17,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from sharing import cases, sites
+from sharing import cases, scanners, sites
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
 from sharing.subjects import System
@@ -126,7 +126,7 @@ def seed(database: Database, demo: Path) -> None:
                 sites.add_member(
                     session, site_id, login=f"{title}.{site}", name=person, role=role, password_hash=password_hash
                 )
-            _, key = sites.add_scanner(
+            _, key = scanners.add_scanner(
                 session, site_id, f"Scanner {name} 1", manufacturer="IAIN", model="Demonstration"
             )
             # Before the commit: a key without its scanner is harmless, a scanner whose key is lost is not.

@@ -23,7 +23,7 @@ import httpx
 from benchmarks.tiles.processes import accepts
 from benchmarks.torture_ingest.plan import Plan, Result
 from ingest.protocol import OFFSET_CONTENT_TYPE, SLIDE_HEADER, TUS_VERSION, UploadRequest
-from sharing import sites
+from sharing import scanners, sites
 from sharing.db.engine import open_database
 from sharing.db.migrations import upgrade
 from sharing.vocabulary import SiteId
@@ -177,7 +177,7 @@ def ours(folder: Path) -> Contender:
     upgrade(database)
     with database.writing() as session:
         sites.add_site(session, SiteId("caen"), "Caen")
-        _, key = sites.add_scanner(session, SiteId("caen"), "Scanner")
+        _, key = scanners.add_scanner(session, SiteId("caen"), "Scanner")
     database.close()
     port = _free_port()
     command = [str(PROGRAMS / "iain"), "serve", "--var", str(var), "--port", str(port)]

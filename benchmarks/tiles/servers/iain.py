@@ -18,7 +18,7 @@ import httpx
 from sqlalchemy import func, select
 
 from benchmarks.tiles.processes import POLL_S, ServerError, answers, free_port, running
-from sharing import cases, sites
+from sharing import cases, scanners, sites
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
 from sharing.db.tables import JobRow
@@ -150,7 +150,7 @@ def _populate(database: Database, logins: Sequence[str], accessions: Sequence[st
         sites.add_site(session, SITE, "Banc d'essai")
         for login in logins:
             sites.add_member(session, SITE, login=login, name=login, role=Role.PATHOLOGIST, password_hash=password_hash)
-        scanner_id, key = sites.add_scanner(session, SITE, "Scanner")
+        scanner_id, key = scanners.add_scanner(session, SITE, "Scanner")
         for accession in accessions:
             cases.register_case(session, System(), SITE, accession=accession, patient_name="BANC Camille")
     key_file.touch(mode=0o600)

@@ -21,7 +21,7 @@ from ingest.errors import FilesMissingError, StoreFailedError
 from ingest.manifest import SetFile, encode, manifest_of
 from ingest.protocol import UploadRequest
 from ingest.receive import Limits
-from sharing import sites
+from sharing import scanners
 from sharing.clock import FrozenClock
 from sharing.db.tables import AuditEventRow, JobRow, SlideFileRow, SlideRow, UploadRow
 
@@ -147,7 +147,7 @@ def test_a_set_that_is_too_large_or_finds_no_room_is_told_before_it_is_sent(data
 
 def test_two_scanners_of_a_site_committing_the_same_files_make_one_slide(caen, database, centres) -> None:
     with database.writing() as session:
-        _, key = sites.add_scanner(session, centres.caen.id, "Scanner Caen 2")
+        _, key = scanners.add_scanner(session, centres.caen.id, "Scanner Caen 2")
     clients = [caen, caen.of(key)]
     for client in clients:
         for name, data in FILES.items():
@@ -199,7 +199,7 @@ def test_who_still_asks_for_a_set_keeps_its_files(uploads, caen, var, clock: Fro
 
 def test_who_sends_bytes_that_lie_aside_already_has_the_full_time(uploads, caen, centres, var, database) -> None:
     with database.writing() as session:
-        _, key = sites.add_scanner(session, centres.caen.id, "Scanner Caen 2")
+        _, key = scanners.add_scanner(session, centres.caen.id, "Scanner Caen 2")
     name, data = next(iter(FILES.items()))
     location = caen.of(key).create(request(name, data))
     caen.of(key).patch(location, 0, data[:100])

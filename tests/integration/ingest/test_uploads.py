@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from ingest.protocol import UploadRequest, checksum_header
 from ingest.receive import Limits
-from sharing import sites
+from sharing import scanners
 from sharing.clock import FrozenClock
 from sharing.db.engine import Database
 from sharing.db.tables import AuditEventRow, JobRow, SlideFileRow, SlideRow, UploadRow
@@ -329,7 +329,7 @@ def test_a_scanner_may_not_open_uploads_without_end(database, centres, var, http
 
 def test_two_scanners_of_a_site_sending_the_same_bytes_make_one_slide(caen, database, centres) -> None:
     with database.writing() as session:
-        _, key = sites.add_scanner(session, centres.caen.id, "Scanner Caen 2")
+        _, key = scanners.add_scanner(session, centres.caen.id, "Scanner Caen 2")
     clients = [caen, caen.of(key)]
     locations = [client.create(REQUEST) for client in clients]
     found: list[str] = []

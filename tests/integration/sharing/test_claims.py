@@ -149,7 +149,7 @@ def test_a_slide_sent_without_a_number_first_can_go_there_and_back(database, cen
 def test_of_three_numbers_each_can_be_chosen(database, centres, lodge, slide_id):
     lodge("26H01235")
     lodge("26H01236")
-    first, second = waiting(database, centres.caen.technician)
+    first, second = sorted(waiting(database, centres.caen.technician), key=lambda claim: claim.other.accession)
     resolve(database, centres.caen.technician, Verdict.MOVED, first.id)
     resolve(database, centres.caen.technician, Verdict.MOVED, second.id)
     assert labelled(database, slide_id)[0] == "26H01236"

@@ -16,7 +16,7 @@ from fixtures.server import World
 from fixtures.tus import Tus
 
 from ingest.protocol import UploadRequest
-from sharing import cases, sites, slides
+from sharing import cases, scanners, slides
 from sharing.slides import Slide
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
@@ -51,7 +51,7 @@ def planted(world: World, tmp_path: Path) -> Planted:
     assert set(canaries.found_in(scan)) == set(canaries.words), "every one is in the file"
     accession, family = plant("accession number"), plant("patient's family name")
     with world.database.writing() as session:
-        scanner_id, key = sites.add_scanner(
+        scanner_id, key = scanners.add_scanner(
             session,
             caen.id,
             plant("scanner's name"),
