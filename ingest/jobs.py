@@ -1,4 +1,5 @@
-"""Work that outlives a process: a queue in the platform's own database, with leases and fencing tokens.
+"""Work that outlives a process: a queue in the platform's own database, with leases and fencing tokens. What every
+queue promises, and the one on SQLite; that on PostgreSQL is `ingest.procrastination`.
 
 A job is enqueued in the transaction that makes it necessary, so that neither exists without the other. A worker holds
 it for a lease; a lease that ran out is anybody's. Each claim raises the job's fence, and a result is committed in the
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import Select, and_, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite import insert
 
 from ingest.errors import LeaseLostError
 from sharing.clock import SECOND_US
@@ -21,6 +22,7 @@ from sharing.db.tables import JobRow
 from sharing.vocabulary import new_id
 
 ERROR_MAX_CHARS = 500
+OPEN = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,24 @@ class Job:
     payload: dict[str, str]
     attempt: int
     fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What can be told of a job to who waits for it."""
+
+    kind: str
+    key: str
+    state: str
+    """`queued`, `running`, `done`, or `dead`: given up."""
+    attempts: int
+    done_units: int | None
+    """Out of `units`; both None for a job that does not tell, or not yet."""
+    units: int | None
+    last_error: str | None
+    worker: str | None
+    created_us: int
+    finished_us: int | None
 
 
 class JobQueue(Protocol):
@@ -71,15 +91,18 @@ class JobQueue(Protocol):
         """Due again in `delay_s`; an attempt that is not counted leaves the number of tries as it was."""
         ...
 
+    def progress(self, session: Session, keys: Collection[str] | None = None) -> tuple[Progress, ...]:
+        """Of the jobs with these keys, ended ones too; without keys, of all that are open. The oldest first."""
+        ...
+
 
 class SqlJobQueue:
-    """The lease table, on SQLite and on PostgreSQL alike."""
+    """The lease table. Whoever writes is alone: SQLite has one writer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def enqueue(self, session: Session, kind: str, key: str, payload: dict[str, str]) -> None:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         session.execute(
             insert(JobRow)
             .values(
@@ -102,7 +125,7 @@ class SqlJobQueue:
             if session.scalar(_due(kinds, session.now_us)) is None:
                 return None
         with self._database.writing() as session:
-            row = session.scalar(_due(kinds, session.now_us).with_for_update(skip_locked=True))
+            row = session.scalar(_due(kinds, session.now_us))
             if row is None:
                 return None
             row.state, row.worker = "running", worker
@@ -148,8 +171,11 @@ class SqlJobQueue:
                 last_error=error[:ERROR_MAX_CHARS],
             )
 
+    def progress(self, session: Session, keys: Collection[str] | None = None) -> tuple[Progress, ...]:
+        return progress(session, keys)
+
     def _move(self, session: Session, job: Job, **values: str | int | None) -> None:
-        """The fence: one conditional update whose row stays locked until the caller's transaction ends."""
+        """The fence: one conditional update, in a transaction that nobody else writes beside."""
         moved = session.execute(
             update(JobRow)
             .where(
@@ -163,6 +189,26 @@ class SqlJobQueue:
         ).first()
         if moved is None:
             raise LeaseLostError(job.id)
+
+
+def progress(session: Session, keys: Collection[str] | None = None) -> tuple[Progress, ...]:
+    """As `JobQueue.progress`. On PostgreSQL `job` is a view of what its queue keeps."""
+    which = JobRow.state.in_(OPEN) if keys is None else JobRow.key.in_(keys)
+    return tuple(
+        Progress(
+            row.kind,
+            row.key,
+            row.state,
+            row.attempts,
+            row.done_units,
+            row.units,
+            row.last_error,
+            row.worker,
+            row.created_us,
+            row.finished_us,
+        )
+        for row in session.scalars(select(JobRow).where(which).order_by(JobRow.created_us, JobRow.id))
+    )
 
 
 def _due(kinds: Collection[str], now_us: int) -> Select[JobRow]:

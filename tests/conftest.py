@@ -10,10 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fixtures.centres import Centres
+from fixtures.passing import PassingClock
 from fixtures.postgres import PostgresServer, postgres_server
 from fixtures.templates import Templates
 
-from sharing.clock import Clock, FrozenClock
+from sharing.clock import Clock
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
 from sharing.vocabulary import new_id
@@ -23,8 +24,8 @@ pytest_plugins = ["fixtures.slides", "fixtures.figures", "pytester"]
 
 
 @pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
+def clock() -> PassingClock:
+    return PassingClock()
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +87,10 @@ def database_url(request: pytest.FixtureRequest, templates: Templates, clock: Cl
 
 
 @pytest.fixture
-def database(database_url: str, clock: Clock) -> Iterator[Database]:
+def database(database_url: str, clock: PassingClock) -> Iterator[Database]:
     """A migrated database, empty but for the centres; each test runs once on SQLite and once on PostgreSQL."""
     database = open_database(database_url, clock)
+    clock.passes_for(database)
     yield database
     database.close()
 

@@ -17,7 +17,7 @@ from benchmarks.tiles.server import SCREENFUL, STREAM
 from benchmarks.tiles.servers.iain import SITE, Description, Platform, platform, tile_path
 from benchmarks.tiles.slides import NATIVE, drawn, repeated
 from ingest.arrival import REGISTER
-from ingest.jobs import SqlJobQueue
+from ingest.queues import job_queue
 from ingest.register import Register
 from ingest.worker import Worker
 from sharing import slides
@@ -65,7 +65,7 @@ def growth(bench: Bench) -> Figures:
 def _register(database: Database, var: Path, agent: Agent, slide: Path, accession: str) -> SlideId:
     """A slide that is in the store, registered as every slide is, by the sandbox."""
     slide_id = _received(database, var, agent, slide, slide.name, accession)
-    queue, store = SqlJobQueue(database), LocalBlobStore(var / "blobs")
+    queue, store = job_queue(database), LocalBlobStore(var / "blobs")
     with database.writing() as session:
         queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
     register = Register(database, queue, store, Sandbox(), var)

@@ -15,8 +15,8 @@ import httpx
 
 from benchmarks.torture_tiles.oracle import Oracle
 from ingest.arrival import REGISTER
-from ingest.jobs import SqlJobQueue
 from ingest.manifest import SetFile, manifest_of
+from ingest.queues import job_queue
 from sharing import slides
 from sharing.db.engine import Database
 from sharing.slides import Slide, StoredFile
@@ -69,7 +69,7 @@ class Desk:
             slide_id = slides.create_slide(
                 session, self.agent, files=files, file_name=name, sha256=digest, accession=self.accession
             )
-            SqlJobQueue(self.database).enqueue(session, REGISTER, slide_id, {"slide": slide_id})
+            job_queue(self.database).enqueue(session, REGISTER, slide_id, {"slide": slide_id})
         return slide_id
 
     def slide(self, slide_id: SlideId) -> Slide:

@@ -7,7 +7,7 @@ from types import FrameType
 
 from ingest.arrival import REGISTER
 from ingest.build import Builder
-from ingest.jobs import SqlJobQueue
+from ingest.queues import job_queue
 from ingest.register import Register
 from ingest.worker import Worker
 from sharing.db.engine import Database
@@ -29,7 +29,7 @@ def work(settings: Settings, database: Database) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    queue, store, sandbox = SqlJobQueue(database), LocalBlobStore(settings.var / "blobs"), Sandbox(settings.sandbox)
+    queue, store, sandbox = job_queue(database), LocalBlobStore(settings.var / "blobs"), Sandbox(settings.sandbox)
     handlers = {REGISTER: Register(database, queue, store, sandbox, settings.var)}
     name = new_id()[:8]
     threads = [

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fixtures.centres import Centres
+from fixtures.jobs import table_of_jobs
 from fixtures.tus import Tus
 from fixtures.upload_server import answers, free_port, wait_until
 from sqlalchemy import select, text
@@ -98,11 +99,11 @@ def test_a_database_that_fails_at_the_end_delays_the_slide_and_loses_nothing(upl
         with database.writing() as session:
             session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
 
-    rename("job", "away")
+    rename(table_of_jobs(database), "away")
     with pytest.raises(StoreFailedError):
         push(uploads, centres, announced, 0, DATA)
     assert uploads._home.store.holds(centres.caen.id, REQUEST.sha256)
-    rename("away", "job")
+    rename("away", table_of_jobs(database))
     assert counts(database) == (0, 0)
     assert held(uploads, centres, announced).slide
     assert counts(database) == (1, 1)

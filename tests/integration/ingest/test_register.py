@@ -11,7 +11,6 @@ from fixtures.profiles import matrix_profile
 from fixtures.slides import one_level
 
 from ingest.arrival import REGISTER
-from ingest.jobs import SqlJobQueue
 from sharing.clock import FrozenClock
 from sharing.db.engine import Database
 from tiler.errors import SandboxUnavailableError, TilerError, WorkerDiedError
@@ -165,7 +164,7 @@ def test_a_crash_before_the_commit_is_made_good_by_the_next_worker(lab: Lab, clo
     folder.mkdir(parents=True)
     (folder / f".{'0' * 64}.index").write_bytes(b"half an ind")
     (folder / ".label.jpg").write_bytes(b"half a lab")
-    assert SqlJobQueue(lab.database).claim("killed", [REGISTER], 15)
+    assert lab.queue.claim("killed", [REGISTER], 15)
     clock.advance(seconds=15)
     assert lab.worker().step()
     slide = lab.slide(slide_id)

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from fixtures.jobs import table_of_jobs
 from fixtures.sets import FILES, commit, manifest, request, send, sha256
 from fixtures.tus import Tus
 from fixtures.upload_server import make_uploads, serving
@@ -269,10 +270,10 @@ def test_a_database_that_fails_at_the_end_delays_the_slide_and_loses_nothing(upl
         with database.writing() as session:
             session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
 
-    rename("job", "away")
+    rename(table_of_jobs(database), "away")
     with pytest.raises(StoreFailedError):
         uploads.commit(centres.caen.agent, MANIFEST, glass())
-    rename("away", "job")
+    rename("away", table_of_jobs(database))
     assert stored(database, SlideRow) == stored(database, SlideFileRow) == []
     assert uploads.commit(centres.caen.agent, MANIFEST, glass()).new
     assert blobs(var) == DIGESTS

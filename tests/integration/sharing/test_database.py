@@ -23,10 +23,17 @@ from sharing.slides import StoredFile
 from sharing.vocabulary import Agreement, Purpose
 
 
+def ours(database, name):
+    """On PostgreSQL the queue of jobs is procrastinate's: `tests/integration/ingest/test_procrastination.py`."""
+    if database.engine.dialect.name == "postgresql" and (name in {"job", "job_record"} or name[:13] == "procrastinate"):
+        return False
+    return name != "alembic_version"
+
+
 def shape(database):
     """Everything the engine knows of the schema, check constraints and names included."""
     found = inspect(database.engine)
-    names = [name for name in found.get_table_names() if name != "alembic_version"]
+    names = [name for name in found.get_table_names() if ours(database, name)]
     return {
         name: {
             "columns": [
@@ -50,7 +57,14 @@ def shape(database):
 def test_the_migrations_lead_to_the_schema_that_the_code_declares(database):
     with database.connect_for_schema() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": Base.metadata}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "target_metadata": Base.metadata,
+                "include_name": lambda name, kind, _: kind != "table" or ours(database, name),
+                "include_object": lambda _, name, kind, *__: kind != "table" or ours(database, name),
+            },
         )
         assert compare_metadata(context, Base.metadata) == []
     migrated = shape(database)
@@ -252,14 +266,16 @@ def test_the_second_migration_goes_down_and_up_with_data_in_it(database, centres
 
 def test_the_third_migration_has_every_slide_read_anew_and_touches_nothing_else(database, centres, shared):
     """Indexes have another form on either side of it. What was received and what people said stays."""
+    before = shape(database)
+    with database.writing() as session:
+        derived = StoredFile("derived.tiles", "d" * 64, 7)
+        slides.publish(session, shared.first, index_digest="e" * 64, derived=derived)
+    downgrade(database, "0005")
     with database.writing() as session:
         for slide_id in (shared.first, shared.unready):
             done = dict(state="done", attempts=1, not_before_us=5, fence=1, created_us=5, finished_us=6)
             session.add(JobRow(id=f"read-{slide_id}", kind="register", key=slide_id, payload="{}", **done))
-        derived = StoredFile("derived.tiles", "d" * 64, 7)
-        slides.publish(session, shared.first, index_digest="e" * 64, derived=derived)
         session.add(JobRow(id="build", kind="build", key=shared.first, payload="{}", units=3, done_units=3, **done))
-    before = shape(database)
 
     def read_anew(*columns: str) -> None:
         with database.connect_for_schema() as connection:
