@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from sharing import cases, chain, scanners, sites
@@ -24,6 +24,7 @@ from slideserver.auth.passwords import MAX_LENGTH, Passwords
 from slideserver.operations import backup as backups
 from slideserver.operations import doctor as doctors
 from slideserver.operations import restore as restores
+from slideserver.operations import verification
 from slideserver.operations import work as workers
 from slideserver.operations.manifest import BackupError
 from slideserver.secret_file import write_secret
@@ -197,6 +198,30 @@ def restore(
     out.print(f"Restored {restored.files} files and {restored.tables} tables, every digest equal.")
     for line in restored.notes:
         out.print(f"  → {line}", markup=False, highlight=False)
+
+
+@app.command("verify")
+def verify_files(
+    threads: Annotated[int, typer.Option(min=1, max=64, help="How many files to read at once.")] = 2,
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Read every stored file and compare it with its digest, while the platform runs. Exit code 1, and each file named
+    with its slide and case, when one is missing or damaged."""
+    settings = _settings(var=var, database_url=database_url)
+    columns = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with _database(settings) as database, Progress(*columns, console=out, transient=True) as progress:
+        bar = progress.add_task("Reading")
+        report = verification.verify(
+            database,
+            settings.var,
+            threads=threads,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    for line in verification.lines(report):
+        out.print(line, markup=False, highlight=False)
+    if not report.sound:
+        raise typer.Exit(1)
 
 
 @audit_app.command("verify")

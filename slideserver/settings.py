@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     processes: int = Field(default=0, ge=0, le=64)
     workers: int = Field(default=1, ge=1, le=64)
     max_upload_bytes: int = Field(default=64 * GIB, ge=1)
+    scrub_bytes_per_s: int = Field(default=20 * MIB, ge=0)
     tile_cache_bytes: int = Field(default=256 * MIB, ge=0)
     open_slides: int = Field(default=500, ge=1)
     timezone: str = "Europe/Paris"

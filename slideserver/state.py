@@ -11,10 +11,10 @@ from anyio import CapacityLimiter, Semaphore
 
 from ingest.arrival import REGISTER
 from ingest.build import Builder
-from ingest.jobs import JobQueue
-from ingest.queues import job_queue
+from ingest.jobs import SqlJobQueue
 from ingest.receive import Limits, Uploads
 from ingest.register import Register
+from ingest.scrub import Scrub
 from ingest.worker import Worker
 from sharing import audit, chain
 from sharing.clock import Clock
@@ -64,7 +64,7 @@ class State:
     """Why slides cannot be opened on this machine; None when they can."""
     cutters: CutterPool
     uploads: Uploads
-    queue: JobQueue
+    queue: SqlJobQueue
     access: Access
     sources: Sources
     cookie: SessionCookie
@@ -98,7 +98,7 @@ def open_state(
     sandbox = sandbox or Sandbox(settings.sandbox)
     cutters = CutterPool(sandbox, settings.workers + 1)  # one may hang for a moment and hold up nobody
     cache = TileCache(settings.tile_cache_bytes)
-    queue = job_queue(database)
+    queue = SqlJobQueue(database)
     cookie = SessionCookie(secure=settings.secure_cookies)
     guest_cookie = GuestCookie(secure=settings.secure_cookies)
     catalogues = load_catalogues()
@@ -145,7 +145,8 @@ def watching(state: State) -> Iterator[None]:
 
 @contextmanager
 def working(state: State) -> Iterator[None]:
-    """What is done once, however many processes answer requests: registering and building slides, mail."""
+    """What is done once, however many processes answer requests: registering and building slides, reading them again,
+    mail."""
     if state.sandbox_problem:
         log.warning("Slides that arrive are kept, and none can be opened: %s", state.sandbox_problem)
     elif state.settings.sandbox == "weak":
@@ -154,6 +155,8 @@ def working(state: State) -> Iterator[None]:
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
     builder = Builder(state.database, state.queue, state.store, state.sandbox, state.settings.var)
     work: dict[str, Work] = {"builder": builder.run, "sweeper": lambda stop: _sweep(state.uploads, stop)}
+    if rate := state.settings.scrub_bytes_per_s:
+        work["scrub"] = Scrub(state.database, state.store, state.settings.var / "slides", rate).run
     if state.settings.smtp_host:
         work["mail"] = Mailer(state.database, state.settings).run
     for number in range(state.settings.workers):

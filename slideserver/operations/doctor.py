@@ -23,10 +23,13 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.manifest import MAX_FILES, ManifestError, SetFile, manifest_of
+from sharing import custody
 from sharing.clock import SECOND_US
+from sharing.custody import Bearer
 from sharing.db.engine import Database, Session
 from sharing.db.migrations import head
 from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
+from sharing.subjects import System
 from sharing.vocabulary import SlideState
 from slideserver.assets import Assets
 from slideserver.mail import connect
@@ -147,6 +150,7 @@ def _store(settings: Settings, database: Database | None) -> Iterator[Finding]:
         )
     if database is not None:
         yield _slides(settings, database)
+        yield _custody(settings, database)
 
 
 def _slides(settings: Settings, database: Database) -> Finding:
@@ -179,6 +183,28 @@ def _slides(settings: Settings, database: Database) -> Finding:
             "slides", State.FAILED, f"{len(lost)} files are missing or damaged: {named}", "Copy them from a backup."
         )
     return Finding("slides", State.FINE, f"{len(slides)} can be read; every file is there")
+
+
+def _custody(settings: Settings, database: Database) -> Finding:
+    """What reading all files again has found: in the background, or when somebody last asked for it."""
+    part, remedy = "custody", "Copy them from a backup, then run: iain verify"
+    with database.reading() as session:
+        standing, damaged = custody.standing(session), custody.damaged(session, System())
+    if damaged:
+        named = ", ".join(
+            f"{found.sha256[:12]}… ({_whose(found.bearers)}: {found.damage})" for found in damaged[:_LISTED]
+        )
+        more = " …" if len(damaged) > _LISTED else ""
+        return Finding(part, State.FAILED, f"{len(damaged)} files are not as they were received: {named}{more}", remedy)
+    if not settings.scrub_bytes_per_s:
+        sentence = "Nobody reads the stored files again: a disk that forgets is found out when somebody looks."
+        return Finding(part, State.WARNING, sentence, "Set IAIN_SCRUB_BYTES_PER_S, or run iain verify every month.")
+    since = f", the first of them {_date(standing.oldest_us)}" if standing.oldest_us else ""
+    return Finding(part, State.FINE, f"{standing.checked} of {standing.files} files were read again{since}; all sound")
+
+
+def _whose(bearers: tuple[Bearer, ...]) -> str:
+    return ", ".join(f"case {bearer.accession or '?'}, {bearer.slide_name}" for bearer in bearers[:_LISTED])
 
 
 def _incomplete(session: Session) -> Iterator[str]:
