@@ -11,7 +11,8 @@ from anyio import CapacityLimiter, Semaphore
 
 from ingest.arrival import REGISTER
 from ingest.build import Builder
-from ingest.jobs import SqlJobQueue
+from ingest.jobs import JobQueue
+from ingest.queues import job_queue
 from ingest.receive import Limits, Uploads
 from ingest.register import Register
 from ingest.scrub import Scrub
@@ -64,7 +65,7 @@ class State:
     """Why slides cannot be opened on this machine; None when they can."""
     cutters: CutterPool
     uploads: Uploads
-    queue: SqlJobQueue
+    queue: JobQueue
     access: Access
     sources: Sources
     cookie: SessionCookie
@@ -98,7 +99,7 @@ def open_state(
     sandbox = sandbox or Sandbox(settings.sandbox)
     cutters = CutterPool(sandbox, settings.workers + 1)  # one may hang for a moment and hold up nobody
     cache = TileCache(settings.tile_cache_bytes)
-    queue = SqlJobQueue(database)
+    queue = job_queue(database)
     cookie = SessionCookie(secure=settings.secure_cookies)
     guest_cookie = GuestCookie(secure=settings.secure_cookies)
     catalogues = load_catalogues()
