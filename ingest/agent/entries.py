@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -26,6 +27,20 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
+class Stamp(NamedTuple):
+    """What tells a file from what it was before: its place, size in bytes and modification in ns."""
+
+    path: Path
+    length: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Asks the file itself, because a folder's listing may be old news on Windows and on shares. Raises OSError."""
+        status = path.stat()
+        return cls(path, status.st_size, status.st_mtime_ns)
+
+
 @dataclass(frozen=True, slots=True)
 class QueuedFile:
     """One file as it was found: the name it is sent under, size in bytes, modification in ns. `sha256` is known once
@@ -36,6 +51,10 @@ class QueuedFile:
     length: int
     mtime_ns: int
     sha256: str | None = None
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self.path, self.length, self.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

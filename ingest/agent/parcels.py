@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,8 @@ INI_MAX_BYTES = 4 * 1024 * 1024
 DATA_FILES_MAX = 2000
 
 _INI = "Slidedat.ini"
+_INDEX = "dicomdir"
+_TRESTLE = b"MedScan"
 _UID = re.compile(r"[0-9.]{1,64}")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ALONE = (*_TIFF, b"ZISRAWFILE", b"[Virtual Microscope Specimen]", b"[Uncompressed Virtual Microscope Specimen]")
@@ -53,7 +55,7 @@ class Found:
 def find(path: Path) -> Found:
     """The slides at a path: a file with what belongs to it, or all of a folder. Raises OSError."""
     if path.is_dir():
-        return _in_folder(path.resolve())
+        return grouped(list(_files(path.resolve())))
     if path.name.casefold() == _INI.casefold():
         return Found((_mirax(path.resolve().parent),))
     if _is_front(path):
@@ -79,8 +81,9 @@ def together(parcels: Iterable[Parcel]) -> list[Parcel]:
     return [parcel for files, parcel in whole.items() if len(files) > 1 or not files <= parts]
 
 
-def _in_folder(folder: Path) -> Found:
-    files = list(_files(folder))
+def grouped(files: Sequence[Path]) -> Found:
+    """The slides that these files, all below one folder, are; what belongs to them and is not among the files is looked
+    for beside them. Raises OSError."""
     parcels: list[Parcel] = []
     taken: set[Path] = set()
     folders = {path.parent for path in files if path.name.casefold() == _INI.casefold()}
@@ -89,6 +92,7 @@ def _in_folder(folder: Path) -> Found:
         parcels.append(_mirax(data))
         taken.update(path for _, path in parcels[-1].files)
     series: dict[str, list[tuple[Path, Instance]]] = defaultdict(list)
+    indexed = {path.parent for path in files if path.name.casefold() == _INDEX}
     rest: list[Path] = []
     for path in files:
         if path in taken or path.parent in folders:
@@ -103,10 +107,43 @@ def _in_folder(folder: Path) -> Found:
             series[instance.series].append((path, instance))
         else:
             rest.append(path)
-    parcels += [_series(series[uid]) for uid in sorted(series)]
+    parcels += [_series(each) for uid in sorted(series) for each in _homes(series[uid], indexed)]
     parcels += [_alone(path) for path in rest]
     taken.update(path for parcel in parcels for _, path in parcel.files)
     return Found(tuple(_told_apart(parcels)), tuple(path for path in files if path not in taken))
+
+
+def series_of(path: Path) -> str | None:
+    """Series Instance UID of a DICOM file; empty when it cannot be told yet, as of one that is just begun, None when
+    the file is no DICOM file."""
+    try:
+        head = _head(path, _SHORT)
+    except OSError:  # its scanner holds it for itself
+        return ""
+    if len(head) < 132:
+        return "" if not any(head.strip(b"\0")) else None
+    instance = _instance(path)
+    return instance.series if instance else None
+
+
+def awaits_company(parcel: Parcel) -> bool:
+    """Whether more files may join this slide of which it says nothing: an instance of its DICOM series, or the picture
+    of the glass that a Trestle scanner writes last. Raises OSError."""
+    path = parcel.files[0][1]
+    if series_of(path) is not None:
+        return True
+    return parcel.alone is not None and _head(path, 4) in _TIFF and _software(path).startswith(_TRESTLE)
+
+
+def _homes(instances: list[tuple[Path, Instance]], indexed: set[Path]) -> list[list[tuple[Path, Instance]]]:
+    """The instances of a series, those apart that lie in folders which have nothing to do with each other: they are
+    copies. One folder has to do with another that it lies in, and with all below the same DICOMDIR."""
+    folders = {path.parent for path, _ in instances} | indexed
+    found: dict[Path, list[tuple[Path, Instance]]] = defaultdict(list)
+    for path, instance in instances:
+        home = next(each for each in reversed(path.parents) if each in folders)
+        found[home].append((path, instance))
+    return [found[home] for home in sorted(found)]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -157,7 +194,7 @@ def _tiff(path: Path) -> Parcel:
     """The file; of a Trestle scan with the picture of the whole glass that it writes beside it."""
     beside = {each.name.casefold(): each for each in path.parent.iterdir() if each.is_file()}
     whole_glass = beside.get(f"{path.stem}.full".casefold())
-    if whole_glass is None or not _software(path).startswith(b"MedScan"):
+    if whole_glass is None or not _software(path).startswith(_TRESTLE):
         return _single(path)
     return Parcel(path.name, (("slide.tif", path), ("slide.Full", whole_glass)))
 

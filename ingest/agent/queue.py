@@ -14,42 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ingest.agent.entries import Entry, QueuedFile, State, Summary, mark_of
+from ingest.agent.entries import Entry, QueuedFile, Stamp, State, Summary, mark_of
+from ingest.agent.queue_file import opened, put_aside
 from ingest.heartbeat import Trouble
 
 FILE_NAME = "queue.db"
-BUSY_S = 30.0
-_FORM = 1
-_TABLES = (
-    """CREATE TABLE entry (
-        id INTEGER PRIMARY KEY,
-        mark TEXT NOT NULL UNIQUE,
-        name TEXT NOT NULL,
-        state TEXT NOT NULL,
-        root BLOB NOT NULL,
-        length INTEGER NOT NULL,
-        found_us INTEGER NOT NULL,
-        changed_us INTEGER NOT NULL,
-        due_us INTEGER NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        code TEXT,
-        detail TEXT,
-        slide TEXT,
-        place BLOB
-    )""",
-    "CREATE INDEX entry_state ON entry (state, due_us, id)",
-    """CREATE TABLE file (
-        entry_id INTEGER NOT NULL REFERENCES entry (id) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        path BLOB NOT NULL,
-        length INTEGER NOT NULL,
-        mtime_ns INTEGER NOT NULL,
-        sha256 TEXT,
-        PRIMARY KEY (entry_id, name)
-    )""",
-    "CREATE INDEX file_path ON file (path)",
-    f"PRAGMA user_version = {_FORM}",
-)
+GONE = "missing-file"
+"""The code of a slide whose files went away before it was sent."""
 _COLUMNS = "id, name, state, root, length, found_us, changed_us, attempts, code, detail, slide, place"
 
 
@@ -67,13 +38,15 @@ class Queue:
         self.path = folder / FILE_NAME
         self.set_aside: Path | None = None
         self._now_us, self._lock = now_us, threading.RLock()
+        self._stamps: dict[Stamp, State] = {}
+        self._stamped: object = None
         try:
-            self._db = _opened(self.path)
+            self._db = opened(self.path)
         except sqlite3.OperationalError as error:  # locked, full, not writable: nothing of it is damaged
             raise OSError(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError:
-            self.set_aside = _put_aside(self.path, now_us())
-            self._db = _opened(self.path)
+            self.set_aside = put_aside(self.path, now_us())
+            self._db = opened(self.path)
 
     def __enter__(self) -> "Queue":
         return self
@@ -100,9 +73,7 @@ class Queue:
             last = self._all(
                 "SELECT name, changed_us FROM entry WHERE state = 'sent' ORDER BY changed_us DESC, id DESC LIMIT 1"
             )
-            [(since,)] = self._all(
-                "SELECT count(*) FROM entry WHERE state = 'sent' AND changed_us >= ?", since_us
-            )
+            [(since,)] = self._all("SELECT count(*) FROM entry WHERE state = 'sent' AND changed_us >= ?", since_us)
         name, sent_us = last[0] if last else (None, None)
         return Summary(counts, waiting, length, oldest, name, sent_us, since)
 
@@ -123,9 +94,212 @@ class Queue:
         )
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """What waits for a person: refused slides, incomplete ones, and those whose last try failed."""
+        """What waits for a person: refused slides first, then all others about which there is something to say."""
         found = self._all(
             "SELECT name, code, coalesce(detail, ''), found_us FROM entry WHERE code IS NOT NULL"
-            " AND state IN ('refused', 'incomplete', 'queued') ORDER BY state != 'refused', id LIMIT 1000"
+            " ORDER BY state != 'refused', id LIMIT 1000"
         )
         return tuple(Trouble(*each) for each in found)
+
+    # What the watch of folders does
+
+    def reopen(self) -> None:
+        """After a start: what was on its way is to be sent, and nothing waits any longer for its next try."""
+        self._change("UPDATE entry SET state = 'queued', due_us = 0 WHERE state IN ('queued', 'sending')")
+
+    def add(self, name: str, root: Path, files: Iterable[QueuedFile]) -> Entry | None:
+        """Puts a slide in the queue; None when these very files are in it, unless they were
+        GONE. What waits in it for other contents of one of the files is no more."""
+        files, now_us = tuple(files), self._now_us()
+        with self._writing():
+            self._db.execute("DELETE FROM entry WHERE mark = ? AND code = ?", (mark_of(files), GONE))
+            if self._all("SELECT 1 FROM entry WHERE mark = ?", mark_of(files)):
+                return None
+            for file in files:
+                self._db.execute(
+                    "DELETE FROM entry WHERE state IN ('queued', 'refused')"
+                    " AND id IN (SELECT entry_id FROM file WHERE path = ?)",
+                    (os.fsencode(file.path),),
+                )
+            row = self._db.execute(
+                "INSERT INTO entry (mark, name, state, root, length, found_us, changed_us)"
+                " VALUES (?, ?, 'queued', ?, ?, ?, ?)",
+                (mark_of(files), plain(name), os.fsencode(root), sum(each.length for each in files), now_us, now_us),
+            )
+            self._db.executemany(
+                "INSERT INTO file (entry_id, name, path, length, mtime_ns) VALUES (?, ?, ?, ?, ?)",
+                [(row.lastrowid, each.name, os.fsencode(each.path), each.length, each.mtime_ns) for each in files],
+            )
+            return self._entries("WHERE id = ?", row.lastrowid)[0]
+
+    def take(self) -> Entry | None:
+        """The slide whose turn it is, now SENDING."""
+        with self._writing():
+            now_us = self._now_us()
+            taken = self._entries("WHERE state = 'queued' AND due_us <= ? ORDER BY due_us, id LIMIT 1", now_us)
+            if not taken:
+                return None
+            self._change("UPDATE entry SET state = 'sending', changed_us = ? WHERE id = ?", now_us, taken[0].id)
+            return self._now(taken[0])
+
+    def put_back(self, entry: Entry, code: str, detail: str = "", pause_s: float = 0) -> Entry:
+        """It will be tried again after the pause; `code` says why it was not sent."""
+        now_us = self._now_us()
+        self._change(
+            "UPDATE entry SET state = 'queued', code = ?, detail = ?, attempts = attempts + 1, due_us = ?,"
+            " changed_us = ? WHERE id = ?",
+            code,
+            plain(detail),
+            now_us + int(pause_s * 1e6),
+            now_us,
+            entry.id,
+        )
+        return self._now(entry)
+
+    def release(self, entry: Entry) -> None:
+        """It was not sent because the program stops, or may not send now."""
+        self._change("UPDATE entry SET state = 'queued', due_us = 0 WHERE id = ?", entry.id)
+
+    def arrive(self, entry: Entry, slide: str) -> Entry:
+        """The server has a slide with these bytes."""
+        return self._move(entry, State.ARRIVED, slide=slide)
+
+    def refuse(self, entry: Entry, code: str, detail: str = "") -> Entry:
+        return self._move(entry, State.REFUSED, slide=entry.slide, code=code, detail=plain(detail))
+
+    def settle(self, entry: Entry, digests: Mapping[str, str], place: Path | None) -> Entry:
+        """Remembers what was proved of each file, by its name, before the first of them goes."""
+        with self._writing():
+            self._db.executemany(
+                "UPDATE file SET sha256 = ? WHERE entry_id = ? AND name = ?",
+                [(sha256, entry.id, name) for name, sha256 in digests.items()],
+            )
+            return self._move(entry, State.SETTLING, slide=entry.slide, place=os.fsencode(place) if place else None)
+
+    def hinder(self, entry: Entry, code: str, detail: str = "") -> None:
+        """Its files could not be put away, and will be tried again."""
+        self._change("UPDATE entry SET code = ?, detail = ? WHERE id = ?", code, plain(detail), entry.id)
+
+    def finish(self, entry: Entry) -> Entry:
+        """All is done."""
+        place = os.fsencode(entry.place) if entry.place else None
+        return self._move(entry, State.SENT, slide=entry.slide, place=place)
+
+    def drop(self, entry: Entry) -> None:
+        """Forgets it: its files are others now, and will be found as such."""
+        self._change("DELETE FROM entry WHERE id = ?", entry.id)
+
+    def tell_incomplete(self, root: Path, troubles: Iterable[Trouble]) -> None:
+        """These, and no others, are the slides below a folder that have been incomplete for long."""
+        told = {plain(each.name): each for each in troubles}
+        with self._writing():
+            known = self._all("SELECT name FROM entry WHERE state = 'incomplete' AND root = ?", os.fsencode(root))
+            for (name,) in known:
+                if name not in told:
+                    self._db.execute("DELETE FROM entry WHERE state = 'incomplete' AND name = ?", (name,))
+            for name, each in told.items():
+                self._db.execute(
+                    "INSERT INTO entry (mark, name, state, root, length, found_us, changed_us, code, detail)"
+                    " VALUES (?, ?, 'incomplete', ?, 0, ?, ?, ?, ?)"
+                    " ON CONFLICT (mark) DO UPDATE SET code = excluded.code, detail = excluded.detail",
+                    (
+                        f"incomplete {os.fsencode(root).hex()} {name}",
+                        name,
+                        os.fsencode(root),
+                        each.since_us,
+                        self._now_us(),
+                        each.code,
+                        plain(each.detail),
+                    ),
+                )
+
+    def forget_before(self, us: int) -> None:
+        """Forgets what was done before, and is no longer where it was found."""
+        for entry in self._entries("WHERE state = 'sent' AND changed_us < ?", us):
+            if not any(os.path.lexists(each.path) for each in entry.files):
+                self.drop(entry)
+
+    def stamps(self) -> Mapping[Stamp, State]:
+        """Every file of every slide as it was found, and how its slide stands; without those that are GONE."""
+        with self._lock:
+            version = self._db.total_changes, self._all("PRAGMA data_version")
+            if version != self._stamped:  # somebody, here or in another process, changed something
+                found = self._all(
+                    "SELECT path, file.length, mtime_ns, state FROM file JOIN entry ON entry.id = entry_id"
+                    " WHERE code IS NULL OR code != ?",
+                    GONE,
+                )
+                self._stamps = {Stamp(Path(os.fsdecode(path)), *rest): State(state) for path, *rest, state in found}
+                self._stamped = version
+            return self._stamps
+
+    def _move(self, entry: Entry, state: State, **values: object) -> Entry:
+        columns = {"code": None, "detail": None} | values
+        names = "".join(f", {name} = ?" for name in columns)
+        self._change(
+            f"UPDATE entry SET state = ?, changed_us = ?{names} WHERE id = ?",  # noqa: S608 our own column names
+            state,
+            self._now_us(),
+            *columns.values(),
+            entry.id,
+        )
+        return self._now(entry)
+
+    def _now(self, entry: Entry) -> Entry:
+        """The entry as it is now; as it was when somebody has forgotten it."""
+        found = self._entries("WHERE id = ?", entry.id)
+        return found[0] if found else entry
+
+    def _entries(self, clause: str, *values: object) -> list[Entry]:
+        with self._lock:
+            rows = self._all(f"SELECT {_COLUMNS} FROM entry {clause}", *values)  # noqa: S608 our own clauses
+            return [_entry(row, self._files(row[0])) for row in rows]
+
+    def _files(self, entry_id: int) -> tuple[QueuedFile, ...]:
+        rows = self._all(
+            "SELECT name, path, length, mtime_ns, sha256 FROM file WHERE entry_id = ? ORDER BY rowid", entry_id
+        )
+        return tuple(QueuedFile(name, Path(os.fsdecode(path)), *rest) for name, path, *rest in rows)
+
+    def _all(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+    def _change(self, statement: str, *values: object) -> int:
+        with self._lock:
+            return self._db.execute(statement, values).rowcount
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def plain(text: str) -> str:
+    """The text without what no database keeps: halves of characters from a name that is no Unicode."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _entry(row: tuple[Any, ...], files: tuple[QueuedFile, ...]) -> Entry:
+    number, name, state, root, length, found_us, changed_us, attempts, code, detail, slide, place = row
+    return Entry(
+        id=number,
+        name=name,
+        state=State(state),
+        files=files,
+        root=Path(os.fsdecode(root)),
+        length=length,
+        found_us=found_us,
+        changed_us=changed_us,
+        attempts=attempts,
+        code=code,
+        detail=detail,
+        slide=slide,
+        place=Path(os.fsdecode(place)) if place is not None else None,
+    )

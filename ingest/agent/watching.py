@@ -3,95 +3,161 @@
 Folders are polled, because shares of other computers tell nobody of their changes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
-from ingest.agent.client import Client, TransientError
-from ingest.agent.entries import Entry
+from ingest.agent.client import Client
+from ingest.agent.courier import Courier
 from ingest.agent.queue import Queue
-from ingest.agent.upload import Delivery, Glass
+from ingest.agent.rules import After, Pace, Rules, Witness
+from ingest.agent.search import Search
+from ingest.agent.settling import Settler
+from ingest.agent.weather import Weather
 from ingest.heartbeat import Pause, Trouble
 
+__all__ = ["After", "OtherWatchError", "Pace", "Rules", "Watch", "Witness"]
 
-class After(StrEnum):
-    """What becomes of a slide's files once the platform has proved them and the slide is ready."""
-
-    KEEP = "keep"
-    MOVE = "move"
-    DELETE = "delete"
-
-
-class Pace(Protocol):
-    """When, and how fast, slides may be sent."""
-
-    def closed_s(self) -> float:
-        """For how many seconds nothing may be sent; 0 when it may."""
-
-    def spend(self, sent_bytes: int, stop: Event) -> None:
-        """Waits for as long as these bytes, just handed to the network, have to take; returns early on `stop`."""
+LOCK_NAME = "watch.lock"
+QUEUE_REBUILT, QUEUE_UNWRITABLE = "queue-rebuilt", "queue-unwritable"
+REMEMBERED_DAYS = 30
+AGAIN_S = 10.0
+_DAY_US = 24 * 3600 * 1_000_000
 
 
-class Witness(Protocol):
-    """Who hears what the watch does. Called from several threads."""
-
-    def found(self, entry: Entry) -> None: ...
-    def hashing(self, entry: Entry, done: int, total: int) -> None: ...
-    def sending(self, entry: Entry, done: int, total: int) -> None:
-        """`done` includes what the server held already."""
-
-    def retrying(self, entry: Entry, problem: TransientError, pause_s: float) -> None: ...
-    def put_back(self, entry: Entry) -> None:
-        """It could not be sent now and will be tried again: `entry.code` says why."""
-
-    def arrived(self, entry: Entry, delivery: Delivery) -> None:
-        """The server has proved the digest."""
-
-    def ready(self, entry: Entry) -> None:
-        """It can be read on the platform, and its files were put away as configured."""
-
-    def refused(self, entry: Entry) -> None:
-        """`entry.code` and `entry.detail` say why; its files stay."""
-
-    def trouble(self, trouble: Trouble) -> None:
-        """Of a folder, of a slide that stays incomplete, or of the queue itself; told once."""
-
-    def cleared(self, trouble: Trouble) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How folders are watched. Times in seconds. `rest_s`: how long nothing of a slide may change before it is looked
-    at; `tell_after_s`: when an incomplete one is told; `archive`: where slides are moved to; `glass`: what the name of
-    a slide says of it."""
-
-    folders: tuple[Path, ...]
-    after: After = After.KEEP
-    archive: Path | None = None
-    parallel: int = 2
-    rest_s: float = 30
-    poll_s: float = 5
-    tell_after_s: float = 900
-    unreachable_s: float = 60
-    glass: Callable[[str], Glass] = lambda _: Glass()
+class OtherWatchError(Exception):
+    """Another process watches with the same state folder."""
 
 
 class Watch:
     """`Watch(rules, queue, connect, pace, witness).run(stop)`; `connect` makes one client for each thread."""
 
-    def __init__(
-        self, rules: Rules, queue: Queue, connect: Callable[[], Client], pace: Pace, witness: Witness
-    ) -> None: ...
+    def __init__(self, rules: Rules, queue: Queue, connect: Callable[[], Client], pace: Pace, witness: Witness) -> None:
+        self._rules, self._queue, self._connect = rules, queue, connect
+        self._pace, self._witness = pace, witness
+        self._weather = Weather()
+        self._lock = threading.Lock()
+        self._troubles: dict[tuple[str, str], Trouble] = {}
 
     def run(self, stop: Event) -> None:
-        """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError when
-        another process watches with the same state folder."""
+        """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError."""
+        with _alone(self._queue.path.with_name(LOCK_NAME)):
+            if self._queue.set_aside:
+                self._tell([Trouble(str(self._queue.path), QUEUE_REBUILT, str(self._queue.set_aside), _now_us())])
+            self._queue.reopen()
+            self._queue.forget_before(_now_us() - REMEMBERED_DAYS * _DAY_US)
+            threads = [
+                threading.Thread(target=self._work, args=(work, stop), name=name)
+                for name, work in self._works().items()
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                self._search(stop)
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
 
     def pause(self) -> Pause | None:
         """Why nothing is being sent just now, when there is a reason."""
+        if self._pace.closed_s():
+            return Pause.QUIET_HOURS
+        return self._weather.pause()
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """Of folders and of slides that are incomplete; those of the queue are `Queue.troubles`."""
+        """Of the folders, the server and the queue's file; those of slides are `Queue.troubles`."""
+        with self._lock:
+            found = tuple(self._troubles.values())
+        code = self._weather.code
+        return (*found, Trouble("", code, self._weather.detail)) if code else found
+
+    def _works(self) -> Mapping[str, Callable[[Client, Event], None]]:
+        def carry(client: Client, stop: Event) -> None:
+            Courier(self._rules, self._queue, client, self._pace, self._weather, self._witness).run(stop)
+
+        def settle(client: Client, stop: Event) -> None:
+            Settler(self._rules, self._queue, client, self._weather, self._witness).run(stop)
+
+        return {f"courier {number}": carry for number in range(1, self._rules.parallel + 1)} | {"settler": settle}
+
+    def _work(self, work: Callable[[Client, Event], None], stop: Event) -> None:
+        """A thread's whole life: when the queue cannot be written, it begins again a little later."""
+        name = threading.current_thread().name
+        while not stop.is_set():
+            try:
+                with self._connect() as client:
+                    work(client, stop)
+            except (OSError, sqlite3.Error) as error:
+                self._hold_up(name, error, stop)
+            else:
+                return
+
+    def _search(self, stop: Event) -> None:
+        rules = self._rules
+        apart = tuple(each.absolute() for each in (rules.archive, self._queue.path.parent) if each)
+        searches = [
+            Search(folder.absolute(), rules.rest_s, rules.tell_after_s, time.monotonic, _now_us, apart)
+            for folder in rules.folders
+        ]
+        while not stop.is_set():
+            try:
+                told: list[Trouble] = []
+                for search in searches:
+                    told += self._look(search)
+                self._tell(told)
+            except sqlite3.Error as error:
+                self._hold_up("search", error, stop)
+            stop.wait(rules.poll_s)
+
+    def _look(self, search: Search) -> tuple[Trouble, ...]:
+        """Puts in the queue what is new in a folder; what ails the folder."""
+        sight = search.look(self._queue.stamps())
+        for slide in sight.slides:
+            if entry := self._queue.add(slide.name, search.root, slide.files):
+                self._witness.found(entry)
+        self._queue.tell_incomplete(search.root, sight.incomplete)
+        return sight.folder
+
+    def _hold_up(self, name: str, error: Exception, stop: Event) -> None:
+        trouble = Trouble(str(self._queue.path), QUEUE_UNWRITABLE, str(error), _now_us())
+        self._witness.trouble(trouble)
+        with self._lock:
+            self._troubles[name, QUEUE_UNWRITABLE] = trouble
+        stop.wait(AGAIN_S)
+        with self._lock:
+            self._troubles.pop((name, QUEUE_UNWRITABLE), None)
+
+    def _tell(self, troubles: list[Trouble]) -> None:
+        """Tells what is new, and what is over, of the troubles of folders."""
+        told = {(each.name, each.code): each for each in troubles}
+        with self._lock:
+            before = {key: each for key, each in self._troubles.items() if key[1] != QUEUE_UNWRITABLE}
+            over = {key: each for key, each in before.items() if key not in told and key[1] != QUEUE_REBUILT}
+            new = {key: each for key, each in told.items() if key not in before}
+            self._troubles.update(new)
+            for key in over:
+                del self._troubles[key]
+        for each in new.values():
+            self._witness.trouble(each)
+        for each in over.values():
+            self._witness.cleared(each)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds a lock that the death of this process ends, on every system: that of an SQLite transaction."""
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise OtherWatchError(str(error)) from error
+        yield
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,190 @@
+"""One watched folder, looked at again and again: which slides in it are complete, and which have not been for long.
+
+A file counts once its size and time have rested for a while, by this program's own clock: the clock of a share is
+another. Then the format has its say (`ingest.agent.completeness`).
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.agent.completeness import lack_of
+from ingest.agent.entries import QueuedFile, Stamp, State
+from ingest.agent.parcels import Parcel, awaits_company, grouped, series_of
+from ingest.heartbeat import Trouble
+
+FOLDER_MISSING, FOLDER_UNREADABLE, STILL_CHANGING = "folder-missing", "folder-unreadable", "still-changing"
+COMPANY_RESTS = 4
+"""A slide that more files may join, which nothing in it announces, is waited with for so many times the rest."""
+# How programs call a file that they have not finished.
+_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".writing", ".lock", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """A complete slide that is not in the queue."""
+
+    name: str
+    files: tuple[QueuedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen: slides to be sent, slides that have lacked something for long, and troubles of the folder."""
+
+    slides: tuple[Slide, ...] = ()
+    incomplete: tuple[Trouble, ...] = ()
+    folder: tuple[Trouble, ...] = ()
+
+
+@dataclass(slots=True)
+class _Rest:
+    stamp: Stamp
+    since: float
+
+
+class Search:
+    """What is remembered of a folder between two looks. Times in seconds."""
+
+    def __init__(
+        self,
+        root: Path,
+        rest_s: float,
+        tell_after_s: float,
+        now: Callable[[], float],
+        now_us: Callable[[], int],
+        apart: tuple[Path, ...] = (),
+    ) -> None:
+        """`apart`: folders below it that are not looked into."""
+        self.root, self._rest_s, self._tell_after_s = root, rest_s, tell_after_s
+        self._now, self._now_us, self._apart = now, now_us, frozenset(apart)
+        self._rests: dict[Path, _Rest] = {}
+        self._lacking: dict[str, Trouble] = {}
+        self._seen: object = None
+        self._again_at = float("inf")
+        self._plain: set[Stamp] = set()
+
+    def look(self, known: Mapping[Stamp, State]) -> Sight:
+        """`known`: the files of the queue, as they were found."""
+        unreadable: list[Trouble] = []
+        if not self.root.is_dir():
+            return self._sight((), [self._trouble(FOLDER_MISSING, self.root)])
+        now = self._now()
+        found = {stamp.path: stamp for stamp in self._stamps(unreadable)}
+        self._rests = {
+            path: rest if (rest := self._rests.get(path)) and rest.stamp == stamp else _Rest(stamp, now)
+            for path, stamp in found.items()
+        }
+        # What the queue knows has rested already, be it before this program began.
+        fresh = frozenset(stamp for stamp in found.values() if stamp not in known)
+        moving = {stamp.path for stamp in fresh if now - self._rests[stamp.path].since < self._rest_s}
+        fresh = frozenset(stamp for stamp in fresh if stamp.path not in moving)
+        seen = (fresh, frozenset(moving))
+        if seen == self._seen and now < self._again_at:
+            return self._sight((), unreadable)
+        self._seen, self._again_at = seen, float("inf")
+        slides = self._slides([path for path in found if path not in moving], fresh, moving, known)
+        return self._sight(slides, unreadable)
+
+    def _slides(
+        self, resting: list[Path], fresh: frozenset[Stamp], moving: set[Path], known: Mapping[Stamp, State]
+    ) -> tuple[Slide, ...]:
+        worth = [path for path in resting if self._is_worth(self._rests[path].stamp, known)] if fresh else []
+        try:
+            parcels = grouped(worth).parcels
+        except OSError:  # a file went away, or its scanner holds it for itself: next time
+            self._again_at = self._now()
+            return ()
+        lacking, slides = dict[str, Trouble](), list[Slide]()
+        for parcel in parcels:
+            try:
+                files = tuple(self._queued(name, path) for name, path in parcel.files)
+                if not any(each.stamp in fresh for each in files):
+                    continue
+                state = self._state(parcel, files, moving)
+            except OSError as error:
+                self._again_at = self._now()
+                state = self._lack(parcel.name, "unreadable-file", error.strerror or str(error))
+            if state is None:
+                slides.append(Slide(parcel.name, files))
+            else:
+                lacking[parcel.name] = state
+        self._lacking = lacking
+        return tuple(slides)
+
+    def _is_worth(self, stamp: Stamp, known: Mapping[Stamp, State]) -> bool:
+        """Whether a file may be part of a slide that is still to be found: not when it is on its way out, nor when it
+        was sent and is of a format whose slides are one file."""
+        state = known.get(stamp)
+        if state is None:
+            return True
+        if state is State.SETTLING or stamp in self._plain:
+            return False
+        try:
+            alone = series_of(stamp.path) is None and stamp.path.suffix.casefold() not in (".mrxs", ".ini", ".dat")
+        except OSError:
+            return True
+        if alone:
+            self._plain.add(stamp)
+        return not alone
+
+    def _state(self, parcel: Parcel, files: tuple[QueuedFile, ...], moving: set[Path]) -> Trouble | None:
+        """What is to be waited for before this slide can be sent. Raises OSError."""
+        if any(each.path in moving for each in files) or self._has_moving_kin(parcel, moving):
+            return self._lack(parcel.name, STILL_CHANGING)
+        if awaits_company(parcel):
+            began = max(rest.since for each in files if (rest := self._rests.get(each.path)))
+            complete_at = began + COMPANY_RESTS * self._rest_s
+            if self._now() < complete_at:
+                self._again_at = min(self._again_at, complete_at)
+                return self._lack(parcel.name, STILL_CHANGING)
+        if lack := lack_of(parcel):
+            return self._lack(parcel.name, lack.code, lack.detail)
+        return None
+
+    def _has_moving_kin(self, parcel: Parcel, moving: set[Path]) -> bool:
+        """Whether a file that is being written may be one more of these."""
+        series = series_of(parcel.files[0][1])
+        if series is not None:
+            folders = {path.parent for _, path in parcel.files}
+            return any(path.parent in folders and series_of(path) in (series, "") for path in moving)
+        within = {path.parent for name, path in parcel.files if "/" in name}
+        return any(path.parent in within for path in moving)
+
+    def _queued(self, name: str, path: Path) -> QueuedFile:
+        rest = self._rests.get(path)
+        stamp = rest.stamp if rest else Stamp.of(path)
+        return QueuedFile(name, *stamp)
+
+    def _lack(self, name: str, code: str, detail: str = "") -> Trouble:
+        before = self._lacking.get(name)
+        return Trouble(name, code, detail, before.since_us if before else self._now_us())
+
+    def _sight(self, slides: tuple[Slide, ...], folder: list[Trouble]) -> Sight:
+        told_before_us = self._now_us() - int(self._tell_after_s * 1e6)
+        lacking = tuple(each for each in self._lacking.values() if each.since_us <= told_before_us)
+        return Sight(slides, lacking, tuple(folder))
+
+    def _trouble(self, code: str, path: Path, detail: str = "") -> Trouble:
+        return Trouble(str(path), code, detail, self._now_us())
+
+    def _stamps(self, unreadable: list[Trouble]) -> Iterator[Stamp]:
+        """Every file below the folder that is not hidden; says which folders cannot be read."""
+
+        def note(error: OSError) -> None:
+            unreadable.append(self._trouble(FOLDER_UNREADABLE, Path(error.filename), error.strerror or ""))
+
+        for place, folders, names in os.walk(self.root, onerror=note):
+            folders[:] = sorted(
+                name for name in folders if not name.startswith(".") and Path(place, name) not in self._apart
+            )
+            for name in sorted(names):
+                if name.startswith(".") or name.casefold().endswith(_UNFINISHED):
+                    continue
+                path = Path(place, name)
+                try:
+                    if path.is_file():
+                        yield Stamp.of(path)
+                except OSError:  # it went away
+                    continue
