@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 
 from sharing import audit, epoch, text
 from sharing.db.engine import Session
 from sharing.db.rows import insert_new
-from sharing.db.tables import MemberRow, SessionTokenRow, SiteRow
+from sharing.db.tables import MemberRow, SessionTokenRow, SiteRow, SlideFileRow, SlideRow
 from sharing.errors import InvalidError, NotFoundError
 from sharing.subjects import Member, Subject, System
 from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, SiteId, new_id
@@ -18,6 +18,14 @@ from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, SiteId, ne
 class Site:
     id: SiteId
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What the slides of a site may take on the disk (None: what there is), and what they take."""
+
+    limit_bytes: int | None
+    used_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,34 @@ def add_site(session: Session, site_id: SiteId, name: str, *, by: Subject | None
 def list_sites(session: Session) -> list[Site]:
     rows = session.execute(select(SiteRow.id, SiteRow.name).order_by(SiteRow.name))
     return [Site(id=row.id, name=row.name) for row in rows]
+
+
+def quota(session: Session, site_id: SiteId) -> Quota:
+    """Raises NotFoundError if there is no such site."""
+    row = session.get(SiteRow, site_id)
+    if row is None:
+        raise NotFoundError(f"There is no site {site_id}.")
+    used = (
+        select(func.coalesce(func.sum(SlideFileRow.length), 0))
+        .join(SlideRow, SlideRow.id == SlideFileRow.slide_id)
+        .where(SlideRow.site_id == site_id)
+    )
+    return Quota(row.quota_bytes, int(session.scalar(used) or 0))
+
+
+def set_quota(session: Session, site_id: SiteId, limit_bytes: int | None, *, by: Subject | None = None) -> None:
+    """Raises NotFoundError if there is no such site."""
+    statement = update(SiteRow).where(SiteRow.id == site_id).values(quota_bytes=limit_bytes).returning(SiteRow.id)
+    if session.execute(statement).one_or_none() is None:
+        raise NotFoundError(f"There is no site {site_id}.")
+    audit.record(
+        session,
+        site_id=site_id,
+        act=Act.SITE_QUOTA_SET,
+        subject=by or System(),
+        entities=[Entity("site", site_id)],
+        detail={"bytes": "none" if limit_bytes is None else str(limit_bytes)},
+    )
 
 
 def add_member(

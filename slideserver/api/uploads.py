@@ -151,14 +151,14 @@ class _Door:
             try:
                 sender = await self._blocking(sender_of, request, self._uploads.authenticate, self._members)
                 if tus and request.headers.get("Tus-Resumable") != TUS_VERSION:
-                    return _problem(Problem.TUS_VERSION, f"Tus-Resumable must be {TUS_VERSION}.")
+                    return problem(Problem.TUS_VERSION, f"Tus-Resumable must be {TUS_VERSION}.")
                 return await act(request, sender)
             except ProtocolError as error:
-                return _problem(Problem.BAD_REQUEST, str(error))
+                return problem(Problem.BAD_REQUEST, str(error))
             except FilesMissingError as error:
-                return _problem(error.code, str(error), missing=error.names)
+                return problem(error.code, str(error), missing=error.names)
             except IngestError as error:
-                return _problem(error.code, str(error))
+                return problem(error.code, str(error))
 
         return endpoint
 
@@ -185,7 +185,7 @@ class _Door:
 
     async def append(self, request: Request, sender: Sender) -> Response:
         if request.headers.get("Content-Type") != OFFSET_CONTENT_TYPE:
-            return _problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {OFFSET_CONTENT_TYPE}.")
+            return problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {OFFSET_CONTENT_TYPE}.")
         offset = parse_count(request.headers.get("Upload-Offset"), "Upload-Offset")
         checksum = parse_checksum(request.headers.get("Upload-Checksum"))
         declared = request.headers.get("Content-Length")
@@ -194,7 +194,7 @@ class _Door:
         try:
             await self._blocking(arrival.expect, offset, length, checksum)
             if not await self._take(request, arrival):
-                return _problem(Problem.BODY_STALLED, "The body was cut. What arrived is kept: ask for the offset.")
+                return problem(Problem.BODY_STALLED, "The body was cut. What arrived is kept: ask for the offset.")
             return _held(204, await self._in_turn(arrival.finish))
         finally:
             with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
@@ -203,12 +203,12 @@ class _Door:
     async def commit(self, request: Request, sender: Sender) -> Response:
         """201 with the slide that the files of a manifest have become, 200 when it was there before."""
         if request.headers.get("Content-Type") != MANIFEST_CONTENT_TYPE:
-            return _problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {MANIFEST_CONTENT_TYPE}.")
+            return problem(Problem.WRONG_CONTENT_TYPE, f"Content-Type must be {MANIFEST_CONTENT_TYPE}.")
         if parse_count(request.headers.get("Content-Length"), "Content-Length") > MANIFEST_MAX_BYTES:
             raise TooLargeError(MANIFEST_MAX_BYTES)
         body = await self._body(request, MANIFEST_MAX_BYTES)
         if body is None:
-            return _problem(Problem.BODY_STALLED, "The body was cut. Send the manifest again.")
+            return problem(Problem.BODY_STALLED, "The body was cut. Send the manifest again.")
 
         def commit() -> Received:
             manifest = _manifest(body, request.path_params["sha256"])
@@ -320,7 +320,7 @@ def _tus(status: int, headers: dict[str, str]) -> Response:
     return Response(status_code=status, headers={"Tus-Resumable": TUS_VERSION, **_UNCACHED, **headers})
 
 
-def _problem(code: Problem, detail: str, **more: Sequence[str]) -> Response:
+def problem(code: Problem, detail: str, **more: Sequence[str]) -> Response:
     """An RFC 9457 body, and its code once more as a header for answers to HEAD."""
     status = STATUS[code]
     headers = {"Tus-Resumable": TUS_VERSION, PROBLEM_HEADER: code, **_UNCACHED}
