@@ -149,6 +149,35 @@ def test_a_job_tells_how_far_it_has_come_and_what_is_durable_is_no_failure(datab
     assert queue.claim("next", KINDS, 30).attempt == 1
 
 
+def test_progress_is_told_of_open_jobs_or_of_those_that_are_asked_for(database, queue, clock) -> None:
+    for key in ("done", "dead", "building", "waiting"):
+        enqueue(database, queue, key)
+        clock.advance(seconds=1)
+    finish(database, queue, queue.claim("w", KINDS, 30))
+    job = queue.claim("w", KINDS, 30)
+    with database.writing() as session:
+        queue.bury(session, job, "no paper")
+    queue.report(queue.claim("the builder", KINDS, 30), 10, 40, durable=False)
+
+    def told(keys: list[str] | None = None) -> list[tuple[object, ...]]:
+        with database.reading() as session:
+            return [
+                (job.kind, job.key, job.state, job.attempts, job.done_units, job.units, job.worker, job.last_error)
+                for job in queue.progress(session, keys)
+            ]
+
+    building = ("draw", "building", "running", 1, 10, 40, "the builder", None)
+    assert told() == [building, ("draw", "waiting", "queued", 0, None, None, None, None)]
+    assert told(["building", "dead", "nobody's"]) == [
+        ("draw", "dead", "dead", 1, None, None, "w", "no paper"),
+        building,
+    ]
+    assert told([]) == []
+    with database.reading() as session:
+        [job] = queue.progress(session, ["done"])
+    assert (job.created_us, job.finished_us) == (clock.now_us() - 4_000_000, clock.now_us())
+
+
 def test_a_buried_job_never_comes_back(database, queue, clock) -> None:
     enqueue(database, queue)
     job = queue.claim("w", KINDS, 30)
