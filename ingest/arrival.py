@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from ingest import announcements
 from ingest.errors import (
     DiskFullError,
     FileDamagedError,
@@ -25,18 +26,19 @@ from ingest.errors import (
     StoreFailedError,
     TooLargeError,
     UnknownUploadError,
+    UploadBusyError,
     WrongOffsetError,
 )
 from ingest.jobs import JobQueue
-from ingest.parts import Part
-from ingest.protocol import UploadRequest
-from sharing import audit, slides
+from ingest.parts import Part, Parts
+from ingest.protocol import Checksum, UploadRequest
+from sharing import audit, claims, slides
 from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
 from sharing.errors import ConflictError
-from sharing.slides import StoredFile
+from sharing.slides import Slide, StoredFile
 from sharing.subjects import Sender
-from sharing.vocabulary import Act, Entity, Outcome, SiteId, SlideId
+from sharing.vocabulary import Act, Entity, Outcome, SiteId, SlideId, SlideState
 from tiler.errors import BlobNotFoundError
 from tiler.storage.base import BlobStore
 
@@ -48,11 +50,13 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How much of an upload is durable, and the slide once all of it is proved."""
+    """How much of an upload is durable, and the slide once all of it is proved. `expires_us`: when it is forgotten
+    unless more comes, µs since the epoch; None once it is complete."""
 
     offset: int
     length: int
     slide: SlideId | None
+    expires_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +69,23 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where arrived bytes go. `aside`: proved files of slides whose other files are still to come."""
+    """Where arrived bytes go. `aside`: proved files of slides whose other files are still to come. `keep_us`: how long
+    an unfinished upload outlives its last byte."""
 
     database: Database
     store: BlobStore
     queue: JobQueue
     aside: BlobStore
+    parts: Parts
+    keep_us: int
 
     def received(
         self, session: Session, sender: Sender, glass: UploadRow | UploadRequest, sha256: str, files: list[StoredFile]
     ) -> Received:
-        """The slide of the sender's site with this SHA-256; made of these files in this transaction when it is new."""
+        """The slide of the sender's site with this SHA-256; made of these files in this transaction when it is new, and
+        claimed in it when it is known under another accession number."""
         if known := slides.by_digest(session, sender.site_id, sha256):
+            self.claim(session, sender, known, glass)
             return Received(known.id, new=False)
         slide_id = slides.create_slide(
             session,
@@ -90,6 +99,19 @@ class Home:
         )
         self.queue.enqueue(session, REGISTER, slide_id, {"slide": slide_id})
         return Received(slide_id, new=True)
+
+    def claim(self, session: Session, sender: Sender, known: Slide, glass: UploadRow | UploadRequest) -> None:
+        """Lets a person decide when the glass is said to be of another case; not about what nobody can read."""
+        if known.state is not SlideState.REFUSED:
+            claims.lodge(
+                session,
+                sender,
+                known,
+                accession=glass.accession,
+                stain=glass.stain,
+                block=glass.block,
+                file_name=glass.file_name,
+            )
 
     def keep_aside(self, site_id: SiteId, sha256: str) -> None:
         """Somebody wants it: the time after which it goes begins anew."""
@@ -114,7 +136,7 @@ class Arrival:
     def __init__(self, home: Home, sender: Sender, upload: UploadRow, part: Part | None) -> None:
         self._home, self._sender, self._upload, self._part = home, sender, upload, part
         self._kept = part.length if part else upload.length
-        self._checksum: bytes | None = None
+        self._checksum: Checksum | None = None
         self._piece = hashlib.sha256()
 
     def __enter__(self) -> "Arrival":
@@ -130,13 +152,16 @@ class Arrival:
             return Held(upload.length, upload.length, upload.slide_id)
         places = (self._home.aside, self._home.store) if upload.of_set else (self._home.store,)
         digest = upload.sha256 or ""
-        if self._part.length == 0 and digest and any(place.holds(upload.site_id, digest) for place in places):
-            # The site has these bytes: adopted before a crash, or sent by another scanner meanwhile.
-            return self._end_well()
+        for place in places if self._part.length == 0 and digest else ():
+            if place.holds(upload.site_id, digest):
+                # The site has these bytes: adopted before a crash, or sent by somebody else meanwhile.
+                with self._disk():
+                    place.settle(upload.site_id, digest)
+                return self._end_well()
         return self._accept()
 
-    def expect(self, offset: int, length: int | None, checksum: bytes | None) -> None:
-        """Announces a piece, before its first byte: where it begins, how long it is and its SHA-256 (None: not said).
+    def expect(self, offset: int, length: int | None, checksum: Checksum | None) -> None:
+        """Announces a piece, before its first byte: where it begins, how long it is and its digest (None: not said).
 
         Raises WrongOffsetError, TooLargeError.
         """
@@ -146,6 +171,8 @@ class Arrival:
         if length is not None and offset + length > held.length:
             raise TooLargeError(held.length)
         self._checksum = checksum
+        if checksum is not None:
+            self._piece = hashlib.new(checksum.algorithm, usedforsecurity=False)
 
     def write(self, data: bytes) -> None:
         """Appends to the piece. Raises TooLargeError, DiskFullError, StoreFailedError; each drops the whole piece."""
@@ -154,11 +181,12 @@ class Arrival:
             raise TooLargeError(self._upload.length)
         with self._disk():
             self._part.append(data)
-        self._piece.update(data)
+        if self._checksum is not None:
+            self._piece.update(data)
 
     def finish(self) -> Held:
         """The piece is whole. Raises PieceDamagedError, FileDamagedError, DiskFullError, StoreFailedError."""
-        if self._checksum is not None and self._piece.digest() != self._checksum:
+        if self._checksum is not None and self._piece.digest() != self._checksum.digest:
             self._drop()
             raise PieceDamagedError
         return self._accept() if self._part else self.held()
@@ -191,7 +219,8 @@ class Arrival:
             self._kept = part.length
             sha256 = part.sha256()
         if part.length < upload.length:
-            return Held(part.length, upload.length, None)
+            expires_us = max(upload.expires_us, self._home.parts.touched_us(upload.id) + self._home.keep_us)
+            return Held(part.length, upload.length, None, expires_us)
         if upload.sha256 is None:
             self._name(sha256)
         elif sha256 != upload.sha256:
@@ -226,9 +255,13 @@ class Arrival:
             return slide_id
 
     def _name(self, sha256: str) -> None:
-        """Writes down what nobody had announced, before the bytes move to a place that is named by it."""
-        with self._home.database.writing() as session:
-            session.execute(update(UploadRow).where(UploadRow.id == self._upload.id).values(sha256=sha256))
+        """Writes down what nobody had announced, before the bytes move to a place that is named by it. Raises
+        UploadBusyError while another upload of the same bytes moves."""
+        try:
+            with self._home.database.writing() as session:
+                announcements.name(session, self._home.parts, self._upload, sha256)
+        except IntegrityError:  # announced this very moment
+            raise UploadBusyError from None
         self._upload.sha256 = sha256
 
     def _release(self) -> None:

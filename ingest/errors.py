@@ -3,16 +3,18 @@
 IngestError
 ├── KeyRefusedError           the scanner's key is missing, wrong or withdrawn
 ├── SignedOutError            the session of the person who sends is over
-├── UnknownUploadError        no such upload for this scanner (also: somebody else's)
-├── UnknownSlideError         no such slide at this scanner's site
+├── UnknownUploadError        no such upload of this sender (also: somebody else's)
+├── UnknownSlideError         no such slide at this sender's site
 ├── WrongOffsetError          the piece does not begin where the file ends
 ├── UploadBusyError           another request is writing this upload
 ├── PieceDamagedError         a piece's SHA-256 differs; the piece was dropped
 ├── FileDamagedError          the whole file's SHA-256 differs; the file was dropped
 ├── TooLargeError             longer than allowed, or longer than declared
+├── ContradictionError        the same bytes were announced with another length
 ├── BadManifestError          what is said of the files of a slide makes no sense
 ├── FilesMissingError         some files of a slide have not arrived
-├── TooManyUploadsError       this scanner has too many unfinished uploads
+├── TooManyUploadsError       this sender has too many unfinished uploads
+├── QuotaExceededError        the site has as many slides as it may have
 ├── DiskFullError             no space; what was acknowledged is kept
 ├── StoreFailedError          the disk answered with an error; what was acknowledged is kept
 └── JobError
@@ -51,7 +53,7 @@ class UnknownUploadError(IngestError):
     code = Problem.UNKNOWN_UPLOAD
 
     def __init__(self) -> None:
-        super().__init__("There is no such upload for this scanner. Announce the file again.")
+        super().__init__("There is no such upload of this sender. Announce the file again.")
 
 
 class UnknownSlideError(IngestError):
@@ -102,6 +104,13 @@ class TooLargeError(IngestError):
         super().__init__(f"That is more than the {allowed_bytes:,} bytes that are allowed here.")
 
 
+class ContradictionError(IngestError):
+    code = Problem.BAD_REQUEST
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"A file with this SHA-256 was announced with {length:,} bytes. End that upload first.")
+
+
 class BadManifestError(IngestError):
     code = Problem.BAD_REQUEST
 
@@ -121,7 +130,17 @@ class TooManyUploadsError(IngestError):
     code = Problem.TOO_MANY_UPLOADS
 
     def __init__(self, allowed: int) -> None:
-        super().__init__(f"This scanner has {allowed} unfinished uploads. Finish or end one of them first.")
+        super().__init__(f"This sender has {allowed} unfinished uploads. Finish or end one of them first.")
+
+
+class QuotaExceededError(IngestError):
+    code = Problem.QUOTA_EXCEEDED
+
+    def __init__(self, quota_bytes: int) -> None:
+        super().__init__(
+            f"The room of this site on the platform is full ({quota_bytes / 1e9:,.0f} GB). Keep the slide where it is, "
+            "and ask the person who manages the platform for more."
+        )
 
 
 class DiskFullError(IngestError):

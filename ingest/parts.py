@@ -73,6 +73,13 @@ class Parts:
         except FileNotFoundError:
             return 0
 
+    def touched_us(self, name: str) -> int:
+        """When bytes of `name` came last, in µs since the epoch; 0 when none have."""
+        try:
+            return (self.folder / name).stat().st_mtime_ns // 1000
+        except FileNotFoundError:
+            return 0
+
     def names(self) -> Iterator[tuple[str, int]]:
         """Name and time of last writing (µs since the epoch) of every part file."""
         for path in self.folder.iterdir() if self.folder.is_dir() else ():

@@ -1,7 +1,7 @@
 """What the agent beside a scanner and the server say to each other: tus 1.0 and the few words we add to it.
 
 Only the standard library is known here, so that the agent starts on a workstation that has no server packages.
-tus 1.0.0 core with the extensions creation, checksum and termination; every request carries
+tus 1.0.0 core with the extensions creation, checksum, expiration and termination; a scanner's requests carry
 `Authorization: Bearer <scanner key>`. Start reading at `UploadRequest`.
 """
 
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 TUS_VERSION = "1.0.0"
-TUS_EXTENSIONS = "creation,checksum,termination"
+TUS_EXTENSIONS = "creation,checksum,expiration,termination"
 CHECKSUM_ALGORITHM = "sha256"
+# SHA-1 is what tus 1.0 asks of every server: it tells a damaged piece, and a file is proved by SHA-256 anyway.
+CHECKSUM_ALGORITHMS = {CHECKSUM_ALGORITHM: 32, "sha1": 20}
 OFFSET_CONTENT_TYPE = "application/offset+octet-stream"
 MANIFEST_CONTENT_TYPE = "application/json"
 PROBLEM_CONTENT_TYPE = "application/problem+json"
@@ -28,6 +30,7 @@ SETS_PATH = "/api/uploads/sets/"
 SLIDE_HEADER = "IAIN-Slide"
 PROBLEM_HEADER = "IAIN-Problem"  # repeats the code of the body, which an answer to HEAD does not have
 SIZE_HEADER = "Upload-Length"
+EXPIRES_HEADER = "Upload-Expires"
 
 METADATA_MAX_CHARS = 4096
 FILE_NAME_MAX_CHARS = 255
@@ -56,6 +59,7 @@ class Problem(StrEnum):
     TOO_MANY_UPLOADS = "too-many-uploads"
     WRONG_CONTENT_TYPE = "wrong-content-type"
     DISK_FULL = "disk-full"
+    QUOTA_EXCEEDED = "quota-exceeded"
     STORE_FAILED = "store-failed"
     BODY_STALLED = "body-stalled"
 
@@ -155,20 +159,34 @@ def checksum_header(digest: bytes) -> str:
     return f"{CHECKSUM_ALGORITHM} {base64.b64encode(digest).decode('ascii')}"
 
 
-def parse_checksum(value: str | None) -> bytes | None:
-    """The SHA-256 that a piece is declared to have, None when nothing is declared."""
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What a piece is declared to have: the digest of this algorithm."""
+
+    algorithm: str
+    digest: bytes
+
+
+def parse_checksum(value: str | None) -> Checksum | None:
+    """None when nothing is declared."""
     if value is None:
         return None
     algorithm, _, encoded = value.partition(" ")
-    if algorithm != CHECKSUM_ALGORITHM:
+    length = CHECKSUM_ALGORITHMS.get(algorithm)
+    if length is None:
         raise ProtocolError(f"Upload-Checksum {algorithm!r} is not known here. Use {CHECKSUM_ALGORITHM}.")
     try:
         digest = base64.b64decode(encoded, validate=True)
     except binascii.Error as error:
         raise ProtocolError("Upload-Checksum is not base64.") from error
-    if len(digest) != 32:
-        raise ProtocolError("Upload-Checksum is not a SHA-256: 32 bytes are expected.")
-    return digest
+    if len(digest) != length:
+        raise ProtocolError(f"Upload-Checksum is no {algorithm}: {length} bytes are expected.")
+    return Checksum(algorithm, digest)
+
+
+def same_accession(one: str | None, other: str | None) -> bool:
+    """Whether both are the same number, as the server compares them."""
+    return _plain(one) == _plain(other)
 
 
 def is_sha256(text: str) -> bool:
@@ -183,7 +201,8 @@ def is_id(text: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class SlideStatus:
     """How far a slide is: state received, indexing, ready or refused; matched when a case was found for it.
-    `accession` is the number of that case, or else the one it was sent with."""
+    `accession` is the number of that case, or else the one it was sent with. `claimed`: it was also sent with another
+    one, and a person has still to say which is right."""
 
     slide: str
     state: str
@@ -191,6 +210,7 @@ class SlideStatus:
     accession: str | None = None
     refusal_code: str | None = None
     refusal_reason: str | None = None
+    claimed: bool = False
 
     @property
     def settled(self) -> bool:
@@ -204,6 +224,7 @@ class SlideStatus:
             "accession": self.accession,
             "refusal_code": self.refusal_code,
             "refusal_reason": self.refusal_reason,
+            "claimed": self.claimed,
         }
 
 
@@ -219,7 +240,12 @@ def parse_status(body: object) -> SlideStatus:
         accession=accession if isinstance(accession, str) else None,
         refusal_code=code if isinstance(code, str) else None,
         refusal_reason=reason if isinstance(reason, str) else None,
+        claimed=body.get("claimed") is True,
     )
+
+
+def _plain(accession: str | None) -> str:
+    return unicodedata.normalize("NFC", " ".join((accession or "").split())).upper()
 
 
 def _label(fields: Mapping[str, str], key: str) -> str | None:

@@ -4,22 +4,18 @@ An upload is a row that says what is to come, and a part file (`ingest.parts`) a
 the bytes is in `ingest.arrival`. Everything here may block; the edge calls it from a thread.
 """
 
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from ingest import sets
+from ingest import announcements, sets
 from ingest.arrival import Arrival, Home, Received
 from ingest.errors import (
-    DiskFullError,
     FilesMissingError,
     KeyRefusedError,
     TooLargeError,
-    TooManyUploadsError,
     UnknownSlideError,
     UnknownUploadError,
     UploadBusyError,
@@ -28,21 +24,23 @@ from ingest.jobs import JobQueue
 from ingest.manifest import Manifest
 from ingest.parts import Parts
 from ingest.protocol import SlideStatus, UploadRequest
-from sharing import audit, policy, scanners, slides
+from ingest.room import Room
+from ingest.unfinished import Unfinished, unfinished
+from sharing import audit, claims, policy, scanners, slides
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
 from sharing.errors import NotFoundError, Refusal
 from sharing.slides import Slide
 from sharing.subjects import Agent, Sender, System, sender_id
-from sharing.vocabulary import Action, Entity, SlideId, UploadId, new_id
+from sharing.vocabulary import Action, Entity, SlideId, UploadId
 from tiler.storage.base import BlobStore
 from tiler.storage.local import LocalBlobStore
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What scanners may ask of the disk. `keep_s` is how long an unfinished upload outlives its last byte."""
+    """What senders may ask of the disk. `keep_s` is how long an unfinished upload outlives its last byte."""
 
     max_upload_bytes: int = 64 * 1024**3
     max_open_uploads: int = 100
@@ -50,14 +48,25 @@ class Limits:
     keep_s: int = 7 * 24 * 3600
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An upload, and when it is forgotten unless more of it comes (µs since the epoch)."""
+
+    id: UploadId
+    expires_us: int
+
+
 class Uploads:
-    """The uploads of all scanners. Safe to use from many threads, and by several processes on one data directory."""
+    """The uploads of all who bring slides. Safe to use from many threads, and by several processes on one data
+    directory."""
 
     def __init__(self, database: Database, store: BlobStore, queue: JobQueue, var: Path, limits: Limits) -> None:
-        self._database, self._limits = database, limits
+        self._database, self.limits = database, limits
         self._aside = var / "aside"
-        self._home = Home(database, store, queue, LocalBlobStore(self._aside))
         self._parts = Parts(var / "uploads")
+        keep_us = limits.keep_s * SECOND_US
+        self._home = Home(database, store, queue, LocalBlobStore(self._aside), self._parts, keep_us)
+        self._room = Room(self._parts, limits.spare_disk_bytes)
 
     def authenticate(self, key: str) -> Agent:
         """Whose key this is. Raises KeyRefusedError, and counts the stranger."""
@@ -71,7 +80,7 @@ class Uploads:
     def known(self, sender: Sender, sha256: str) -> SlideStatus:
         """The slide of the sender's own site with these bytes. Raises UnknownSlideError."""
         with self._database.reading() as session:
-            return _status(slides.by_digest(session, sender.site_id, sha256))
+            return _status(session, slides.by_digest(session, sender.site_id, sha256))
 
     def slide(self, sender: Sender, slide_id: SlideId) -> SlideStatus:
         """How far a slide of the sender's own site is. Raises UnknownSlideError."""
@@ -81,40 +90,38 @@ class Uploads:
             except NotFoundError as error:
                 raise UnknownSlideError from error
             allowed = policy.may(session, sender, Action.PUSH_SLIDE, slide).allowed
-            return _status(slide if allowed else None)
+            return _status(session, slide if allowed else None)
 
-    def create(self, sender: Sender, request: UploadRequest) -> UploadId:
-        """The upload for these bytes: the open one of this scanner when there is one, else a new one.
+    def create(self, sender: Sender, request: UploadRequest) -> Announced:
+        """The upload for these bytes: the open one of this sender when there is one, else a new one.
 
-        Raises TooLargeError, TooManyUploadsError, DiskFullError.
+        Raises TooLargeError, TooManyUploadsError, QuotaExceededError, DiskFullError, ContradictionError, and
+        UploadBusyError while the open one moves under another accession number.
         """
-        if request.length > self._limits.max_upload_bytes:
-            raise TooLargeError(self._limits.max_upload_bytes)
+        if request.length > self.limits.max_upload_bytes:
+            raise TooLargeError(self.limits.max_upload_bytes)
         with self._database.reading() as session:
-            if upload_id := _open_upload(session, sender, request):
-                return upload_id
-        self._find_room(request.length)
-        try:
+            row = announcements.standing(session, sender, request)
+        if row is None:
+            row = self._add(sender, request)
+        if announcements.corrections(row, request):
             with self._database.writing() as session:
-                return self._announce(session, sender, request)
-        except IntegrityError:  # announced twice at once: the other announcement stands
-            with self._database.reading() as session:
-                if upload_id := _open_upload(session, sender, request):
-                    return upload_id
-            raise
+                announcements.correct(session, self._parts, row, request)
+        keep_us = self.limits.keep_s * SECOND_US
+        return Announced(row.id, max(row.expires_us, self._parts.touched_us(row.id) + keep_us))
 
     def commit(self, sender: Sender, manifest: Manifest, glass: UploadRequest) -> Received:
         """The slide that these files are together. Raises FilesMissingError with those to send; TooLargeError,
         BadManifestError, DiskFullError, StoreFailedError."""
-        if manifest.length > self._limits.max_upload_bytes:
-            raise TooLargeError(self._limits.max_upload_bytes)
+        if manifest.length > self.limits.max_upload_bytes:
+            raise TooLargeError(self.limits.max_upload_bytes)
         try:
             return sets.commit(self._home, sender, manifest, glass)
         except FilesMissingError as error:
             names = frozenset(error.names)
-            self._find_room(
-                self._to_come(sender, {file.sha256: file.length for file in manifest.files if file.name in names})
-            )
+            missing: dict[str | None, int] = {file.sha256: file.length for file in manifest.files if file.name in names}
+            with self._database.reading() as session:
+                self._room.require(session, sender, missing)
             raise
 
     def open(self, sender: Sender, upload_id: UploadId) -> Arrival:
@@ -136,6 +143,11 @@ class Uploads:
         part.close()
         return Arrival(self._home, sender, upload, None)
 
+    def unfinished(self, sender: Sender) -> list[Unfinished]:
+        """What it has begun to send, and how much of each has arrived."""
+        with self._database.reading() as session:
+            return unfinished(session, self._parts, sender)
+
     def sweep(self) -> None:
         """Removes uploads that nobody went on with, and part files that belong to no upload."""
         with self._database.reading() as session:
@@ -145,49 +157,28 @@ class Uploads:
             now_us = session.now_us
         touched_us = dict(self._parts.names())
         expires_us = {row.id: row.expires_us for row in rows}
-        keep_us = self._limits.keep_s * SECOND_US
+        keep_us = self.limits.keep_s * SECOND_US
         for name in touched_us.keys() | expires_us.keys():
             if now_us >= max(expires_us.get(UploadId(name), 0), touched_us.get(name, 0) + keep_us):
                 self._drop(name, now_us - keep_us)
         sets.forget(self._database, self._aside, now_us - keep_us)
 
-    def _to_come(self, sender: Sender, lengths: Mapping[str, int]) -> int:
-        """How many bytes of these files, by SHA-256, are not on the disk yet: some may have arrived in part."""
-        open_sets = UploadRow.sender == sender_id(sender), UploadRow.of_set, UploadRow.completed_us.is_(None)
-        with self._database.reading() as session:
-            rows = session.execute(select(UploadRow.id, UploadRow.sha256).where(*open_sets)).all()
-        arrived = sum(self._parts.length(row.id) for row in rows if row.sha256 in lengths)
-        return sum(lengths.values()) - arrived
+    def _add(self, sender: Sender, request: UploadRequest) -> UploadRow:
+        try:
+            with self._database.writing() as session:
+                if not self._has(sender, request):
+                    self._room.require(session, sender, {request.sha256: request.length})
+                most, keep_s = self.limits.max_open_uploads, self.limits.keep_s
+                return announcements.add(session, sender, request, most=most, keep_s=keep_s)
+        except IntegrityError:  # announced twice at once: the other announcement stands
+            with self._database.reading() as session:
+                if row := announcements.standing(session, sender, request):
+                    return row
+            raise
 
-    def _find_room(self, length: int) -> None:
-        """Raises DiskFullError."""
-        folder = self._parts.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < length + self._limits.spare_disk_bytes:
-            raise DiskFullError
-
-    def _announce(self, session: Session, sender: Sender, request: UploadRequest) -> UploadId:
-        mine = UploadRow.sender == sender_id(sender), UploadRow.completed_us.is_(None)
-        if (session.scalar(select(func.count()).select_from(UploadRow).where(*mine)) or 0) >= (
-            self._limits.max_open_uploads
-        ):
-            raise TooManyUploadsError(self._limits.max_open_uploads)
-        row = UploadRow(
-            id=UploadId(new_id()),
-            site_id=sender.site_id,
-            sender=sender_id(sender),
-            length=request.length,
-            sha256=request.sha256,
-            file_name=request.file_name,
-            accession=request.accession,
-            stain=request.stain,
-            block=request.block,
-            of_set=request.of_set,
-            created_us=session.now_us,
-            expires_us=session.now_us + self._limits.keep_s * SECOND_US,
-        )
-        session.add(row)
-        return row.id
+    def _has(self, sender: Sender, request: UploadRequest) -> bool:
+        """Whether the site has these bytes, so that none of them will be sent."""
+        return request.sha256 is not None and self._home.store.holds(sender.site_id, request.sha256)
 
     def _own(self, sender: Sender, upload_id: UploadId) -> UploadRow:
         with self._database.reading() as session:
@@ -215,14 +206,7 @@ class Uploads:
         part.close()
 
 
-def _open_upload(session: Session, sender: Sender, request: UploadRequest) -> UploadId | None:
-    same = UploadRow.sha256 == request.sha256, UploadRow.of_set == request.of_set
-    return session.scalar(
-        select(UploadRow.id).where(UploadRow.sender == sender_id(sender), *same, UploadRow.completed_us.is_(None))
-    )
-
-
-def _status(slide: Slide | None) -> SlideStatus:
+def _status(session: Session, slide: Slide | None) -> SlideStatus:
     if slide is None:
         raise UnknownSlideError
     return SlideStatus(
@@ -232,4 +216,5 @@ def _status(slide: Slide | None) -> SlideStatus:
         accession=slide.case_accession or slide.accession,
         refusal_code=slide.refusal_code,
         refusal_reason=slide.refusal_reason,
+        claimed=claims.undecided(session, slide),
     )

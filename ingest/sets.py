@@ -32,8 +32,10 @@ def commit(home: Home, sender: Sender, manifest: Manifest, glass: UploadRequest)
     Raises FilesMissingError, BadManifestError, DiskFullError, StoreFailedError.
     """
     with home.database.reading() as session:
-        if known := slides.by_digest(session, sender.site_id, manifest.sha256):
-            return Received(known.id, new=False)
+        known = slides.by_digest(session, sender.site_id, manifest.sha256)
+    if known:
+        with home.database.writing() as session:
+            return home.received(session, sender, glass, manifest.sha256, [])
     with _disk():
         empty = any(file.length == 0 for file in manifest.files)
         if empty and not home.store.holds(sender.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced

@@ -111,6 +111,12 @@ def lodge(
     return session.scalars(known).one().resolved_us is None
 
 
+def undecided(session: Session, slide: Slide) -> bool:
+    """Whether a person has still to say which number the slide belongs to."""
+    of_slide = ClaimRow.slide_id == slide.id, ClaimRow.resolved_us.is_(None), ClaimRow.accession != _number(slide)
+    return session.scalars(select(ClaimRow.id).where(*of_slide).limit(1)).one_or_none() is not None
+
+
 def waiting(session: Session, subject: Subject) -> list[Claim]:
     """What waits for a decision at the subject's site, oldest first. Empty for who may not decide."""
     visible = policy.visible_intake(subject).subquery()

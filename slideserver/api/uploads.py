@@ -6,7 +6,6 @@ and a body goes to the disk in pieces of bounded size, from threads of its own. 
 `ingest.receive`.
 """
 
-import asyncio
 import hashlib
 import logging
 import os
@@ -14,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -34,8 +34,9 @@ from ingest.errors import (
 )
 from ingest.manifest import MANIFEST_MAX_BYTES, Manifest, ManifestError, decode
 from ingest.protocol import (
-    CHECKSUM_ALGORITHM,
+    CHECKSUM_ALGORITHMS,
     CHECKSUM_MISMATCH,
+    EXPIRES_HEADER,
     KNOWN_PATH,
     MANIFEST_CONTENT_TYPE,
     OFFSET_CONTENT_TYPE,
@@ -59,9 +60,11 @@ from ingest.protocol import (
     parse_set,
 )
 from ingest.receive import Uploads
+from sharing.clock import SECOND_US
 from sharing.subjects import Sender
 from sharing.vocabulary import SlideId, UploadId
 from slideserver import refusals
+from slideserver.api.bodies import in_turn, take
 from slideserver.api.senders import Members, sender_of
 from slideserver.i18n import Catalogue, Language, choose_language
 
@@ -70,7 +73,6 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 Act = Callable[[Request, Sender], Awaitable[Response]]
 
-WRITE_BYTES = 1024 * 1024
 THREADS = 8
 # Of the threads that write and hash (nice(2)). With 15, a tile that falls due while three scanners send waits
 # 7 ms at worst (p99) where it waited 10.
@@ -95,6 +97,7 @@ STATUS: dict[Problem, int] = {
     Problem.FILE_DAMAGED: CHECKSUM_MISMATCH,
     Problem.STORE_FAILED: 503,
     Problem.DISK_FULL: 507,
+    Problem.QUOTA_EXCEEDED: 507,
 }
 
 
@@ -113,7 +116,7 @@ def routes(
     door = _Door(uploads, members, languages, stall_s)
     upload = UPLOADS_PATH + "/{upload}"
     return [
-        Route(UPLOADS_PATH, _options, methods=["OPTIONS"]),
+        Route(UPLOADS_PATH, door.options, methods=["OPTIONS"]),
         Route(UPLOADS_PATH, door.guarded(door.create), methods=["POST"]),
         Route(KNOWN_PATH + "{sha256}", door.guarded(door.known, tus=False), methods=["GET"]),
         Route(SLIDES_PATH + "{slide}", door.guarded(door.slide, tus=False), methods=["GET"]),
@@ -122,16 +125,6 @@ def routes(
         Route(upload, door.guarded(door.append), methods=["PATCH"]),
         Route(upload, door.guarded(door.end), methods=["DELETE"]),
     ]
-
-
-async def _options(_: Request) -> Response:
-    headers = {
-        "Tus-Resumable": TUS_VERSION,
-        "Tus-Version": TUS_VERSION,
-        "Tus-Extension": TUS_EXTENSIONS,
-        "Tus-Checksum-Algorithm": CHECKSUM_ALGORITHM,
-    }
-    return Response(status_code=204, headers=headers)
 
 
 class _Door:
@@ -162,11 +155,21 @@ class _Door:
 
         return endpoint
 
+    async def options(self, _: Request) -> Response:
+        """To anybody."""
+        headers = {
+            "Tus-Version": TUS_VERSION,
+            "Tus-Extension": TUS_EXTENSIONS,
+            "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
+            "Tus-Max-Size": str(self._uploads.limits.max_upload_bytes),
+        }
+        return _tus(204, headers)
+
     async def create(self, request: Request, sender: Sender) -> Response:
         announced = parse_request(request.headers)
-        upload_id = await self._blocking(self._uploads.create, sender, announced)
+        upload = await self._blocking(self._uploads.create, sender, announced)
         # A path alone: whoever forges a Host header does not choose where the key is sent next.
-        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload_id}"})
+        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload.id}", EXPIRES_HEADER: _date(upload.expires_us)})
 
     async def status(self, request: Request, sender: Sender) -> Response:
         def ask() -> Held:
@@ -193,9 +196,9 @@ class _Door:
         arrival = await self._blocking(self._uploads.open, sender, _upload_id(request))
         try:
             await self._blocking(arrival.expect, offset, length, checksum)
-            if not await self._take(request, arrival):
+            if not await take(request.receive, arrival.write, self._movers, stall_s=self._stall_s):
                 return problem(Problem.BODY_STALLED, "The body was cut. What arrived is kept: ask for the offset.")
-            return _held(204, await self._in_turn(arrival.finish))
+            return _held(204, await in_turn(self._movers, arrival.finish))
         finally:
             with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
                 await self._blocking(_close, arrival)
@@ -235,25 +238,6 @@ class _Door:
             status = replace(status, refusal_reason=refusals.told(status.refusal_reason, words))
         return JSONResponse(status.to_json(), headers={**_UNCACHED, "Vary": "Accept-Language"})
 
-    async def _take(self, request: Request, arrival: Arrival) -> bool:
-        """Writes the body; False when it was cut or stalled, with all that came before in the file."""
-        buffer = bytearray()
-        whole = False
-        while not whole:
-            message = None
-            with anyio.move_on_after(self._stall_s):
-                message = await request.receive()
-            cut = message is None or message["type"] == "http.disconnect"
-            if message is not None and not cut:
-                buffer += message.get("body", b"")
-                whole = not message.get("more_body", False)
-            if buffer and (whole or cut or len(buffer) >= WRITE_BYTES):
-                await self._in_turn(arrival.write, bytes(buffer))
-                buffer.clear()
-            if cut:
-                return False
-        return True
-
     async def _body(self, request: Request, most: int) -> bytes | None:
         """A short body; None when it was cut or stalled. Raises TooLargeError."""
         buffer = bytearray()
@@ -268,12 +252,6 @@ class _Door:
                 raise TooLargeError(most)
             if not message.get("more_body", False):
                 return bytes(buffer)
-
-    async def _in_turn(self, work: Callable[..., Answer], *args: object) -> Answer:
-        moving = asyncio.wrap_future(self._movers.submit(work, *args))
-        with anyio.CancelScope(shield=True):  # nobody else may touch the arrival before the thread is done with it
-            await asyncio.wait((moving,))
-        return moving.result()
 
     async def _blocking(self, work: Callable[..., Answer], *args: object) -> Answer:
         return await run_sync(work, *args, limiter=self._limiter)
@@ -313,7 +291,14 @@ def _held(status: int, held: Held) -> Response:
     headers = {"Upload-Offset": str(held.offset), SIZE_HEADER: str(held.length)}
     if held.slide:
         headers[SLIDE_HEADER] = held.slide
+    if held.expires_us is not None:
+        headers[EXPIRES_HEADER] = _date(held.expires_us)
     return _tus(status, headers)
+
+
+def _date(time_us: int) -> str:
+    """As RFC 9110 5.6.7 wants it."""
+    return formatdate(time_us // SECOND_US, usegmt=True)
 
 
 def _tus(status: int, headers: dict[str, str]) -> Response:

@@ -52,12 +52,12 @@ def counts(database: Database) -> tuple[int, int]:
 
 def test_the_running_digest_is_rebuilt_by_a_new_process(database, uploads, centres, var, announced) -> None:
     push(uploads, centres, announced, 0, DATA[:1_000_000])
-    again = Uploads(database, uploads._home.store, uploads._home.queue, var, uploads._limits)
+    again = Uploads(database, uploads._home.store, uploads._home.queue, var, uploads.limits)
     assert push(again, centres, announced, 1_000_000, DATA[1_000_000:]).slide
 
 
 def test_bytes_that_another_process_appended_are_in_the_digest(database, uploads, centres, var, announced) -> None:
-    other = Uploads(database, uploads._home.store, uploads._home.queue, var, uploads._limits)
+    other = Uploads(database, uploads._home.store, uploads._home.queue, var, uploads.limits)
     for number, offset in enumerate(range(0, len(DATA), 500_000)):
         last = push((uploads, other)[number % 2], centres, announced, offset, DATA[offset : offset + 500_000])
     assert last.slide

@@ -301,7 +301,7 @@ def test_a_file_that_goes_while_it_is_taken_is_named_as_missing(uploads, arrived
 
 def test_a_crash_after_a_file_was_put_aside_is_mended_by_asking_for_the_offset(uploads, centres, var, database) -> None:
     name, data = next(iter(FILES.items()))
-    upload_id = uploads.create(centres.caen.agent, request(name, data))
+    upload_id = uploads.create(centres.caen.agent, request(name, data)).id
     part = var / "uploads" / upload_id
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(data)

@@ -55,8 +55,8 @@ def test_options_tell_the_version_and_extensions_to_anybody(server: str) -> None
     response = httpx.options(f"{server}/api/uploads")
     assert response.status_code == 204
     assert response.headers["Tus-Version"] == "1.0.0"
-    assert response.headers["Tus-Extension"] == "creation,checksum,termination"
-    assert response.headers["Tus-Checksum-Algorithm"] == "sha256"
+    assert response.headers["Tus-Extension"] == "creation,checksum,expiration,termination"
+    assert response.headers["Tus-Checksum-Algorithm"] == "sha256,sha1"
 
 
 def test_a_file_in_two_pieces_becomes_one_slide_with_job_and_audit_event(caen, database, var, centres) -> None:
@@ -160,7 +160,7 @@ def test_what_the_site_already_has_is_known_to_that_site_alone(caen, centres: Ce
     slide = caen.patch(location, 0, DATA).headers["IAIN-Slide"]
     assert caen.call("GET", path).json() == {
         "slide": slide, "state": "received", "matched": False, "accession": "26H01234",
-        "refusal_code": None, "refusal_reason": None,
+        "refusal_code": None, "refusal_reason": None, "claimed": False,
     }  # fmt: skip
     assert caen.call("GET", f"/api/uploads/slides/{slide}").json()["state"] == "received"
     rouen = caen.of(centres.rouen.scanner_key)

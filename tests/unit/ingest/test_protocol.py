@@ -1,12 +1,14 @@
 """What agent and server say to each other, there and back."""
 
 import base64
+import hashlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.protocol import (
+    Checksum,
     ProtocolError,
     SlideStatus,
     UploadRequest,
@@ -18,6 +20,7 @@ from ingest.protocol import (
     parse_metadata,
     parse_request,
     parse_status,
+    same_accession,
 )
 
 printable = st.text(st.characters(exclude_categories=["C", "Z", "M"]), min_size=1, max_size=40)
@@ -58,14 +61,35 @@ def test_metadata_may_hold_keys_without_value() -> None:
 
 @given(st.binary(min_size=32, max_size=32))
 def test_a_checksum_survives_its_header(digest: bytes) -> None:
-    assert parse_checksum(checksum_header(digest)) == digest
+    assert parse_checksum(checksum_header(digest)) == Checksum("sha256", digest)
+
+
+def test_sha1_tells_a_damaged_piece_too() -> None:
+    digest = hashlib.sha1(b"x").digest()
+    assert parse_checksum("sha1 " + base64.b64encode(digest).decode()) == Checksum("sha1", digest)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("26h01", " 26H01 ", True),
+        ("A  1", "a 1", True),
+        (None, "", True),
+        ("26H01", "26H02", False),
+        (None, "x", False),
+    ],
+)
+def test_numbers_are_compared_as_they_are_stored(one, other, same: bool) -> None:
+    assert same_accession(one, other) is same
 
 
 def test_no_checksum_is_none() -> None:
     assert parse_checksum(None) is None
 
 
-@pytest.mark.parametrize("bad", ["", "sha1 aaaa", "sha256", "sha256 " + base64.b64encode(b"short").decode()])
+@pytest.mark.parametrize(
+    "bad", ["", "sha1 aaaa", "md5 aaaa", "sha256", "sha256 " + base64.b64encode(b"short").decode()]
+)
 def test_a_checksum_that_is_none_is_refused(bad: str) -> None:
     with pytest.raises(ProtocolError):
         parse_checksum(bad)
