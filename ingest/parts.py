@@ -17,6 +17,8 @@ from ingest.errors import UploadBusyError
 from tiler.storage.local import sync_path
 
 READ_BYTES = 1024 * 1024
+# So much is handed to the disk at once while more arrives, and `sync` has little left to wait for.
+BEGIN_BYTES = 1024 * 1024
 
 
 class Digest(Protocol):
@@ -100,6 +102,7 @@ class Part:
             known = remembered[path.name] = _Known(file)
         self._known = known
         self._mark = known.covered, known.digest.copy()
+        self._begun = self.length
 
     def append(self, data: bytes) -> None:
         """The digest goes along with the bytes, if it covers all that came before them."""
@@ -112,6 +115,10 @@ class Part:
         if follows:
             known.digest.update(data)
             known.covered = self.length
+        if self.length - self._begun >= BEGIN_BYTES:
+            # What it does to pages that are still to be written: it begins to write them (Linux, mm/fadvise.c).
+            os.posix_fadvise(self._descriptor, self._begun, self.length - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = self.length
 
     def sync(self) -> None:
         """When this returns, the bytes and the file's name outlive a power cut."""
@@ -132,6 +139,7 @@ class Part:
             known.covered, known.digest = (covered, digest.copy()) if covered <= length else (0, hashlib.sha256())
         os.ftruncate(self._descriptor, length)
         self.length = length
+        self._begun = min(self._begun, length)
 
     def sha256(self) -> str:
         """The digest of all bytes so far. What was not appended by this process is read from the file, once."""

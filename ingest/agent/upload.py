@@ -10,17 +10,19 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ingest.agent.client import Client, Held, RefusedError, TransientError
 from ingest.agent.parcels import Parcel
+from ingest.agent.pieces import Pieces
 from ingest.manifest import SetFile, manifest_of
 from ingest.protocol import FILE_NAME_MAX_CHARS, Problem, SlideStatus, UploadRequest
 
 Answer = TypeVar("Answer")
 
-PIECE_BYTES = 8 * 1024 * 1024
+PIECE_BYTES = 16 * 1024 * 1024
 HASH_BYTES = 1024 * 1024
 FRESH_STARTS = 3
 POLL_S = (0.25, 2.0)  # first and longest pause between two questions about a slide being prepared
@@ -82,8 +84,8 @@ class _Snapshot:
     mtime_ns: int
 
     @classmethod
-    def of(cls, descriptor: int) -> "_Snapshot":
-        status = os.fstat(descriptor)
+    def of(cls, file: FileIO) -> "_Snapshot":
+        status = os.fstat(file.fileno())
         return cls(status.st_size, status.st_mtime_ns)
 
 
@@ -145,16 +147,17 @@ class Pusher:
 
     def _push_once(self, path: Path, glass: Glass) -> Delivery:
         with path.open("rb", buffering=0) as file:
-            before = _Snapshot.of(file.fileno())
-            sha256 = self._hash(file.fileno(), before.size, _Share(0, before.size))
+            before = _Snapshot.of(file)
+            sha256 = self._hash(file, before.size, _Share(0, before.size))
             request = _request(path.name, before.size, sha256, glass)
             if known := self._insist(lambda: self._client.known(sha256)):
                 return Delivery(self._settled(known.slide, known), already_known=True, sent_bytes=0)
             upload_id = self._insist(lambda: self._client.create(request))
             held = self._insist(lambda: self._client.held(upload_id))
             first_offset = held.offset
-            while held.slide is None:
-                held = self._send(upload_id, file.fileno(), before, held, _Share(0, before.size))
+            with Pieces(file, self._piece_bytes) as pieces:
+                while held.slide is None:
+                    held = self._send(upload_id, pieces, before, held, _Share(0, before.size))
         return Delivery(self._settled(held.slide, None), already_known=False, sent_bytes=before.size - first_offset)
 
     def _push_set_once(self, parcel: Parcel, glass: Glass) -> Delivery:
@@ -180,8 +183,8 @@ class Pusher:
         read = {}
         for name, path in parcel.files:
             with path.open("rb", buffering=0) as file:
-                snapshot = _Snapshot.of(file.fileno())
-                read[name] = _File(path, snapshot, self._hash(file.fileno(), snapshot.size, _Share(done, total)))
+                snapshot = _Snapshot.of(file)
+                read[name] = _File(path, snapshot, self._hash(file, snapshot.size, _Share(done, total)))
             done += snapshot.size
         return read
 
@@ -192,22 +195,23 @@ class Pusher:
             upload_id = self._insist(lambda: self._client.create(request))
             held = self._insist(lambda: self._client.held(upload_id))
             first_offset = held.offset
-            while held.offset < each.snapshot.size:
-                held = self._send(upload_id, file.fileno(), each.snapshot, held, share)
+            with Pieces(file, self._piece_bytes) as pieces:
+                while held.offset < each.snapshot.size:
+                    held = self._send(upload_id, pieces, each.snapshot, held, share)
         return each.snapshot.size - first_offset
 
-    def _hash(self, descriptor: int, size: int, share: _Share) -> str:
-        digest, done = hashlib.sha256(), 0
-        while data := os.read(descriptor, HASH_BYTES):
-            digest.update(data)
-            done += len(data)
+    def _hash(self, file: FileIO, size: int, share: _Share) -> str:
+        digest, done, room = hashlib.sha256(), 0, memoryview(bytearray(HASH_BYTES))
+        while length := file.readinto(room):
+            digest.update(room[:length])
+            done += length
             self._report.hashing(share.done + done, share.total)
         self._progress()
         if done != size:
             raise ChangingFileError
         return digest.hexdigest()
 
-    def _send(self, upload_id: str, descriptor: int, before: _Snapshot, held: Held, share: _Share) -> Held:
+    def _send(self, upload_id: str, pieces: Pieces, before: _Snapshot, held: Held, share: _Share) -> Held:
         """One piece, read from where the server stands; an empty one when only the proof is missing."""
         sent = held.offset
         self._report.sending(share.done + sent, share.total)
@@ -217,12 +221,11 @@ class Pusher:
             sent += slice_bytes
             self._report.sending(share.done + sent, share.total)
 
-        os.lseek(descriptor, held.offset, os.SEEK_SET)
-        piece = os.read(descriptor, self._piece_bytes)
-        if _Snapshot.of(descriptor) != before:
+        piece = pieces.at(held.offset)
+        if _Snapshot.of(pieces.file) != before:
             raise ChangingFileError
         try:
-            after = self._client.send(upload_id, held.offset, piece, hashlib.sha256(piece).digest(), progress)
+            after = self._client.send(upload_id, held.offset, piece.data, piece.sha256, progress)
         except TransientError as error:
             self._wait(error)
             after = self._insist(lambda: self._client.held(upload_id))

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from email.utils import formatdate
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -34,9 +33,8 @@ from ingest.errors import (
 )
 from ingest.manifest import MANIFEST_MAX_BYTES, Manifest, ManifestError, decode
 from ingest.protocol import (
-    CHECKSUM_ALGORITHMS,
+    CHECKSUM_ALGORITHM,
     CHECKSUM_MISMATCH,
-    EXPIRES_HEADER,
     KNOWN_PATH,
     MANIFEST_CONTENT_TYPE,
     OFFSET_CONTENT_TYPE,
@@ -60,7 +58,6 @@ from ingest.protocol import (
     parse_set,
 )
 from ingest.receive import Uploads
-from sharing.clock import SECOND_US
 from sharing.subjects import Sender
 from sharing.vocabulary import SlideId, UploadId
 from slideserver import refusals
@@ -97,7 +94,6 @@ STATUS: dict[Problem, int] = {
     Problem.FILE_DAMAGED: CHECKSUM_MISMATCH,
     Problem.STORE_FAILED: 503,
     Problem.DISK_FULL: 507,
-    Problem.QUOTA_EXCEEDED: 507,
 }
 
 
@@ -116,7 +112,7 @@ def routes(
     door = _Door(uploads, members, languages, stall_s)
     upload = UPLOADS_PATH + "/{upload}"
     return [
-        Route(UPLOADS_PATH, door.options, methods=["OPTIONS"]),
+        Route(UPLOADS_PATH, _options, methods=["OPTIONS"]),
         Route(UPLOADS_PATH, door.guarded(door.create), methods=["POST"]),
         Route(KNOWN_PATH + "{sha256}", door.guarded(door.known, tus=False), methods=["GET"]),
         Route(SLIDES_PATH + "{slide}", door.guarded(door.slide, tus=False), methods=["GET"]),
@@ -125,6 +121,16 @@ def routes(
         Route(upload, door.guarded(door.append), methods=["PATCH"]),
         Route(upload, door.guarded(door.end), methods=["DELETE"]),
     ]
+
+
+async def _options(_: Request) -> Response:
+    headers = {
+        "Tus-Resumable": TUS_VERSION,
+        "Tus-Version": TUS_VERSION,
+        "Tus-Extension": TUS_EXTENSIONS,
+        "Tus-Checksum-Algorithm": CHECKSUM_ALGORITHM,
+    }
+    return Response(status_code=204, headers=headers)
 
 
 class _Door:
@@ -155,21 +161,11 @@ class _Door:
 
         return endpoint
 
-    async def options(self, _: Request) -> Response:
-        """To anybody."""
-        headers = {
-            "Tus-Version": TUS_VERSION,
-            "Tus-Extension": TUS_EXTENSIONS,
-            "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
-            "Tus-Max-Size": str(self._uploads.limits.max_upload_bytes),
-        }
-        return _tus(204, headers)
-
     async def create(self, request: Request, sender: Sender) -> Response:
         announced = parse_request(request.headers)
-        upload = await self._blocking(self._uploads.create, sender, announced)
+        upload_id = await self._blocking(self._uploads.create, sender, announced)
         # A path alone: whoever forges a Host header does not choose where the key is sent next.
-        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload.id}", EXPIRES_HEADER: _date(upload.expires_us)})
+        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload_id}"})
 
     async def status(self, request: Request, sender: Sender) -> Response:
         def ask() -> Held:
@@ -291,14 +287,7 @@ def _held(status: int, held: Held) -> Response:
     headers = {"Upload-Offset": str(held.offset), SIZE_HEADER: str(held.length)}
     if held.slide:
         headers[SLIDE_HEADER] = held.slide
-    if held.expires_us is not None:
-        headers[EXPIRES_HEADER] = _date(held.expires_us)
     return _tus(status, headers)
-
-
-def _date(time_us: int) -> str:
-    """As RFC 9110 5.6.7 wants it."""
-    return formatdate(time_us // SECOND_US, usegmt=True)
 
 
 def _tus(status: int, headers: dict[str, str]) -> Response:
