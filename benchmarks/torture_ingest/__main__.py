@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.torture_ingest.plan import Plan, Result
 
-PARTS = ("kills",)
+PARTS = ("kills", "bitflips")
 
 
 def main() -> int:
