@@ -88,6 +88,17 @@ def list_cases(session: Session, subject: Subject, search: str = "", *, limit: i
     return _with_slides(session, rows)
 
 
+def cases_numbered(session: Session, subject: Subject, beginning: str, *, limit: int = 8) -> list[Case]:
+    """The cases to which the subject may bring slides whose accession number begins so, in the order of their numbers.
+    None for less than three characters: that names no case.
+    """
+    if len(beginning.strip()) < 3:
+        return []
+    number = CaseRow.accession.startswith(text.accession(beginning), autoescape=True)
+    found = session.scalars(policy.nameable_cases(subject).where(number).order_by(CaseRow.accession).limit(limit))
+    return _with_slides(session, found)
+
+
 def get_case(session: Session, subject: Subject, case_id: CaseId) -> Case:
     """The case, if the subject may see it. Raises NotFoundError or RefusedError as `policy.require` does."""
     row = session.get(CaseRow, case_id)

@@ -269,6 +269,11 @@ def visible_cases(subject: Subject) -> Select[CaseRow]:
     return select(CaseRow).where(_at_own_site(subject, Action.LIST_CASES, CaseRow.site_id))
 
 
+def nameable_cases(subject: Subject) -> Select[CaseRow]:
+    """The cases to which `subject` may bring a slide, and so may find by their number."""
+    return select(CaseRow).where(_at_own_site(subject, Action.PUSH_SLIDE, CaseRow.site_id))
+
+
 def visible_intake(subject: Subject) -> Select[SlideRow]:
     """The slides, matched with a case or not, that `subject` may see arrive."""
     return select(SlideRow).where(_at_own_site(subject, Action.VIEW_INTAKE, SlideRow.site_id))

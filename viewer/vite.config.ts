@@ -15,7 +15,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: { pages: "src/pages.ts", viewer: "src/viewer.ts" },
+      input: { pages: "src/pages.ts", viewer: "src/viewer.ts", deposit: "src/deposit.ts" },
     },
   },
   test: {

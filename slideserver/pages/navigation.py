@@ -38,6 +38,8 @@ PLACES = (
     Place(N_("Opinions"), "/consultations", "a", Action.VIEW_CONSULTATION),
     Place(N_("Links"), "/links", "l", Action.SHARE_BY_LINK),
     Place(N_("Reception"), "/intake", "r", Action.VIEW_INTAKE),
+    Place(N_("Deposit"), "/deposit", "d", Action.PUSH_SLIDE),
+    Place(N_("Scanners"), "/scanners", "s", Action.VIEW_INTAKE),
     Place(N_("Shares"), "/shares", "p", Action.VIEW_SHARES),
     Place(N_("Journal"), "/audit", "j", Action.READ_AUDIT),
 )
