@@ -139,9 +139,9 @@ class ProcrastinateQueue:
 
     def _retry_stalled(self, session: Session, kinds: list[str]) -> None:
         """What procrastinate leaves to its users: jobs whose worker's heart has stopped are to be done again."""
-        for number, worker in _run(session, _TAKE_STALLED, kinds=kinds).all():
-            _run(session, _AGAIN, job=number)
-            _run(session, _UNREGISTER, fence=worker)
+        for stalled in _run(session, _TAKE_STALLED, kinds=kinds).all():
+            _run(session, _AGAIN, job=stalled.id)
+            _run(session, _UNREGISTER, fence=stalled.worker_id)
 
 
 def _run(session: Session, statement: TextClause, **values: object) -> Result[Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.torture_ingest.plan import Plan, Result
 
-PARTS = ("kills", "bitflips")
+PARTS = ("kills", "bitflips", "jobs", "foreign")
 
 
 def main() -> int:
