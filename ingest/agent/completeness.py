@@ -1,6 +1,6 @@
 """Whether a slide is all there: by its format, since a file that rests may be one whose scanner rests, too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from ingest.agent.czi_extent import check_czi
 from ingest.agent.dicom import WHOLE_SLIDE
 from ingest.agent.dicom_extent import Extent, check_dicom
 from ingest.agent.extent import Bytes, OddError, UnfinishedError
-from ingest.agent.parcels import Parcel
+from ingest.agent.mirax_extent import check_mirax
+from ingest.agent.parcels import Parcel, data_files, said_in
 from ingest.agent.tiff_extent import check_tiff
 
 INCOMPLETE_SET, INCOMPLETE_FILE, NO_IMAGE = "incomplete-set", "incomplete-file", "incomplete-series"
@@ -36,14 +37,12 @@ def lack_of(parcel: Parcel) -> Lack | None:
         try:
             extent = _check(path)
         except UnfinishedError as error:
-            length = path.stat().st_size
-            there = f"{length:,} / {error.needed:,}" if error.needed else f"{length:,}"
-            return Lack(INCOMPLETE_FILE, f"{path.name}: {there.replace(',', ' ')}")
+            return _unfinished(path, error)
         if extent:
             extents.append(extent)
     if extents:
         return _lack_of_series(parcel, extents)
-    return None
+    return _lack_of_mirax(dict(parcel.files))
 
 
 def listed(names: Iterable[str]) -> str:
@@ -68,6 +67,32 @@ def _check(path: Path) -> Extent | None:
                 check_czi(file)
         except OddError:
             pass
+    return None
+
+
+def _unfinished(path: Path, error: UnfinishedError) -> Lack:
+    path = path.with_name(error.name) if error.name else path
+    length = path.stat().st_size
+    there = f"{length:,} / {error.needed:,}" if error.needed else f"{length:,}"
+    return Lack(INCOMPLETE_FILE, f"{path.name}: {there.replace(',', ' ')}")
+
+
+def _lack_of_mirax(files: Mapping[str, Path]) -> Lack | None:
+    """What the index of a MIRAX slide names and its data files, all of which are there, do not hold."""
+    ini = files.get("slide/Slidedat.ini")
+    if ini is None:
+        return None
+    said = said_in(ini)
+    index = files.get(f"slide/{said.get(('HIERARCHICAL', 'INDEXFILE'))}")
+    data = tuple(path for name in data_files(said) if (path := files.get(f"slide/{name}")))
+    if index is None:
+        return None
+    try:
+        check_mirax(said, index, data)
+    except UnfinishedError as error:
+        return _unfinished(index, error)
+    except OddError:
+        pass
     return None
 
 

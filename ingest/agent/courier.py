@@ -20,9 +20,17 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
 IDLE_S = 0.5
 SLICE_MAX_BYTES = 1 << 20
 # A person lifts these on the server; the slide then goes without anybody's asking.
-_LATER = frozenset({"quota-exceeded", Problem.TOO_MANY_UPLOADS, Problem.FILES_MISSING})
+_LATER = frozenset({Problem.QUOTA_EXCEEDED, Problem.TOO_MANY_UPLOADS, Problem.FILES_MISSING})
 # These are about the connection or this one file, not about the server.
-_OF_THE_FILE = frozenset({Problem.WRONG_OFFSET, Problem.PIECE_DAMAGED, Problem.FILE_DAMAGED, Problem.UPLOAD_BUSY})
+_OF_THE_FILE = frozenset(
+    {
+        Problem.WRONG_OFFSET,
+        Problem.PIECE_DAMAGED,
+        Problem.FILE_DAMAGED,
+        Problem.UPLOAD_BUSY,
+        Problem.QUOTA_EXCEEDED,
+    }
+)
 
 
 class StoppedError(Exception):

@@ -8,10 +8,11 @@ from typing import BinaryIO
 
 
 class UnfinishedError(Exception):
-    """The file says that it has more than there is. `needed`: how many bytes it speaks of, 0 when it does not say."""
+    """The file says that it has more than there is. `needed`: how many bytes it speaks of, 0 when it does not say;
+    `name`: of the file, when it is another one that speaks of it."""
 
-    def __init__(self, needed: int = 0) -> None:
-        self.needed = needed
+    def __init__(self, needed: int = 0, name: str = "") -> None:
+        self.needed, self.name = needed, name
         super().__init__(needed)
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -120,8 +120,8 @@ def series_of(path: Path) -> str | None:
         head = _head(path, _SHORT)
     except OSError:  # its scanner holds it for itself
         return ""
-    if len(head) < 132:
-        return "" if not any(head.strip(b"\0")) else None
+    if len(head) < 132 and not head[:128].strip(b"\0"):
+        return ""
     instance = _instance(path)
     return instance.series if instance else None
 
@@ -246,6 +246,14 @@ def _ini_of(data: Path) -> Path | None:
 
 def _named_in(ini: Path) -> Iterator[str]:
     """The index file and the data files that a Slidedat.ini names."""
+    said = said_in(ini)
+    if index := said.get(("HIERARCHICAL", "INDEXFILE")):
+        yield index
+    yield from data_files(said)
+
+
+def said_in(ini: Path) -> dict[tuple[str, str], str]:
+    """What a Slidedat.ini says, by section and key. Raises OSError."""
     section = ""
     values: dict[tuple[str, str], str] = {}
     for line in _head(ini, INI_MAX_BYTES).decode("utf-8-sig", "replace").splitlines():
@@ -254,12 +262,14 @@ def _named_in(ini: Path) -> Iterator[str]:
             section = line.strip().strip("[]")
         elif equals:
             values.setdefault((section, key.strip()), value.strip())
-    if index := values.get(("HIERARCHICAL", "INDEXFILE")):
-        yield index
-    count = values.get(("DATAFILE", "FILE_COUNT"), "")
-    for number in range(min(int(count), DATA_FILES_MAX) if re.fullmatch(r"[0-9]{1,9}", count) else 0):
-        if name := values.get(("DATAFILE", f"FILE_{number}")):
-            yield name
+    return values
+
+
+def data_files(said: Mapping[tuple[str, str], str]) -> list[str]:
+    """The names of the data files, in the order of their numbers."""
+    count = said.get(("DATAFILE", "FILE_COUNT"), "")
+    numbers = range(min(int(count), DATA_FILES_MAX) if re.fullmatch(r"[0-9]{1,9}", count) else 0)
+    return [name for number in numbers if (name := said.get(("DATAFILE", f"FILE_{number}")))]
 
 
 def _series(instances: Iterable[tuple[Path, Instance]]) -> Parcel:

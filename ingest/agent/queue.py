@@ -191,27 +191,24 @@ class Queue:
 
     def tell_incomplete(self, root: Path, troubles: Iterable[Trouble]) -> None:
         """These, and no others, are the slides below a folder that have been incomplete for long."""
-        told = {plain(each.name): each for each in troubles}
+        place = os.fsencode(root)
+        told = {plain(each.name): (each.code, plain(each.detail), each.since_us) for each in troubles}
         with self._writing():
-            known = self._all("SELECT name FROM entry WHERE state = 'incomplete' AND root = ?", os.fsencode(root))
-            for (name,) in known:
-                if name not in told:
-                    self._db.execute("DELETE FROM entry WHERE state = 'incomplete' AND name = ?", (name,))
-            for name, each in told.items():
+            found = self._all(
+                "SELECT name, code, detail, found_us FROM entry WHERE state = 'incomplete' AND root = ?", place
+            )
+            known = {name: tuple(rest) for name, *rest in found}
+            for name in known.keys() - told.keys():
                 self._db.execute(
-                    "INSERT INTO entry (mark, name, state, root, length, found_us, changed_us, code, detail)"
-                    " VALUES (?, ?, 'incomplete', ?, 0, ?, ?, ?, ?)"
-                    " ON CONFLICT (mark) DO UPDATE SET code = excluded.code, detail = excluded.detail",
-                    (
-                        f"incomplete {os.fsencode(root).hex()} {name}",
-                        name,
-                        os.fsencode(root),
-                        each.since_us,
-                        self._now_us(),
-                        each.code,
-                        plain(each.detail),
-                    ),
+                    "DELETE FROM entry WHERE state = 'incomplete' AND root = ? AND name = ?", (place, name)
                 )
+            for name, (code, detail, since_us) in told.items():
+                if known.get(name) != (code, detail, since_us):
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO entry (mark, name, state, root, length, found_us, changed_us, code,"
+                        " detail) VALUES (?, ?, 'incomplete', ?, 0, ?, ?, ?, ?)",
+                        (f"incomplete {place.hex()} {name}", name, place, since_us, self._now_us(), code, detail),
+                    )
 
     def forget_before(self, us: int) -> None:
         """Forgets what was done before, and is no longer where it was found."""

@@ -131,8 +131,10 @@ class Search:
 
     def _state(self, parcel: Parcel, files: tuple[QueuedFile, ...], moving: set[Path]) -> Trouble | None:
         """What is to be waited for before this slide can be sent. Raises OSError."""
-        if any(each.path in moving for each in files) or self._has_moving_kin(parcel, moving):
+        if any(each.path in moving for each in files):
             return self._lack(parcel.name, STILL_CHANGING)
+        if kin := self._unclear_kin(parcel, moving):
+            return self._lack(parcel.name, STILL_CHANGING, kin.name)
         if awaits_company(parcel):
             began = max(rest.since for each in files if (rest := self._rests.get(each.path)))
             complete_at = began + COMPANY_RESTS * self._rest_s
@@ -143,14 +145,18 @@ class Search:
             return self._lack(parcel.name, lack.code, lack.detail)
         return None
 
-    def _has_moving_kin(self, parcel: Parcel, moving: set[Path]) -> bool:
-        """Whether a file that is being written may be one more of these."""
-        series = series_of(parcel.files[0][1])
-        if series is not None:
-            folders = {path.parent for _, path in parcel.files}
-            return any(path.parent in folders and series_of(path) in (series, "") for path in moving)
-        within = {path.parent for name, path in parcel.files if "/" in name}
-        return any(path.parent in within for path in moving)
+    def _unclear_kin(self, parcel: Parcel, moving: set[Path]) -> Path | None:
+        """A file that may be one more of these: it is being written, or so far says nothing of itself."""
+        first = parcel.files[0][1]
+        series = series_of(first)
+        if series is None:
+            within = {path.parent for name, path in parcel.files if "/" in name}
+            return next((path for path in moving if path.parent in within), None)
+        folders = {path.parent for _, path in parcel.files}
+        beside = (path for path in self._rests if path.parent in folders and path not in moving)
+        stubs = (path for path in beside if path.suffix == first.suffix and series_of(path) == "")
+        near = (path for path in moving if path.parent in folders and series_of(path) in (series, ""))
+        return next(near, None) or next(stubs, None)
 
     def _queued(self, name: str, path: Path) -> QueuedFile:
         rest = self._rests.get(path)
