@@ -39,6 +39,11 @@ Port = Annotated[int | None, typer.Option("--port", help="The port to listen on.
 Host = Annotated[str | None, typer.Option("--host", help="The address to listen on.")]
 
 
+def main() -> None:
+    """The program `iain`."""
+    app()
+
+
 @app.command()
 def serve(var: Var = None, port: Port = None, host: Host = None, database_url: DatabaseUrl = None) -> None:
     """Start the server. It brings its database up to date first; Ctrl-C ends it."""
