@@ -193,7 +193,10 @@ class SqlJobQueue:
 
 def progress(session: Session, keys: Collection[str] | None = None) -> tuple[Progress, ...]:
     """As `JobQueue.progress`. On PostgreSQL `job` is a view of what its queue keeps."""
-    which = JobRow.state.in_(OPEN) if keys is None else JobRow.key.in_(keys)
+    still_open = and_(
+        JobRow.state.in_(OPEN), JobRow.finished_us.is_(None)
+    )  # an engine has an index of one or the other
+    which = still_open if keys is None else JobRow.key.in_(keys)
     return tuple(
         Progress(
             row.kind,

@@ -281,6 +281,7 @@ class JobRow(Base):
     __table_args__ = (
         UniqueConstraint("kind", "key"),
         Index("ix_job_state_not_before_us", "state", "not_before_us"),
+        Index("ix_job_key", "key"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]

@@ -1,5 +1,5 @@
 """On PostgreSQL the jobs are procrastinate's; the view `job` shows them in the form that the table had. On SQLite they
-stay where they are.
+stay where they are. On both they are found by their key.
 
 Revision ID: 0006
 """
@@ -75,6 +75,7 @@ DROP TYPE procrastinate_job_status;
 
 def upgrade() -> None:
     if op.get_bind().dialect.name != "postgresql":
+        op.create_index("ix_job_key", "job", ["key"])
         return
     _run(_procrastinate())
     op.create_table(
@@ -95,6 +96,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "key", name="uq_job_record_kind_key"),
         sa.UniqueConstraint("job_id", name="uq_job_record_job_id"),
     )
+    op.create_index("ix_job_record_key", "job_record", ["key"])
+    op.create_index("ix_job_record_open", "job_record", ["created_us"], postgresql_where=sa.text("finished_us IS NULL"))
     _run(_CARRY)
     op.drop_table("job")
     _run(_JOB)
@@ -102,6 +105,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().dialect.name != "postgresql":
+        op.drop_index("ix_job_key", "job")
         return
     _run("ALTER VIEW job RENAME TO job_shown")
     op.create_table(
