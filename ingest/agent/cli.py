@@ -1,54 +1,53 @@
-"""`iain-agent`: push slides from a scanner's workstation.
+"""`iain-agent`: slides go from a scanner's workstation to the platform. Exit codes are those of `ingest.agent.exits`.
 
-Exit codes: 0 every slide is on the platform, 1 a slide was refused, is not whole or cannot be read, 2 the command
-itself is wrong, 3 the server could not be reached, or could not take the slide, for as long as --patience allows, 4 the
-key is refused, 130 interrupted with Ctrl-C.
+Options stand above the environment, the environment above the configuration file.
 """
 
 import os
-import ssl
-import stat
 import sys
-from collections.abc import Sequence
-from enum import IntEnum
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 
-from ingest.agent.client import (
-    Client,
-    KeyRefusedError,
-    NotOurServerError,
-    RefusedError,
-    UntrustedError,
-)
+from ingest.agent.config import Config, ConfigError, default_path, load
+from ingest.agent.connection import UsageError, connect, warnings
+from ingest.agent.doctor import doctor as examine_all
+from ingest.agent.exits import Exit
+from ingest.agent.heart import version as installed_version
 from ingest.agent.messages import Language, Words, language_from
-from ingest.agent.parcels import Found, Parcel, find, together
+from ingest.agent.push import push as push_all
+from ingest.agent.rules import After
 from ingest.agent.screen import Screen
-from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Glass, Patience, Pusher
-from ingest.manifest import ManifestError
-
-KEY_MAX_BYTES = 1024
-LISTED = 8
-_HOSTS_AT_HOME = frozenset({"localhost", "127.0.0.1", "::1"})
+from ingest.agent.service import logging_to
+from ingest.agent.service import watch as watch_all
+from ingest.agent.status import retry as retry_some
+from ingest.agent.status import status as tell_status
+from ingest.agent.upload import Glass, Patience
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-
-class Exit(IntEnum):
-    SENT = 0
-    REFUSED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    KEY_REFUSED = 4
-    INTERRUPTED = 130
-
-
-class UsageError(Exception):
-    """The command cannot be carried out as it was given; the message is a whole sentence in the user's language."""
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Fichier de configuration. / Configuration file (TOML).")
+]
+Server = Annotated[
+    str | None, typer.Option(envvar="IAIN_SERVER", help="Adresse de la plateforme. / Address of the platform.")
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(envvar="IAIN_KEY_FILE", help="Fichier de la clé du scanner. / File with the scanner's key."),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(envvar="IAIN_CA_FILE", help="Autorité de certification de l'hôpital (PEM). / The hospital's own CA."),
+]
+Lang = Annotated[Language | None, typer.Option("--language", help="fr | en")]
+StateFolder = Annotated[
+    Path | None, typer.Option(help="Dossier où la file d'attente est gardée. / Folder that keeps the queue.")
+]
+Act = Callable[[Config, Screen], Exit]
 
 
 @app.callback()
@@ -65,40 +64,129 @@ def push(
             help="Lames, ou dossiers de lames, à envoyer. / Slides, or folders of them, to send.",
         ),
     ],
-    server: Annotated[
-        str, typer.Option(envvar="IAIN_SERVER", help="Adresse de la plateforme. / Address of the platform.")
-    ],
-    key_file: Annotated[
-        Path, typer.Option(envvar="IAIN_KEY_FILE", help="Fichier de la clé du scanner. / File with the scanner's key.")
-    ],
+    server: Server = None,
+    key_file: KeyFile = None,
     accession: Annotated[str | None, typer.Option(help="Numéro du cas. / Accession number of the case.")] = None,
     stain: Annotated[str | None, typer.Option(help="Coloration. / Stain.")] = None,
     block: Annotated[str | None, typer.Option(help="Bloc. / Block.")] = None,
-    language: Annotated[Language | None, typer.Option(help="fr | en")] = None,
+    language: Lang = None,
     patience: Annotated[
         float, typer.Option(min=0, help="Secondes d'essais sans progrès. / Seconds of trying without progress.")
     ] = 600,
     wait: Annotated[
         float, typer.Option(min=0, help="Secondes d'attente d'une lame prête. / Seconds to wait until it is ready.")
     ] = 120,
-    ca_file: Annotated[
-        Path | None, typer.Option(help="Autorité de certification de l'hôpital. / The hospital's own CA, in PEM.")
-    ] = None,
+    ca_file: CaFile = None,
+    config: ConfigFile = None,
 ) -> None:
     """Envoie des lames ; relancer la même commande reprend là où elle s'était arrêtée. / Sends slides, resumably."""
-    words = Words(language or language_from(os.environ))
-    screen = Screen(words, Console(), Console(stderr=True))
-    try:
-        with _client(words, screen, server, key_file, ca_file) as client:
-            pusher = Pusher(client, screen, Patience(patience, wait))
-            code = _push_all(pusher, screen, words, paths, Glass(accession, stain, block))
-    except UsageError as error:
-        screen.problem(str(error))
-        code = Exit.USAGE
-    except KeyboardInterrupt:
-        screen.warn(words("interrupted"))
-        code = Exit.INTERRUPTED
-    raise typer.Exit(code)
+
+    def act(config: Config, screen: Screen) -> Exit:
+        for sentence in warnings(config, screen.words):
+            screen.warn(sentence)
+        with connect(config, screen.words) as client:
+            try:
+                return push_all(client, screen, Patience(patience, wait), paths, Glass(accession, stain, block))
+            except KeyboardInterrupt:
+                screen.warn(screen.words("interrupted"))
+                return Exit.INTERRUPTED
+
+    _carry_out(act, config, language, {"server": server, "key_file": key_file, "ca_file": ca_file})
+
+
+@app.command()
+def watch(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FOLDER...", help="Dossiers où le scanner écrit. / Folders that the scanner writes to."),
+    ] = None,
+    server: Server = None,
+    key_file: KeyFile = None,
+    ca_file: CaFile = None,
+    after: Annotated[
+        After | None, typer.Option(help="Les fichiers envoyés sont gardés, déplacés, supprimés. / What follows.")
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Où les lames envoyées sont déplacées. / Where sent slides are moved to.")
+    ] = None,
+    parallel: Annotated[int | None, typer.Option(help="Lames envoyées en même temps. / Slides sent at once.")] = None,
+    bandwidth_mbit: Annotated[
+        float | None, typer.Option(help="Débit au plus, en Mbit/s. / Bandwidth at most, in Mbit/s.")
+    ] = None,
+    rest_s: Annotated[
+        float | None, typer.Option(help="Secondes sans changement avant l'envoi. / Seconds at rest before it is sent.")
+    ] = None,
+    state_folder: StateFolder = None,
+    log_file: Annotated[Path | None, typer.Option(help="Journal à écrire aussi. / A log to write, too.")] = None,
+    language: Lang = None,
+    config: ConfigFile = None,
+) -> None:
+    """Surveille des dossiers et envoie chaque lame complète. / Watches folders, sends each slide that is whole."""
+    said: dict[str, object] = {
+        "server": server,
+        "key_file": key_file,
+        "ca_file": ca_file,
+        "folders": [str(each) for each in folders] if folders else None,
+        "after": after,
+        "archive": archive,
+        "parallel": parallel,
+        "bandwidth_mbit": bandwidth_mbit,
+        "rest_s": rest_s,
+        "state_folder": state_folder,
+        "log_file": log_file,
+    }
+
+    def act(config: Config, screen: Screen) -> Exit:
+        for sentence in warnings(config, screen.words):
+            screen.warn(sentence)
+        return watch_all(config, screen)
+
+    _carry_out(act, config, language, said)
+
+
+@app.command()
+def status(state_folder: StateFolder = None, language: Lang = None, config: ConfigFile = None) -> None:
+    """Dit ce qui attend, ce qui est parti, et pourquoi une lame est refusée. / Says what waits, went, was refused."""
+    _carry_out(tell_status, config, language, {"state_folder": state_folder}, keep_log=False)
+
+
+@app.command()
+def retry(
+    name: Annotated[str | None, typer.Argument(help="Nom de la lame. / Name of the slide.")] = None,
+    all_slides: Annotated[bool, typer.Option("--all", help="Toutes les lames refusées. / All refused ones.")] = False,
+    state_folder: StateFolder = None,
+    language: Lang = None,
+    config: ConfigFile = None,
+) -> None:
+    """Remet une lame refusée dans la file d'attente. / Puts a refused slide in the queue again."""
+
+    def act(config: Config, screen: Screen) -> Exit:
+        if (name is None) != all_slides:
+            raise UsageError(screen.words("retry-what"))
+        return retry_some(config, screen, name)
+
+    _carry_out(act, config, language, {"state_folder": state_folder}, keep_log=False)
+
+
+@app.command()
+def doctor(
+    server: Server = None,
+    key_file: KeyFile = None,
+    ca_file: CaFile = None,
+    state_folder: StateFolder = None,
+    language: Lang = None,
+    config: ConfigFile = None,
+) -> None:
+    """Vérifie serveur, clé, horloge, disque et dossiers. / Checks server, key, clock, disk and folders."""
+    path = config or default_path()
+    said: dict[str, object] = {"server": server, "key_file": key_file, "ca_file": ca_file, "state_folder": state_folder}
+    _carry_out(lambda found, screen: examine_all(found, path, screen), config, language, said, keep_log=False)
+
+
+@app.command()
+def version() -> None:
+    """La version de ce programme. / The version of this program."""
+    typer.echo(installed_version())
 
 
 def main() -> None:
@@ -109,132 +197,26 @@ def main() -> None:
     app()
 
 
-def _push_all(pusher: Pusher, screen: Screen, words: Words, paths: list[Path], glass: Glass) -> Exit:
-    parcels, worst = _look(screen, words, paths)
-    for parcel in together(parcels):
-        code = _push_one(pusher, screen, words, parcel, glass)
-        worst = max(worst, code)
-        if code in (Exit.UNREACHABLE, Exit.KEY_REFUSED):  # the next slide would meet the same
-            break
-    return worst
-
-
-def _look(screen: Screen, words: Words, paths: list[Path]) -> tuple[list[Parcel], Exit]:
-    """The slides at these paths, and how a push of none of them would end; says what cannot be sent."""
-    parcels: list[Parcel] = []
-    worst = Exit.SENT
-    for path in paths:
-        name, found, why, code = path.name or path, Found(()), "", Exit.REFUSED
-        if reason := _unfit(path):
-            why, code = words(reason), Exit.USAGE
-        else:
-            try:
-                found = find(path)
-                why = "" if found.parcels else words("no-slides")
-            except OSError as error:
-                why = words("unreadable-file", detail=error.strerror or error)
-        if why:
-            screen.problem(words("not-sent", name=name, why=why))
-            worst = max(worst, code)
-        elif found.left:
-            names = _listed([str(each.relative_to(path.resolve())) for each in found.left])
-            screen.warn(words("left", name=name, names=names))
-        parcels += found.parcels
-    return parcels, worst
-
-
-def _push_one(pusher: Pusher, screen: Screen, words: Words, parcel: Parcel, glass: Glass) -> Exit:
-    if parcel.missing:
-        why = words("incomplete", names=_listed(parcel.missing))
-        screen.problem(words("not-sent", name=parcel.name, why=why))
-        return Exit.REFUSED
+def _carry_out(
+    act: Act, path: Path | None, language: Language | None, said: Mapping[str, object], *, keep_log: bool = True
+) -> None:
+    """Carries out a command with what is configured, and ends the program with its code."""
+    words = Words(language or language_from(os.environ))
+    out, err = Console(), Console(stderr=True)
+    screen = Screen(words, out, err)
     try:
-        with screen.showing(parcel.name):
-            alone = parcel.alone
-            delivery = pusher.push(alone, glass) if alone else pusher.push_set(parcel, glass)
-    except OSError as error:
-        why, code = words("unreadable-file", detail=error.strerror or error), Exit.REFUSED
-    except ChangingFileError:
-        why, code = words("still-changing"), Exit.REFUSED
-    except ManifestError as error:
-        why, code = words("unfit-set", detail=error), Exit.REFUSED
-    except GaveUpError as error:
-        why = words("gave-up", why=words.problem(error.last.code, error.last.detail))
-        code = Exit.UNREACHABLE
-    except KeyRefusedError as error:
-        why, code = words.problem(error.code, error.detail), Exit.KEY_REFUSED
-    except NotOurServerError:
-        why, code = words("not-our-server"), Exit.UNREACHABLE
-    except UntrustedError:
-        why, code = words("untrusted"), Exit.UNREACHABLE
-    except RefusedError as error:
-        why, code = words.problem(error.code, error.detail), Exit.REFUSED
-    else:
-        return _tell(delivery, screen, words, parcel.name, glass)
-    screen.problem(words("not-sent", name=parcel.name, why=why))
-    return code
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:LISTED]) + (f" … ({len(names)})" if len(names) > LISTED else "")
-
-
-def _tell(delivery: Delivery, screen: Screen, words: Words, name: str, glass: Glass) -> Exit:
-    """How the push ended, in words; an unknown case is a matter for a person and no failure."""
-    status = delivery.status
-    if status.state == "refused":
-        screen.problem(words("refused", name=name, why=words.refusal(status.refusal_code, status.refusal_reason)))
-        return Exit.REFUSED
-    if status.state != "ready":
-        screen.say(words("still-preparing", name=name))
-    elif delivery.already_known:
-        screen.say(words("ready-known", name=name))
-    else:
-        screen.say(words("ready", name=name))
-    if status.state == "ready" and not status.matched:
-        key = "unmatched" if glass.accession else "unmatched-unnamed"
-        screen.warn(words(key, name=name, accession=glass.accession))
-    return Exit.SENT
-
-
-def _unfit(path: Path) -> str | None:
-    """Which sentence says why this can hold no slide; None when it can."""
-    try:
-        status = path.stat()
-    except OSError:
-        return "missing-file"
-    if stat.S_ISDIR(status.st_mode):
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return "not-a-file"
-    # All that matters of a MIRAX slide may lie in the folder beside it.
-    return None if status.st_size or path.suffix.casefold() == ".mrxs" else "empty-file"
-
-
-def _client(words: Words, screen: Screen, server: str, key_file: Path, ca_file: Path | None) -> Client:
-    address = urlsplit(server)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise UsageError(words("bad-server", server=server))
-    if address.scheme == "http" and address.hostname not in _HOSTS_AT_HOME:
-        screen.warn(words("clear-text", server=server))
-    key = _key(words, screen, key_file)
-    try:
-        return Client(server, key, ca_file, words.language)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(words("bad-ca-file", path=ca_file, detail=error.strerror or error)) from error
-
-
-def _key(words: Words, screen: Screen, path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                screen.warn(words("key-file-open", path=path))
-            key = file.read(KEY_MAX_BYTES).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise UsageError(words("key-file-missing", path=path, detail=error.strerror or error)) from error
-    if not key.startswith("iain_") or not key.isprintable() or not key.isascii() or " " in key:
-        raise UsageError(words("key-file-bad", path=path))
-    return key
+        config = load(path, {key: str(value) if isinstance(value, Path) else value for key, value in said.items()})
+        words = Words(language or config.language or words.language)
+        with logging_to(config.log_file if keep_log else None) as log:
+            screen = Screen(words, out, err, log)
+            code = act(config, screen)
+    except ConfigError as error:
+        screen.problem(words.configured(error.sentence, error.values))
+        code = Exit.USAGE
+    except UsageError as error:
+        screen.problem(str(error))
+        code = Exit.USAGE
+    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,14 @@ RefusedError (trying again would not help). Nobody above this module sees httpx.
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import cast
 
 import httpx
 
+from ingest.heartbeat import HEARTBEAT_PATH, Heartbeat
 from ingest.manifest import Manifest, encode
 from ingest.protocol import (
     KNOWN_PATH,
@@ -32,7 +36,8 @@ from ingest.protocol import (
     parse_status,
 )
 
-SLICE_BYTES = 256 * 1024
+SLICE_BYTES = 1024 * 1024
+HEARTBEAT_WITHIN_S = 10
 # A server that rebuilds its running digest after a restart reads the whole part file before it answers.
 TIMEOUT = httpx.Timeout(connect=10, read=120, write=60, pool=10)
 
@@ -51,7 +56,7 @@ class TransientError(Exception):
 class RefusedError(Exception):
     """The server will not take it, now or later."""
 
-    def __init__(self, code: str | None, detail: str) -> None:
+    def __init__(self, code: str, detail: str) -> None:
         self.code, self.detail = code, detail
         super().__init__(detail)
 
@@ -59,13 +64,22 @@ class RefusedError(Exception):
 class KeyRefusedError(RefusedError):
     """The key is unknown or withdrawn."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(Problem.KEY_REFUSED, detail)
+
 
 class NotOurServerError(RefusedError):
     """Something answers at this address, but it is no slide server."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__("not-our-server", detail)
+
 
 class UntrustedError(RefusedError):
     """The server's certificate does not prove who it is."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("untrusted", detail)
 
 
 class _FilesMissingError(RefusedError):
@@ -97,9 +111,18 @@ class Held:
 class Client:
     """A server's upload routes. Use as a context manager, or call `close`."""
 
-    def __init__(self, server: str, key: str, ca_file: Path | None = None, language: str = "en") -> None:
-        """`language`: in which the server is to say why it refused a slide, as in Accept-Language."""
+    def __init__(
+        self,
+        server: str,
+        key: str,
+        ca_file: Path | None = None,
+        language: str = "en",
+        slice_bytes: int = SLICE_BYTES,
+    ) -> None:
+        """`language`: in which the server is to say why it refused a slide, as in Accept-Language. `slice_bytes`: how
+        much of a piece is handed to the network at once. Raises OSError when `ca_file` holds no certificate."""
         context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+        self._slice_bytes, self._said_at = slice_bytes, ""
         self._http = httpx.Client(
             base_url=server.rstrip("/"),
             headers={
@@ -121,6 +144,13 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
+    def said_at(self) -> datetime | None:
+        """What time it was at the server at its last answer, to the second; None when it did not say."""
+        try:
+            return parsedate_to_datetime(self._said_at)
+        except ValueError:
+            return None
+
     def known(self, sha256: str) -> SlideStatus | None:
         """The slide that this scanner's site already has with these bytes, if any."""
         return self._status(KNOWN_PATH + sha256)
@@ -138,7 +168,7 @@ class Client:
         # Only the id is taken from Location: the key must never travel to another address than the configured one.
         upload_id: str = response.headers.get("Location", "").rpartition("/")[2]
         if response.status_code != 201 or not is_id(upload_id):
-            raise NotOurServerError(None, f"unexpected answer {response.status_code} to an announcement")
+            raise NotOurServerError(f"unexpected answer {response.status_code} to an announcement")
         return upload_id
 
     def held(self, upload_id: str) -> Held:
@@ -155,7 +185,7 @@ class Client:
                 "Upload-Offset": str(offset),
                 "Upload-Checksum": checksum_header(digest),
             },
-            content=_slices(piece, progress),
+            content=self._slices(piece, progress),
         )
         return self._held(response)
 
@@ -173,14 +203,32 @@ class Client:
             return Commitment(None, missing=error.names)
         slide = response.headers.get(SLIDE_HEADER, "")
         if not is_id(slide):
-            raise NotOurServerError(None, f"unexpected answer {response.status_code} to a manifest")
+            raise NotOurServerError(f"unexpected answer {response.status_code} to a manifest")
         return Commitment(slide, known=response.status_code == 200)
+
+    def beat(self, heartbeat: Heartbeat) -> int:
+        """Tells the server how this workstation is; the server's time, in µs since the epoch. An answer that takes long
+        is none: the next heartbeat is due."""
+        body = heartbeat.to_json().encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        response = self._request("PUT", HEARTBEAT_PATH, headers, iter([body]), httpx.Timeout(HEARTBEAT_WITHIN_S))
+        try:
+            return int(response.json()["now_us"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotOurServerError("unexpected answer to a heartbeat") from error
+
+    def _slices(self, piece: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:
+        view = memoryview(piece)
+        for start in range(0, len(piece), self._slice_bytes):
+            part = view[start : start + self._slice_bytes]
+            yield cast(bytes, part)  # whatever has a buffer is sent, and this one was not copied
+            progress(len(part))
 
     def _held(self, response: httpx.Response) -> Held:
         try:
             offset = parse_count(response.headers.get("Upload-Offset"), "Upload-Offset")
         except ProtocolError as error:
-            raise NotOurServerError(None, str(error)) from error
+            raise NotOurServerError(str(error)) from error
         return Held(offset, response.headers.get(SLIDE_HEADER))
 
     def _status(self, path: str) -> SlideStatus | None:
@@ -192,39 +240,37 @@ class Client:
                 return None
             raise
         except ValueError as error:
-            raise NotOurServerError(None, str(error)) from error
+            raise NotOurServerError(str(error)) from error
 
     def _request(
-        self, method: str, path: str, headers: dict[str, str] | None = None, content: Iterator[bytes] | None = None
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        content: Iterator[bytes] | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
     ) -> httpx.Response:
         try:
-            response = self._http.request(method, path, headers=headers, content=content)
+            response = self._http.request(method, path, headers=headers, content=content, timeout=timeout)
         except httpx.TransportError as error:
             if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
-                raise UntrustedError(None, str(error)) from error
+                raise UntrustedError(str(error)) from error
             raise TransientError("unreachable", str(error)) from error
+        self._said_at = response.headers.get("Date", "")
         if response.is_success:
             return response
         raise _failure(response)
-
-
-def _slices(piece: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:
-    view = memoryview(piece)
-    for start in range(0, len(piece), SLICE_BYTES):
-        part = bytes(view[start : start + SLICE_BYTES])
-        yield part
-        progress(len(part))
 
 
 def _failure(response: httpx.Response) -> Exception:
     """What an answer that is no success means for the agent."""
     code, detail = response.headers.get(PROBLEM_HEADER), _detail(response)
     if response.status_code == 401:
-        return KeyRefusedError(Problem.KEY_REFUSED, detail)
+        return KeyRefusedError(detail)
     if code in _OUT_OF_STEP or response.status_code in _TRANSIENT_STATUS:
         return TransientError(code or "busy", detail)
     if code is None:
-        return NotOurServerError(None, f"HTTP {response.status_code}")
+        return NotOurServerError(f"HTTP {response.status_code}")
     if code == Problem.FILES_MISSING and (names := _missing(response)):
         return _FilesMissingError(detail, names)
     return RefusedError(code, detail)
