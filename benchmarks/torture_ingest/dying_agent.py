@@ -34,7 +34,7 @@ from ingest.heartbeat import Trouble
 from ingest.manifest import SetFile, manifest_of
 
 STEPS = 160
-LIFE_S = (0.02, 1.2)
+LIFE_S = (0.02, 1.0)
 LAST_LIFE_S = 60
 DAMAGED = 0.06
 _SHOWN = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir"})
@@ -92,6 +92,7 @@ class Scanner:
 
     def end(self) -> None:
         for path, data in self._begun:
+            path.parent.mkdir(exist_ok=True)  # who sends halves also removes their folders
             path.write_bytes(data)
         self._begun.clear()
 
@@ -187,7 +188,7 @@ def _stop_at_the_end(work: Work, rules: Rules, queue: Queue, stop: Event) -> Non
     waits = threading.Event()
     calm = 0
     while not stop.is_set() and calm < 3:
-        waits.wait(0.3)
+        waits.wait(0.15)
         try:
             counts = queue.summary().counts
             unsent = [each for each in (State.QUEUED, State.SENDING, State.ARRIVED, State.SETTLING) if counts[each]]
@@ -213,8 +214,9 @@ def _process(work: Work, chance: random.Random | None) -> bool:
     if chance is None:
         signal.setitimer(signal.ITIMER_REAL, LAST_LIFE_S)
     else:
-        left = chance.randint(1, STEPS) if chance.random() < 0.6 else sys.maxsize
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(*LIFE_S))  # nobody handles it: it kills
+        early = chance.random() < 0.6 and work.twin != "half"  # who is to send halves needs the time for it
+        left = chance.randint(1, STEPS) if early else sys.maxsize
+        signal.setitimer(signal.ITIMER_REAL, LIFE_S[1] if work.twin == "half" else chance.uniform(*LIFE_S))  # it kills
 
         def die() -> None:
             nonlocal left

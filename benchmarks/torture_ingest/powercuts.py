@@ -163,9 +163,13 @@ def platform(folder: Path) -> Iterator[Platform]:
 
 
 def _make_ready(database: Database, over: threading.Event) -> None:
-    """Says of every slide that it can be read, which needs no slide that can."""
     while not over.wait(0.05):
-        with database.writing() as session:
-            waiting = session.scalars(select(SlideRow.id).where(SlideRow.state == SlideState.RECEIVED)).all()
-            for slide_id in waiting:
-                slides.mark_ready(session, slide_id, index_digest="0" * 64, image=_FACTS)
+        say_ready(database)
+
+
+def say_ready(database: Database) -> None:
+    """Says of every slide that has arrived that it can be read, which needs no slide that can."""
+    with database.writing() as session:
+        waiting = session.scalars(select(SlideRow.id).where(SlideRow.state == SlideState.RECEIVED)).all()
+        for slide_id in waiting:
+            slides.mark_ready(session, slide_id, index_digest="0" * 64, image=_FACTS)

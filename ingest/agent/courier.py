@@ -51,7 +51,7 @@ class Courier:
         while not stop.is_set():
             wait_s = max(self._pace.closed_s(), self._weather.wait_s())
             if wait_s or not self.carry_one(stop):
-                stop.wait(min(wait_s, IDLE_S) or IDLE_S)
+                stop.wait(min(wait_s or IDLE_S, IDLE_S, self._rules.poll_s))
 
     def carry_one(self, stop: Event) -> bool:
         """Sends the slide whose turn it is; False when there is none."""

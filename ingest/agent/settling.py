@@ -55,7 +55,7 @@ class Settler:
         while not stop.is_set():
             if not self._weather.wait_s():
                 self.settle_all(stop)
-            stop.wait(POLL_S)
+            stop.wait(min(POLL_S, self._rules.poll_s))
 
     def settle_all(self, stop: Event) -> None:
         """One round over what has arrived."""

@@ -18,6 +18,7 @@ LACKING = {"dicom-missing-part", "mrxs-file-missing", "mrxs-cut-short"}
 UNBOUNDED = {"ndpi-vms", "ndpi-vmu", "ndpi-ndpis"}
 # How pixels are coded is all the same here, and some codecs take their time.
 SLOW = ("webp", "jpeg-xl", "jpeg-2000")
+MOST = 6
 KINDS = [kind for kind in made.kinds() if str(kind) not in UNBOUNDED and not any(slow in str(kind) for slow in SLOW)]
 
 
@@ -27,7 +28,8 @@ def lacks(folder: Path) -> list[Lack | None]:
 
 @pytest.mark.parametrize("name", sorted({kind.format.name for kind in KINDS}))
 def test_slides_of_every_format_are_complete_and_no_longer_when_they_are_cut(name: str, tmp_path: Path) -> None:
-    for kind in [kind for kind in KINDS if kind.format.name == name]:
+    kinds = [kind for kind in KINDS if kind.format.name == name]
+    for kind in kinds[:MOST] + [kind for kind in kinds[MOST:] if str(kind) in LACKING]:
         path = kind.make(tmp_path)
         folder = tmp_path / str(kind)
         if not (before := lacks(folder)):  # no slide at all, which is not the matter here
@@ -74,7 +76,7 @@ def test_every_cut_of_every_file_that_holds_pixels_is_found(files: dict[str, byt
     for name, data in files.items():
         if name.endswith((".mrxs", ".ini")):  # a mere picture; and a text, which rests when it is written
             continue
-        for length in range(140 if name.endswith(".dcm") else 4, len(data)):
+        for length in range(140 if name.endswith(".dcm") else 4, len(data), 2):
             (folder / name).write_bytes(data[:length])
             found = lacks(folder)
             assert any(found) or len(found) != 1, (name, length)
