@@ -203,20 +203,23 @@ def _carry_out(
     """Carries out a command with what is configured, and ends the program with its code."""
     words = Words(language or language_from(os.environ))
     out, err = Console(), Console(stderr=True)
-    screen = Screen(words, out, err)
     try:
         config = load(path, {key: str(value) if isinstance(value, Path) else value for key, value in said.items()})
         words = Words(language or config.language or words.language)
         with logging_to(config.log_file if keep_log else None) as log:
-            screen = Screen(words, out, err, log)
-            code = act(config, screen)
+            code = _answer(act, config, Screen(words, out, err, log))
     except ConfigError as error:
-        screen.problem(words.configured(error.sentence, error.values))
-        code = Exit.USAGE
-    except UsageError as error:
-        screen.problem(str(error))
+        Screen(words, out, err).problem(words.configured(error.sentence, error.values))
         code = Exit.USAGE
     raise typer.Exit(code)
+
+
+def _answer(act: Act, config: Config, screen: Screen) -> Exit:
+    try:
+        return act(config, screen)
+    except UsageError as error:
+        screen.problem(str(error))
+        return Exit.USAGE
 
 
 if __name__ == "__main__":

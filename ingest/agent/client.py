@@ -118,11 +118,13 @@ class Client:
         ca_file: Path | None = None,
         language: str = "en",
         slice_bytes: int = SLICE_BYTES,
+        renewed_key: Callable[[], str] | None = None,
     ) -> None:
         """`language`: in which the server is to say why it refused a slide, as in Accept-Language. `slice_bytes`: how
-        much of a piece is handed to the network at once. Raises OSError when `ca_file` holds no certificate."""
+        much of a piece is handed to the network at once. `renewed_key` is asked for the key to use from then on when
+        the server refuses one. Raises OSError when `ca_file` holds no certificate."""
         context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
-        self._slice_bytes, self._said_at = slice_bytes, ""
+        self._slice_bytes, self._said_at, self._renewed_key = slice_bytes, "", renewed_key
         self._http = httpx.Client(
             base_url=server.rstrip("/"),
             headers={
@@ -259,6 +261,8 @@ class Client:
         self._said_at = response.headers.get("Date", "")
         if response.is_success:
             return response
+        if response.status_code == 401 and self._renewed_key:
+            self._http.headers["Authorization"] = f"Bearer {self._renewed_key()}"
         raise _failure(response)
 
 

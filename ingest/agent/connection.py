@@ -22,8 +22,16 @@ class UsageError(Exception):
 def connect(config: Config, words: Words, slice_bytes: int = SLICE_BYTES) -> Client:
     """A client of the configured server; nothing is asked of it yet. Raises UsageError."""
     server, key = server_of(config, words), key_of(config, words)
+
+    def renewed_key() -> str:
+        """A new key may have been put into the file: no service has to be started anew for it."""
+        try:
+            return key_of(config, words)
+        except UsageError:
+            return key
+
     try:
-        return Client(server, key, config.ca_file, words.language, slice_bytes)
+        return Client(server, key, config.ca_file, words.language, slice_bytes, renewed_key)
     except (OSError, ssl.SSLError) as error:
         detail = error.strerror or str(error)
         raise UsageError(words("bad-ca-file", path=config.ca_file, detail=detail)) from error

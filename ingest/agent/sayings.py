@@ -155,6 +155,10 @@ SAYINGS: Mapping[str, Mapping[str, str]] = {
         "Le dossier d'état {path} ne peut pas être utilisé ({detail}). Choisissez un dossier où ce compte peut écrire.",
         "The state folder {path} cannot be used ({detail}). Choose a folder that this account can write to.",
     ),
+    "log-unusable": both(
+        "Le journal {path} ne peut pas être écrit ({detail}). Choisissez un autre fichier.",
+        "The log {path} cannot be written ({detail}). Choose another file.",
+    ),
     "found": both("{name} : trouvée, {size}.", "{name}: found, {size}."),
     "arrived": both("{name} : reçue et vérifiée par la plateforme.", "{name}: received and proved by the platform."),
     "arrived-known": both(

@@ -11,7 +11,7 @@ from threading import Event
 
 from ingest.agent.client import Client
 from ingest.agent.clock import SiteClock
-from ingest.agent.config import Config, default_path
+from ingest.agent.config import Config, ConfigError, default_path
 from ingest.agent.connection import UsageError, connect, server_of
 from ingest.agent.exits import Exit
 from ingest.agent.heart import Heart
@@ -62,12 +62,17 @@ def watch(config: Config, screen: Screen) -> Exit:
 
 @contextmanager
 def logging_to(path: Path | None) -> Iterator[Callable[[str, str], None] | None]:
-    """Writes sentences into a file, each with its time; five files of two megabytes are kept."""
+    """Writes sentences into a file, each with its time; five files of two megabytes are kept. Raises ConfigError."""
     if path is None:
         yield None
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS - 1, encoding="utf-8", errors="replace")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            path, maxBytes=LOG_BYTES, backupCount=LOGS - 1, encoding="utf-8", errors="replace"
+        )
+    except OSError as error:
+        raise ConfigError("log-unusable", path=path, detail=error.strerror or error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger = logging.Logger("iain-agent")
     logger.addHandler(handler)

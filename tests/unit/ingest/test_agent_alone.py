@@ -6,7 +6,6 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
@@ -110,11 +109,12 @@ def test_a_doctor_looks_at_everything_there(tmp_path: Path) -> None:
     assert "readable" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["ingest.receive", "sqlalchemy", "numpy", "sharing.sites", "fcntl", "pytest"])
-def test_the_door_is_shut_for_everything_else(name: str) -> None:
-    done = run(f"import {name}")
-    assert f"{name.partition('.')[0]}" in done.stderr
-    assert "is not on a scanner's workstation" in done.stderr
+def test_the_door_is_shut_for_everything_else() -> None:
+    names = ["ingest.receive", "sqlalchemy", "numpy", "sharing.sites", "fcntl", "pytest"]
+    tries = "".join(
+        f"try:\n    import {name}\nexcept ModuleNotFoundError as error:\n    print(error)\n" for name in names
+    )
+    assert run(tries).stdout.count("is not on a scanner's workstation") == len(names)
 
 
 def test_a_package_that_the_extra_does_not_name_is_missed() -> None:
