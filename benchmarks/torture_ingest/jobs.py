@@ -54,10 +54,11 @@ class Tally:
 
 @dataclass
 class _Hand:
-    """A worker process. `wake_at` is set while it is frozen."""
+    """A worker process. `wake_at` is set while it is frozen; `struck` until what it was sent is seen to have worked."""
 
     process: "subprocess.Popen[bytes]"
     wake_at: float | None = None
+    struck: bool = False
 
 
 class Workshop:
@@ -96,7 +97,7 @@ class Workshop:
                 self._queue.enqueue(session, KIND, key, wish)
         tally.jobs += JOBS
         deadline = time.monotonic() + RUN_WITHIN_S
-        while self._open_jobs() or signals or any(hand.wake_at for hand in self._hands):
+        while self._open_jobs() or signals or any(hand.wake_at or hand.struck for hand in self._hands):
             if time.monotonic() > deadline:
                 tally.notes.append(f"run {tally.runs}: jobs are still open after {RUN_WITHIN_S} s")
                 break
@@ -144,6 +145,7 @@ class Workshop:
             found, status = os.waitpid(hand.process.pid, os.WNOHANG | os.WUNTRACED)
             if found and os.WIFSTOPPED(status):
                 self.tally.frozen += 1
+                hand.struck = False
                 hand.wake_at = time.monotonic() + FROZEN_LEASES * self._lease_s
             elif found:
                 hand.process.returncode = os.waitstatus_to_exitcode(status)
@@ -157,10 +159,12 @@ class Workshop:
 
     def _hit(self, at: float, which: signal.Signals) -> bool:
         """Whether the signal was due, and somebody who is awake got it."""
-        awake = [hand for hand in self._hands if not hand.wake_at]
+        awake = [hand for hand in self._hands if not hand.wake_at and not hand.struck]
         if time.monotonic() < at or not awake:
             return False
-        self._chance.choice(awake).process.send_signal(which)
+        hand = self._chance.choice(awake)
+        hand.struck = True
+        hand.process.send_signal(which)
         return True
 
     def _open_jobs(self) -> int:

@@ -310,8 +310,8 @@ def test_the_lease_is_renewed_while_a_long_job_runs(database, queue, clock) -> N
     lease_s = 0.3 if database.engine.dialect.name == "sqlite" else 2.0  # where time passes by itself as well
 
     def long(_: Job) -> None:
-        for _ in range(4):
-            clock.advance(seconds=lease_s / 3)
+        for _ in range(3):
+            clock.advance(seconds=lease_s / 2.5)
             before = row(database).lease_until_us
             wait_until(lambda before=before: row(database).lease_until_us > before, "the heartbeat")
 
