@@ -214,9 +214,8 @@ def _process(work: Work, chance: random.Random | None) -> bool:
     if chance is None:
         signal.setitimer(signal.ITIMER_REAL, LAST_LIFE_S)
     else:
-        early = chance.random() < 0.6 and work.twin != "half"  # who is to send halves needs the time for it
-        left = chance.randint(1, STEPS) if early else sys.maxsize
-        signal.setitimer(signal.ITIMER_REAL, LIFE_S[1] if work.twin == "half" else chance.uniform(*LIFE_S))  # it kills
+        left = chance.randint(1, STEPS) if chance.random() < 0.6 else sys.maxsize
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(*LIFE_S))  # nobody handles it: it kills
 
         def die() -> None:
             nonlocal left
@@ -252,7 +251,11 @@ def main() -> None:
         scanner.go_on()
         damaged += _damage(work.state / FILE_NAME, chance)
         lives += 1
-        deaths += _process(work, random.Random(chance.random()))
+        if work.twin == "half":  # who is to send halves needs the time for it
+            _process(work, None)
+            deaths += 1
+        else:
+            deaths += _process(work, random.Random(chance.random()))
     scanner.end()
     ended = not _process(work, None)
     report = {"deaths": deaths, "ended": ended, "damaged": damaged, "slides": scanner.slides}

@@ -48,7 +48,7 @@ def check_dicom(file: Bytes) -> Extent:
             raise
     walk.found.sop_class = walk.texts.get(_CLASS, "")
     walk.found.image_type = tuple(walk.texts.get(_IMAGE_TYPE, "").split("\\"))
-    if walk.found.sop_class == WHOLE_SLIDE and not walk.pixels:
+    if walk.found.sop_class in (WHOLE_SLIDE, "") and not walk.pixels and not walk.found.listed:
         raise UnfinishedError
     return walk.found
 

@@ -15,8 +15,13 @@ from ingest.agent.parcels import Parcel, awaits_company, grouped, series_of
 from ingest.heartbeat import Trouble
 
 FOLDER_MISSING, FOLDER_UNREADABLE, STILL_CHANGING = "folder-missing", "folder-unreadable", "still-changing"
+NOT_A_SLIDE = "not-a-slide"
 COMPANY_RESTS = 4
 """A slide that more files may join, which nothing in it announces, is waited with for so many times the rest."""
+# Names that promise a slide: whoever gave one wants to know when there is none.
+_SLIDES = frozenset(
+    {".svs", ".ndpi", ".tif", ".tiff", ".scn", ".bif", ".mrxs", ".czi", ".vms", ".vmu", ".dcm", ".svslide"}
+)
 # How programs call a file that they have not finished.
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".writing", ".lock", "~")
 
@@ -92,12 +97,15 @@ class Search:
     ) -> tuple[Slide, ...]:
         worth = [path for path in resting if self._is_worth(self._rests[path].stamp, known)] if fresh else []
         try:
-            parcels = grouped(worth).parcels
+            found = grouped(worth)
         except OSError:  # a file went away, or its scanner holds it for itself: next time
             self._again_at = self._now()
             return ()
         lacking, slides = dict[str, Trouble](), list[Slide]()
-        for parcel in parcels:
+        for path in found.left:
+            if path.suffix.casefold() in _SLIDES and self._rests[path].stamp in fresh:
+                lacking[path.name] = self._lack(path.name, NOT_A_SLIDE)
+        for parcel in found.parcels:
             try:
                 files = tuple(self._queued(name, path) for name, path in parcel.files)
                 if not any(each.stamp in fresh for each in files):
@@ -152,8 +160,9 @@ class Search:
         if series is None:
             within = {path.parent for name, path in parcel.files if "/" in name}
             return next((path for path in moving if path.parent in within), None)
-        folders = {path.parent for _, path in parcel.files}
-        beside = (path for path in self._rests if path.parent in folders and path not in moving)
+        own = {path for _, path in parcel.files}
+        folders = {path.parent for path in own}
+        beside = (path for path in self._rests if path.parent in folders and path not in moving | own)
         stubs = (path for path in beside if path.suffix == first.suffix and series_of(path) == "")
         near = (path for path in moving if path.parent in folders and series_of(path) in (series, ""))
         return next(near, None) or next(stubs, None)

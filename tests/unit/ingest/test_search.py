@@ -181,6 +181,20 @@ def test_a_folder_that_is_away_is_told_until_it_is_back(watched: Watched) -> Non
     assert watched.take(REST) == ["a.svs"]
 
 
+def test_what_is_called_a_slide_and_is_none_is_told(watched: Watched) -> None:
+    watched.write(empty_svs=b"", picture_ndpi=b"\x89PNG", letter_txt=b"Bonjour", nothing_dcm=b"p" * 200)
+    watched.put("begun.dcm", bytes(128) + b"DICM")
+    watched.look()
+    assert watched.take(REST) == []
+    told = {(trouble.name, trouble.code) for trouble in watched.look(TELL).incomplete}
+    assert told == {
+        ("empty.svs", "not-a-slide"),
+        ("picture.ndpi", "not-a-slide"),
+        ("nothing.dcm", "not-a-slide"),
+        ("begun.dcm", "incomplete-file"),
+    }
+
+
 def test_letters_in_the_folder_cost_nothing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     watched.write(letter_txt=b"Bonjour")
     watched.look()
