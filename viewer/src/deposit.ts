@@ -31,16 +31,24 @@ function begin(page: Document): void {
   list.reception = place.hasAttribute("data-reception");
   frame.append(list);
 
-  const take = async (files: Promise<Named[]> | Named[]): Promise<void> => {
-    const found = await find([...depot.incomplete, ...(await files)]);
-    const added = depot.add(found);
-    list.left = found.left;
-    remember(page, added);
-    await list.greet(added);
+  // One after the other: the second drop may complete what the first one lacks.
+  let taken = Promise.resolve();
+  const take = (files: Promise<Named[]> | Named[]): void => {
+    const take = async (): Promise<void> => {
+      const found = await find([...depot.incomplete, ...(await files)]);
+      const added = depot.add(found);
+      list.left = found.left;
+      list.problem = "";
+      remember(page, added);
+      await list.greet(added);
+    };
+    taken = taken.then(take).catch((error: Error) => {
+      list.problem = speech.problem("unreadable-file", error.message);
+    });
   };
   for (const field of place.querySelectorAll<HTMLInputElement>("input[type=file]")) {
     field.addEventListener("change", () => {
-      void take(picked(field));
+      take(picked(field));
       field.value = "";
     });
   }
@@ -57,7 +65,7 @@ function begin(page: Document): void {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     place.dataset.drop = "";
-    void take(dropped(event.dataTransfer));
+    take(dropped(event.dataTransfer));
   });
   window.addEventListener("beforeunload", (event) => {
     if (depot.entries.some(({ underway }) => underway)) event.preventDefault();

@@ -4,9 +4,10 @@ import { Entry, idOf } from "./entry";
 import type { Named } from "./files";
 import type { Found } from "./parcels";
 import type { Job, News } from "./porter";
-import { Tus } from "./tus";
+import { TransientError, Tus } from "./tus";
 
 const AT_ONCE = 2;
+const FORGETTING = { tries: 10, pauseMs: 500 };
 
 export class Depot extends EventTarget {
   readonly #workers = new Map<Entry, Worker>();
@@ -25,7 +26,8 @@ export class Depot extends EventTarget {
   add(found: Found): Entry[] {
     const kept = this.entries.filter(({ phase }) => phase !== "incomplete");
     const there = new Set(kept.map(({ id }) => id));
-    const added = found.parcels.filter((parcel) => !there.has(idOf(parcel))).map((parcel) => new Entry(parcel));
+    const fresh = found.parcels.filter((parcel) => !there.has(idOf(parcel)) && there.add(idOf(parcel)));
+    const added = fresh.map((parcel) => new Entry(parcel));
     this.entries = [...kept, ...added];
     this.#go();
     return added;
@@ -53,12 +55,21 @@ export class Depot extends EventTarget {
   remove(entry: Entry): void {
     this.#end(entry);
     this.entries = this.entries.filter((other) => other !== entry);
-    if (entry.upload && !entry.slide) {
-      const tus = new Tus(new AbortController().signal, this.language);
-      // When nobody answers, it goes by itself after its time.
-      tus.end(entry.upload).catch(() => undefined);
-    }
+    if (entry.upload && !entry.slide) void this.#forget(entry.upload);
     this.#go();
+  }
+
+  /** Asks a few times: the piece that was under way may still be written. When nobody answers, it goes after its time. */
+  async #forget(upload: string): Promise<void> {
+    const tus = new Tus(new AbortController().signal, this.language);
+    for (let tries = 0; tries < FORGETTING.tries; tries++) {
+      try {
+        return await tus.end(upload);
+      } catch (error) {
+        if (!(error instanceof TransientError)) return;
+        await new Promise((resolve) => setTimeout(resolve, FORGETTING.pauseMs));
+      }
+    }
   }
 
   #go(): void {

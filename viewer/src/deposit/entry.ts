@@ -74,7 +74,8 @@ export class Entry {
   }
 }
 
-/** The same files, dropped once more, have the same. */
+/** The same files, dropped once more, have the same, from whatever folder they were dropped. */
 export function idOf(parcel: Parcel): string {
-  return parcel.from.map(({ path, file }) => [path, file.size, file.lastModified].join("\n")).join("\n\n");
+  const files = parcel.from.map(({ file }) => [file.name, file.size, file.lastModified].join("\n"));
+  return files.sort().join("\n\n");
 }

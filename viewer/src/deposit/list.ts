@@ -19,6 +19,8 @@ export class DepositList extends LightElement {
   @property({ attribute: false }) speech!: Speech;
   /** Paths of dropped files that belong to no slide. */
   @property({ attribute: false }) left: readonly string[] = [];
+  /** Why the last drop could not be looked at. */
+  @property() problem = "";
   /** Whether the reader may see Reception. */
   @property({ type: Boolean }) reception = false;
   @state() private said = "";
@@ -26,7 +28,7 @@ export class DepositList extends LightElement {
   readonly #hints = new Map<string, readonly CaseHint[]>();
   readonly #cases = new Map<string, CaseHint | null>();
   readonly #phases = new Map<string, string>();
-  #typing: number | undefined;
+  readonly #typing = new Map<string, number>();
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -56,6 +58,7 @@ export class DepositList extends LightElement {
     const { entries } = this.depot;
     const open = entries.filter((entry) => entry.open && entry.phase !== "failed" && entry.phase !== "stopped");
     return html`
+      ${this.problem ? html`<p class="notice refused" role="alert">${icon("refused")}<span>${this.problem}</span></p>` : nothing}
       ${this.left.length > 0 ? this.#leftOver() : nothing}
       ${open.length > 1 ? this.#forAllFields(open) : nothing}
       <ol class="deposit-rows" aria-label=${this.speech.say("slides")} ?hidden=${entries.length === 0}>
@@ -70,11 +73,8 @@ export class DepositList extends LightElement {
   }
 
   #leftOver(): TemplateResult {
-    const names = this.left
-      .slice(0, 5)
-      .join(", ")
-      .concat(this.left.length > 5 ? " …" : "");
-    return html`<p class="notice waits">${icon("unmatched")}<span>${this.speech.count("left_over", this.left.length)} ${names}</span></p>`;
+    const said = this.speech.count("left_over", this.left.length);
+    return html`<p class="notice waits">${icon("unmatched")}<span>${said} ${listed(this.left)}</span></p>`;
   }
 
   #forAllFields(open: readonly Entry[]): TemplateResult {
@@ -111,7 +111,7 @@ export class DepositList extends LightElement {
         glass.stain,
         glass.block && speech.say("block_of", { block: glass.block }),
       ];
-      return html`<div class="glass-words"><strong>${words[0]}</strong>${this.#caseLine(glass.accession)}
+      return html`<div class="glass-words"><strong>${words[0]}</strong>${this.#cases.get(numberOf(glass.accession)) ? this.#caseLine(glass.accession) : nothing}
         <span class="quiet small">${words.slice(1).filter(Boolean).join(" · ")}</span></div>`;
     }
     const typed = (accession: string): void => {
@@ -135,8 +135,11 @@ export class DepositList extends LightElement {
     const input = (event: Event): void => {
       const typed = (event.target as HTMLInputElement).value;
       write(typed);
-      window.clearTimeout(this.#typing);
-      this.#typing = window.setTimeout(() => void this.#look(typed, key), QUIET_MS);
+      window.clearTimeout(this.#typing.get(key));
+      this.#typing.set(
+        key,
+        window.setTimeout(() => void this.#look(typed, key), QUIET_MS),
+      );
     };
     return html`<div class="field accession">
       <label for="${key}-accession">${label}</label>
@@ -160,7 +163,7 @@ export class DepositList extends LightElement {
 
   /** Whose case it is, so that a wrong number is seen. */
   #caseLine(accession: string): TemplateResult | typeof nothing {
-    const number = accession.trim().toUpperCase();
+    const number = numberOf(accession);
     if (number === "") return nothing;
     const found = this.#cases.get(number);
     if (found) return html`<span class="whose">${[found.patient, found.organ].filter(Boolean).join(" · ")}</span>`;
@@ -200,7 +203,11 @@ export class DepositList extends LightElement {
       case "settled":
         return this.#outcome(entry);
       case "stopped":
-        return this.#state("ended", speech.say("stopped"), speech.say("kept", { share: speech.percent(done / size) }));
+        return this.#state(
+          "ended",
+          speech.say("stopped"),
+          entry.upload ? speech.say("kept", { share: speech.percent(done / size) }) : "",
+        );
       case "failed":
         return this.#state("refused", speech.say("failed"), speech.problem(entry.problem!.code, entry.problem!.detail));
       default:
@@ -211,13 +218,17 @@ export class DepositList extends LightElement {
   #outcome(entry: Entry): TemplateResult {
     const { speech } = this;
     const status = entry.status!;
-    const given = entry.glass.accession.trim().toUpperCase();
+    const given = numberOf(entry.glass.accession);
     if (status.state === "refused") {
       return this.#state("refused", speech.say("refused"), speech.refusal(status.refusal_code));
     }
     if (status.state !== "ready") return this.#state("indexing", speech.say("preparing"), speech.say("later"));
     if (given && status.accession && status.accession.toUpperCase() !== given) {
-      return this.#state("unmatched", speech.say("claimed"), speech.say("claim", { there: status.accession, given }));
+      return this.#state(
+        "unmatched",
+        speech.say("claimed"),
+        speech.say(status.claimed ? "claim" : "other_case", { there: status.accession, given }),
+      );
     }
     if (!status.matched) {
       return this.#state(
@@ -245,11 +256,10 @@ export class DepositList extends LightElement {
     const button = (word: string, act: () => void, kind = ""): TemplateResult =>
       html`<button type="button" class="button ${kind}" @click=${act}>${speech.say(word)}<span class="unseen"> ${entry.parcel.name}</span></button>`;
     if (phase === "settled") {
-      const unattached = status!.state === "ready" && !status!.matched && this.reception;
-      return html`
-        ${unattached ? html`<a class="button" href="/intake/${slide}">${speech.say("attach")}</a>` : nothing}
-        ${status!.state === "ready" ? html`<a class="button" href="/slides/${slide}" target="_blank" rel="noopener">${speech.say("open")}</a>` : nothing}
-        ${button("clear", () => depot.remove(entry), "plain")}`;
+      const link = (path: string, word: string): TemplateResult =>
+        html`<a class="button" href="${path}/${slide}" target="_blank" rel="noopener">${speech.say(word)}<span class="unseen"> ${entry.parcel.name}</span></a>`;
+      const next = status!.matched || !this.reception ? link("/slides", "open") : link("/intake", "attach");
+      return html`${status!.state === "ready" ? next : nothing} ${button("remove", () => depot.remove(entry), "plain")}`;
     }
     if (entry.underway) return button("stop", () => depot.stop(entry));
     if (phase === "stopped" || (phase === "failed" && entry.size > 0)) {
@@ -297,7 +307,7 @@ export class DepositList extends LightElement {
   async #look(typed: string, key = ""): Promise<void> {
     const [hints, found] = [await suggest(typed), await caseOf(typed)];
     if (key) this.#hints.set(key, hints);
-    this.#cases.set(typed.trim().toUpperCase(), found);
+    this.#cases.set(numberOf(typed), found);
     this.requestUpdate();
   }
 
@@ -316,6 +326,11 @@ export class DepositList extends LightElement {
 /** An icon that the server has drawn into the page. */
 function icon(name: string): TemplateResult {
   return html`<svg class="icon" aria-hidden="true" focusable="false"><use href="#icon-${name}"></use></svg>`;
+}
+
+/** As the server compares it. */
+function numberOf(accession: string): string {
+  return accession.trim().toUpperCase();
 }
 
 function listed(names: readonly string[]): string {

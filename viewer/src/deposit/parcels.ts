@@ -162,8 +162,13 @@ function common(folders: readonly string[]): string {
   return parts.join("/");
 }
 
+/** The beginning of a file; empty when it cannot be read, which is told when it is to be sent. */
 async function head(file: File, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await file.slice(0, length).arrayBuffer());
+  try {
+    return new Uint8Array(await file.slice(0, length).arrayBuffer());
+  } catch {
+    return new Uint8Array();
+  }
 }
 
 function startsWith(start: Uint8Array, marks: readonly string[]): boolean {

@@ -142,7 +142,8 @@ export class Push {
         if (!(error instanceof TransientError)) throw error;
         this.#pieceBytes = Math.max(PIECE_BYTES.least, this.#pieceBytes / 4);
         await this.#wait(error);
-        held = await this.#insist(() => this.#tus.held(upload));
+        // That the server answers is no progress yet: it may take no piece for a reason of its own.
+        held = await this.#insist(() => this.#tus.held(upload), false);
         if (held.offset > offset) this.#failures = 0;
       }
       this.report.sending(before + held.offset, total, before + first);
@@ -168,11 +169,11 @@ export class Push {
     }
   }
 
-  async #insist<T>(ask: () => Promise<T>): Promise<T> {
+  async #insist<T>(ask: () => Promise<T>, progress = true): Promise<T> {
     for (;;) {
       try {
         const answer = await ask();
-        this.#failures = 0;
+        if (progress) this.#failures = 0;
         return answer;
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;

@@ -49,6 +49,8 @@ export interface SlideStatus {
   readonly state: string;
   readonly matched: boolean;
   readonly accession: string | null;
+  /** It was sent under another number too, and nobody has decided yet which is right. */
+  readonly claimed: boolean;
   readonly refusal_code: string | null;
   readonly refusal_reason: string | null;
 }
