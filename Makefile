@@ -26,10 +26,11 @@ help: ## list the commands
 run: setup ## set everything up and start the platform with its demonstration on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/iain demo --var "$(VAR)" --port "$(PORT)"
 
+# Three at once on two cores: tests wait for processes, disks and deadlines for about two fifths of their time.
 test: dev-setup ## set up what the tests need, then run every check and every test
 	@sh tests/packages.sh
 	$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n 2 --dist loadscope
+	$(BIN)/pytest -n 3 --dist loadscope
 
 check: dev-setup ## formatting, lint, types, import contracts, front end
 	$(BIN)/ruff format --check .
