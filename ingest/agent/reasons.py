@@ -99,10 +99,10 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "The file is still changing. Wait until the scan is over; if the scanner has stopped, scan the glass again.",
     ),
     "trouble-incomplete-file": both(
-        "Le fichier s'arrête avant sa fin ({detail}). Vérifiez que la numérisation ou la copie s'est terminée, puis "
+        "Le fichier est incomplet ou abîmé ({detail}). Vérifiez que la numérisation ou la copie s'est terminée ; sinon "
         "numérisez la lame de nouveau.",
-        "The file ends too early ({detail}). Check that the scan or the copy came to its end, then scan the glass "
-        "again.",
+        "The file is incomplete or damaged ({detail}). Check that the scan or the copy came to its end; if it did not, "
+        "scan the glass again.",
     ),
     "trouble-incomplete-set": both(
         "Il manque des fichiers de cette lame : {detail}. Copiez-les à côté des autres, ou exportez la lame de "
@@ -158,8 +158,10 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "manages the platform.{why}",
     ),
     "refusal-not-a-slide": both(
-        "Ce fichier n'est pas une lame d'un format connu. Choisissez le fichier que le scanner a écrit.{why}",
-        "This file is no slide of a known format. Choose the file that the scanner wrote.{why}",
+        "Ce fichier n'est pas une lame d'un format connu. Choisissez le fichier que le scanner a écrit ; si c'est bien "
+        "lui, ouvrez-le dans le programme du scanner, ou numérisez la lame de nouveau.{why}",
+        "This file is no slide of a known format. Choose the file that the scanner wrote; if this is it, open it in "
+        "the scanner's program, or scan the glass again.{why}",
     ),
     "refusal-damaged": both(
         "Le fichier est incomplet ou abîmé. Vérifiez que la numérisation s'est terminée, puis numérisez la lame de "
