@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.torture_ingest.plan import Plan, Result
 
-PARTS = ("kills", "bitflips", "jobs", "foreign", "histories", "unattended", "powercuts")
+PARTS = ("kills", "bitflips", "jobs", "foreign", "histories", "unattended", "powercuts", "powerloss")
 
 
 def main() -> int:

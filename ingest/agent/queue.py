@@ -45,8 +45,7 @@ class Queue:
         except sqlite3.OperationalError as error:  # locked, full, not writable: nothing of it is damaged
             raise OSError(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError:
-            self.set_aside = put_aside(self.path, now_us())
-            self._db = opened(self.path)
+            self._begin_anew()
 
     def __enter__(self) -> "Queue":
         return self
@@ -57,6 +56,16 @@ class Queue:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def rebuild(self) -> None:
+        """Puts a queue aside that turned out to be damaged. Raises OSError."""
+        with self._lock:
+            self._db.close()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.set_aside, self._stamped = put_aside(self.path, self._now_us()), None
+        self._db = opened(self.path)
 
     # What a person asks
 

@@ -64,7 +64,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     elif form != _FORM:
         raise sqlite3.DatabaseError(f"form {form}")
     db.execute("COMMIT")
-    if (found := db.execute("PRAGMA quick_check(1)").fetchall()) != [("ok",)]:
+    if (found := db.execute("PRAGMA integrity_check(1)").fetchall()) != [("ok",)]:
         raise sqlite3.DatabaseError(str(found))
 
 

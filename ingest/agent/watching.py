@@ -24,6 +24,7 @@ __all__ = ["After", "OtherWatchError", "Pace", "Rules", "Watch", "Witness"]
 
 LOCK_NAME = "watch.lock"
 QUEUE_REBUILT, QUEUE_UNWRITABLE = "queue-rebuilt", "queue-unwritable"
+_OF_THE_QUEUE = (QUEUE_REBUILT, QUEUE_UNWRITABLE)
 REMEMBERED_DAYS = 30
 AGAIN_S = 10.0
 _DAY_US = 24 * 3600 * 1_000_000
@@ -40,28 +41,39 @@ class Watch:
         self._rules, self._queue, self._connect = rules, queue, connect
         self._pace, self._witness = pace, witness
         self._weather = Weather()
-        self._lock = threading.Lock()
+        self._lock, self._is_damaged = threading.Lock(), Event()
         self._troubles: dict[tuple[str, str], Trouble] = {}
 
     def run(self, stop: Event) -> None:
         """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError."""
         with _alone(self._queue.path.with_name(LOCK_NAME)):
-            if self._queue.set_aside:
-                self._tell([Trouble(str(self._queue.path), QUEUE_REBUILT, str(self._queue.set_aside), _now_us())])
-            self._queue.reopen()
-            self._queue.forget_before(_now_us() - REMEMBERED_DAYS * _DAY_US)
-            threads = [
-                threading.Thread(target=self._work, args=(work, stop), name=name)
-                for name, work in self._works().items()
-            ]
+            while not stop.is_set():
+                self._watch(stop)
+                if self._is_damaged.is_set():
+                    self._queue.rebuild()
+                    self._is_damaged.clear()
+
+    def _watch(self, stop: Event) -> None:
+        """Until `stop` is set, or the queue turns out to be damaged."""
+        if self._queue.set_aside:
+            rebuilt = Trouble(str(self._queue.path), QUEUE_REBUILT, str(self._queue.set_aside), _now_us())
+            with self._lock:
+                self._troubles[rebuilt.name, rebuilt.code] = rebuilt
+            self._witness.trouble(rebuilt)
+        self._queue.reopen()
+        self._queue.forget_before(_now_us() - REMEMBERED_DAYS * _DAY_US)
+        over = Event()
+        threads = [
+            threading.Thread(target=self._work, args=(work, over), name=name) for name, work in self._works().items()
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._search(stop)
+        finally:
+            over.set()
             for thread in threads:
-                thread.start()
-            try:
-                self._search(stop)
-            finally:
-                stop.set()
-                for thread in threads:
-                    thread.join()
+                thread.join()
 
     def pause(self) -> Pause | None:
         """Why nothing is being sent just now, when there is a reason."""
@@ -93,6 +105,8 @@ class Watch:
                 with self._connect() as client:
                     work(client, stop)
             except (OSError, sqlite3.Error) as error:
+                if self._is_damage(error):
+                    return
                 self._hold_up(name, error, stop)
             else:
                 return
@@ -104,15 +118,23 @@ class Watch:
             Search(folder.absolute(), rules.rest_s, rules.tell_after_s, time.monotonic, _now_us, apart)
             for folder in rules.folders
         ]
-        while not stop.is_set():
+        while not stop.is_set() and not self._is_damaged.is_set():
             try:
                 told: list[Trouble] = []
                 for search in searches:
                     told += self._look(search)
                 self._tell(told)
             except sqlite3.Error as error:
+                if self._is_damage(error):
+                    return
                 self._hold_up("search", error, stop)
             stop.wait(rules.poll_s)
+
+    def _is_damage(self, error: Exception) -> bool:
+        """Whether the queue's file is damaged, and not merely out of reach for a while; all work on it then ends."""
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            self._is_damaged.set()
+        return self._is_damaged.is_set()
 
     def _look(self, search: Search) -> tuple[Trouble, ...]:
         """Puts in the queue what is new in a folder; what ails the folder."""
@@ -136,8 +158,8 @@ class Watch:
         """Tells what is new, and what is over, of the troubles of folders."""
         told = {(each.name, each.code): each for each in troubles}
         with self._lock:
-            before = {key: each for key, each in self._troubles.items() if key[1] != QUEUE_UNWRITABLE}
-            over = {key: each for key, each in before.items() if key not in told and key[1] != QUEUE_REBUILT}
+            before = {key: each for key, each in self._troubles.items() if key[1] not in _OF_THE_QUEUE}
+            over = {key: each for key, each in before.items() if key not in told}
             new = {key: each for key, each in told.items() if key not in before}
             self._troubles.update(new)
             for key in over:
