@@ -18,7 +18,7 @@ WITHOUT_ADDRESSES := const fs = require("node:fs"), name = "package-lock.json", 
   fs.writeFileSync(name, JSON.stringify(lock, null, 2) + "\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing torture-tiles gallery clean
+.PHONY: help run test check check-server check-viewer unit setup dev-setup static lock bench-tiles torture-ingest torture-sharing torture-tiles gallery clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,14 +29,18 @@ run: setup ## set everything up and start the platform with its demonstration on
 # Three at once on two cores: tests wait for processes, disks and deadlines for about two fifths of their time.
 test: dev-setup ## set up what the tests need, then run every check and every test
 	@sh tests/packages.sh
-	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target check
 	$(BIN)/pytest -n 3 --dist loadscope
 
-check: dev-setup ## formatting, lint, types, import contracts, front end
+check: check-server check-viewer ## formatting, lint, types, import contracts, front end
+
+check-server: dev-setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-viewer: dev-setup
 	cd viewer && npm run --silent check
 
 unit: dev-setup ## only the tests that take seconds
