@@ -89,3 +89,4 @@ def _open(session: Session, sender: str, sha256: str, *, of_set: bool) -> Upload
 def _require_resting(session: Session, parts: Parts, row: UploadRow) -> None:
     if session.now_us < max(row.created_us, parts.touched_us(row.id)) + RESTING_US:
         raise UploadBusyError
+    parts.lock(row.id).close()  # busy, too, while somebody sends so slowly that nothing was written for a minute

@@ -13,28 +13,33 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
+from sqlalchemy.exc import DatabaseError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ingest.arrival import Arrival, Held, Received
+from ingest.arrival import Arrival, Held, Received, disk_error
 from ingest.errors import (
     BadManifestError,
     FilesMissingError,
     IngestError,
+    StoreFailedError,
     TooLargeError,
     UnknownSlideError,
     UnknownUploadError,
+    UploadBusyError,
 )
 from ingest.manifest import MANIFEST_MAX_BYTES, Manifest, ManifestError, decode
 from ingest.protocol import (
-    CHECKSUM_ALGORITHM,
+    CHECKSUM_ALGORITHMS,
     CHECKSUM_MISMATCH,
+    EXPIRES_HEADER,
     KNOWN_PATH,
     MANIFEST_CONTENT_TYPE,
     OFFSET_CONTENT_TYPE,
@@ -58,6 +63,7 @@ from ingest.protocol import (
     parse_set,
 )
 from ingest.receive import Uploads
+from sharing.clock import SECOND_US
 from sharing.subjects import Sender
 from sharing.vocabulary import SlideId, UploadId
 from slideserver import refusals
@@ -75,6 +81,9 @@ THREADS = 8
 # 7 ms at worst (p99) where it waited 10.
 NICENESS = 15
 STALL_S = 30.0
+# How long, and how often, who asks for the offset waits for a request of before to give way.
+GIVE_WAY_S = 0.05
+GIVE_WAY_TRIES = 60
 
 STATUS: dict[Problem, int] = {
     Problem.BAD_REQUEST: 400,
@@ -94,6 +103,7 @@ STATUS: dict[Problem, int] = {
     Problem.FILE_DAMAGED: CHECKSUM_MISMATCH,
     Problem.STORE_FAILED: 503,
     Problem.DISK_FULL: 507,
+    Problem.QUOTA_EXCEEDED: 507,
 }
 
 
@@ -112,7 +122,7 @@ def routes(
     door = _Door(uploads, members, languages, stall_s)
     upload = UPLOADS_PATH + "/{upload}"
     return [
-        Route(UPLOADS_PATH, _options, methods=["OPTIONS"]),
+        Route(UPLOADS_PATH, door.options, methods=["OPTIONS"]),
         Route(UPLOADS_PATH, door.guarded(door.create), methods=["POST"]),
         Route(KNOWN_PATH + "{sha256}", door.guarded(door.known, tus=False), methods=["GET"]),
         Route(SLIDES_PATH + "{slide}", door.guarded(door.slide, tus=False), methods=["GET"]),
@@ -123,16 +133,6 @@ def routes(
     ]
 
 
-async def _options(_: Request) -> Response:
-    headers = {
-        "Tus-Resumable": TUS_VERSION,
-        "Tus-Version": TUS_VERSION,
-        "Tus-Extension": TUS_EXTENSIONS,
-        "Tus-Checksum-Algorithm": CHECKSUM_ALGORITHM,
-    }
-    return Response(status_code=204, headers=headers)
-
-
 class _Door:
     def __init__(
         self, uploads: Uploads, members: Members | None, languages: Mapping[Language, Catalogue], stall_s: float
@@ -140,6 +140,7 @@ class _Door:
         self._uploads, self._members, self._languages, self._stall_s = uploads, members, languages, stall_s
         # Threads of their own: a slow disk under an upload must not make anybody wait for a page.
         self._limiter = anyio.CapacityLimiter(THREADS)
+        self._taking: dict[UploadId, anyio.CancelScope] = {}
         # Moving and proving bytes takes computing time, and can wait until no reader wants the core.
         self._movers = ThreadPoolExecutor(THREADS, "upload", _yield_to_readers)
 
@@ -156,22 +157,44 @@ class _Door:
                 return problem(Problem.BAD_REQUEST, str(error))
             except FilesMissingError as error:
                 return problem(error.code, str(error), missing=error.names)
-            except IngestError as error:
-                return problem(error.code, str(error))
+            except (IngestError, OSError, DatabaseError) as error:
+                refusal = _refusal(error)
+                return problem(refusal.code, str(refusal))
 
         return endpoint
 
+    async def options(self, _: Request) -> Response:
+        """To anybody."""
+        headers = {
+            "Tus-Version": TUS_VERSION,
+            "Tus-Extension": TUS_EXTENSIONS,
+            "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
+            "Tus-Max-Size": str(self._uploads.limits.max_upload_bytes),
+        }
+        return _tus(204, headers)
+
     async def create(self, request: Request, sender: Sender) -> Response:
         announced = parse_request(request.headers)
-        upload_id = await self._blocking(self._uploads.create, sender, announced)
+        upload = await self._blocking(self._uploads.create, sender, announced)
         # A path alone: whoever forges a Host header does not choose where the key is sent next.
-        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload_id}"})
+        return _tus(201, {"Location": f"{UPLOADS_PATH}/{upload.id}", EXPIRES_HEADER: _date(upload.expires_us)})
 
     async def status(self, request: Request, sender: Sender) -> Response:
+        """A sender who asks has given up whatever is under way: on a network that dies in silence, the server would
+        believe in it for much longer."""
+        upload_id = _upload_id(request)
+
         def ask() -> Held:
-            with self._uploads.open(sender, _upload_id(request)) as arrival:
+            with self._uploads.open(sender, upload_id) as arrival:
                 return arrival.held()
 
+        for _ in range(GIVE_WAY_TRIES):
+            try:
+                return _held(200, await self._blocking(ask))
+            except UploadBusyError:  # only to the sender whose upload it is
+                if (taking := self._taking.get(upload_id)) is not None:
+                    taking.cancel()
+                await anyio.sleep(GIVE_WAY_S)
         return _held(200, await self._blocking(ask))
 
     async def end(self, request: Request, sender: Sender) -> Response:
@@ -189,13 +212,18 @@ class _Door:
         checksum = parse_checksum(request.headers.get("Upload-Checksum"))
         declared = request.headers.get("Content-Length")
         length = parse_count(declared, "Content-Length") if declared is not None else None
-        arrival = await self._blocking(self._uploads.open, sender, _upload_id(request))
+        upload_id = _upload_id(request)
+        arrival = await self._blocking(self._uploads.open, sender, upload_id)
         try:
             await self._blocking(arrival.expect, offset, length, checksum)
-            if not await take(request.receive, arrival.write, self._movers, stall_s=self._stall_s):
+            whole = False
+            with anyio.CancelScope() as self._taking[upload_id]:
+                whole = await take(request.receive, arrival.write, self._movers, stall_s=self._stall_s)
+            if not whole:
                 return problem(Problem.BODY_STALLED, "The body was cut. What arrived is kept: ask for the offset.")
             return _held(204, await in_turn(self._movers, arrival.finish))
         finally:
+            self._taking.pop(upload_id, None)
             with anyio.CancelScope(shield=True):  # a server that stops still keeps what arrived
                 await self._blocking(_close, arrival)
 
@@ -260,6 +288,14 @@ def _yield_to_readers() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
+def _refusal(error: IngestError | OSError | DatabaseError) -> IngestError:
+    """A disk that is full or broken may be met anywhere, also in the middle of saying something else."""
+    if isinstance(error, IngestError):
+        return error
+    log.warning("An upload could not go on", exc_info=error)
+    return disk_error(error) if isinstance(error, OSError) else StoreFailedError()
+
+
 def _upload_id(request: Request) -> UploadId:
     upload_id: str = request.path_params["upload"]
     if not is_id(upload_id):  # it becomes a file name
@@ -287,7 +323,14 @@ def _held(status: int, held: Held) -> Response:
     headers = {"Upload-Offset": str(held.offset), SIZE_HEADER: str(held.length)}
     if held.slide:
         headers[SLIDE_HEADER] = held.slide
+    if held.expires_us is not None:
+        headers[EXPIRES_HEADER] = _date(held.expires_us)
     return _tus(status, headers)
+
+
+def _date(time_us: int) -> str:
+    """As RFC 9110 5.6.7 wants it."""
+    return formatdate(time_us // SECOND_US, usegmt=True)
 
 
 def _tus(status: int, headers: dict[str, str]) -> Response:

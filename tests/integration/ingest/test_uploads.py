@@ -1,11 +1,13 @@
 """The tus protocol as a client on the network sees it, and what it leaves in the database and on the disk."""
 
 import base64
+import errno
 import hashlib
 import json
 import os
 import socket
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -233,10 +235,25 @@ def test_one_writer_at_a_time(caen, var) -> None:
     location = caen.create(LONG_REQUEST)
     with raw_patch(caen, location, 0, len(LONG), LONG[:2_000_000]):
         wait_until(lambda: bytes_on_disk(var) >= 1_000_000, "the first writer to be at work")
-        for response in (caen.patch(location, 0, LONG), caen.call("DELETE", location), caen.head(location)):
+        for response in (caen.patch(location, 0, LONG), caen.call("DELETE", location)):
             assert (response.status_code, response.headers["IAIN-Problem"]) == (423, "upload-busy")
     wait_until(lambda: caen.head(location).status_code == 200, "the upload to be free")
     assert int(caen.head(location).headers["Upload-Offset"]) >= 1_000_000
+
+
+def test_who_asks_for_the_offset_has_given_up_what_is_under_way(caen, centres, var) -> None:
+    """As after a network that died in silence: the first request is still believed in, and its sender is back."""
+    location = caen.create(LONG_REQUEST)
+    with raw_patch(caen, location, 0, len(LONG), LONG[:2_500_000]) as connection:
+        wait_until(lambda: bytes_on_disk(var) >= 1_000_000, "the first writer to be at work")
+        foreign = caen.of(centres.rouen.scanner_key).head(location)
+        assert foreign.status_code == 404, "nobody else can make it give way"
+        head = caen.head(location)
+        assert head.status_code == 200
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
+    offset = int(head.headers["Upload-Offset"])
+    assert 1_000_000 <= offset <= 2_500_000
+    assert "IAIN-Slide" in caen.patch(location, offset, LONG[offset:]).headers
 
 
 def test_a_sender_that_falls_silent_gives_the_upload_back(database, centres, var, http) -> None:
@@ -392,3 +409,54 @@ def test_a_sender_who_comes_back_while_it_is_swept_keeps_every_byte(uploads, cae
     uploads.sweep()
     monkeypatch.undo()
     assert caen.head(location).headers["Upload-Offset"] == "11"
+
+
+def test_it_is_said_when_an_unfinished_upload_expires(caen, var, clock) -> None:
+    created = caen.announce(REQUEST)
+    location = created.headers["Location"]
+    week = timedelta(days=7)
+    assert expiry(created) == at(clock) + week
+    clock.advance(hours=1)
+    first = caen.patch(location, 0, DATA[:1000])
+    assert expiry(first) - expiry(created) >= timedelta(0)
+    part = var / "uploads" / location.rpartition("/")[2]
+    os.utime(part, (clock.now_us() / 1e6,) * 2)
+    for answer in (caen.head(location), caen.announce(REQUEST)):
+        assert expiry(answer) == at(clock) + week
+    last = caen.patch(location, 1000, DATA[1000:])
+    assert "Upload-Expires" not in last.headers
+    assert "Upload-Expires" not in caen.head(location).headers
+
+
+def expiry(answer: httpx.Response) -> datetime:
+    """As RFC 9110 writes it, or an error."""
+    return datetime.strptime(answer.headers["Upload-Expires"], "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+
+
+def at(clock) -> datetime:
+    return datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC)
+
+
+def test_a_full_disk_is_told_in_words_wherever_it_is_met(uploads, caen, monkeypatch) -> None:
+    location = caen.create(REQUEST)
+
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(uploads._parts, "lock", full)
+    for answer in (caen.head(location), caen.patch(location, 0, DATA), caen.call("DELETE", location)):
+        assert (answer.status_code, answer.headers["IAIN-Problem"]) == (507, "disk-full")
+
+
+def test_sha1_of_a_piece_is_heard_too(caen) -> None:
+    """Every tus server has to know it."""
+    location = caen.create(REQUEST)
+    sums = [base64.b64encode(hashlib.sha1(data).digest()).decode() for data in (DATA[:-1], DATA)]
+    wrong, right = (caen.patch(location, 0, DATA, Upload_Checksum=f"sha1 {each}") for each in sums)
+    assert (wrong.status_code, right.status_code) == (460, 204)
+
+
+def test_the_same_bytes_with_another_length_contradict_themselves(caen) -> None:
+    caen.create(REQUEST)
+    answer = caen.announce(UploadRequest("a.svs", len(DATA) + 1, SHA256))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
