@@ -52,9 +52,9 @@ _HELD = text(
 _BEAT = text("SELECT procrastinate_update_heartbeat_v1(:fence)")
 _LEASE = text("UPDATE job_record SET lease_s = :lease_s WHERE id = :id")
 _TOLD = text("UPDATE job_record SET done_units = :done, units = :units WHERE id = :id")
-# The try under way is not counted either, which is why it is one less than none.
+# procrastinate will count the try under way when it ends, and it is not to count: one less than none.
 _ANEW = text("UPDATE procrastinate_jobs SET attempts = -1 WHERE id = :job")
-_UNCOUNTED = text("UPDATE procrastinate_jobs SET attempts = attempts - 1 WHERE id = :job")
+_TRIES = text("UPDATE procrastinate_jobs SET attempts = :tries WHERE id = :job")
 _END = text("SELECT procrastinate_finish_job_v1(:job, CAST(:status AS procrastinate_job_status), false)")
 _ENDED = text("UPDATE job_record SET finished_us = :now_us, last_error = coalesce(:error, last_error) WHERE id = :id")
 _RETRY = text(
@@ -116,8 +116,7 @@ class ProcrastinateQueue:
         with self._database.writing() as session:
             number = self._held(session, job)
             _run(session, _RETRY, job=number, delay_s=delay_s)
-            if not counted:
-                _run(session, _UNCOUNTED, job=number)
+            _run(session, _TRIES, job=number, tries=job.attempt - (not counted))
             _run(session, _FAILED, id=job.id, error=error[:ERROR_MAX_CHARS])
             _run(session, _UNREGISTER, fence=job.fence)
 

@@ -111,9 +111,10 @@ class Pyramid:
         try:
             done = 0
             for number in self.missing:
-                self._finished[number] = self._resumed(number) or self._written(number, done, tell)
+                resumed = self._resumed(number)
+                self._finished[number] = resumed or self._written(number, done, tell)
                 done += self._index.levels[number].grid.area
-                tell(done, True)
+                tell(done, resumed is None)
             return self._assemble()
         finally:
             for finished in self._finished.values():

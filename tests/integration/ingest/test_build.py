@@ -184,6 +184,32 @@ def test_a_build_that_is_told_to_stop_goes_on_where_it_was(lab, sandbox, clock: 
     assert len(asked) == 1 + (12 + 1) + (4 + 1) + (1 + 1)
 
 
+class Killed(BaseException):
+    """What no handler catches, as none survives SIGKILL."""
+
+
+@ON_SQLITE
+def test_a_build_that_kills_its_builder_each_time_at_the_same_tile_is_not_tried_for_ever(lab, sandbox, clock) -> None:
+    """What an earlier try made durable is no progress of the later ones."""
+    lab.registered()
+    asked = []
+
+    def die(after: int) -> bool:
+        asked.append(1)
+        if len(asked) > after:
+            raise Killed
+        return False
+
+    tries = []
+    for after in (40, 3, 3):
+        asked.clear()
+        with pytest.raises(Killed):
+            lab.builder(sandbox, lambda after=after: die(after)).step()
+        tries.append(lab.job().attempts)
+        clock.advance(minutes=1)
+    assert tries == [0, 1, 2]
+
+
 def test_a_builder_that_froze_changes_nothing(lab, sandbox, clock: FrozenClock) -> None:
     """Its lease runs out in the middle, another worker builds the slide; it wakes up and is told so."""
     slide_id = lab.registered()

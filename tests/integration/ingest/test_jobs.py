@@ -149,6 +149,17 @@ def test_a_job_tells_how_far_it_has_come_and_what_is_durable_is_no_failure(datab
     assert queue.claim("next", KINDS, 30).attempt == 1
 
 
+def test_a_failure_counts_even_after_something_became_durable(database, queue, clock) -> None:
+    """A try that fails says so itself, whatever was achieved before; only deaths are forgiven to a job that gets on."""
+    enqueue(database, queue)
+    for attempt, counted in ((1, True), (2, True), (3, False), (3, True)):
+        job = queue.claim("w", KINDS, 30)
+        assert job.attempt == attempt
+        queue.report(job, attempt, 40, durable=True)
+        queue.retry(job, "torn", 0, counted=counted)
+    assert queue.claim("w", KINDS, 30).attempt == 4
+
+
 def test_progress_is_told_of_open_jobs_or_of_those_that_are_asked_for(database, queue, clock) -> None:
     for key in ("done", "dead", "building", "waiting"):
         enqueue(database, queue, key)
