@@ -43,8 +43,9 @@ LANGUAGE = "en"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A slide of the server, by the digests of its files."""
+    """A slide of the server; `files` are the digests of those that were sent."""
 
+    name: str
     state: str
     reason: str | None
     files: frozenset[str]
@@ -108,7 +109,7 @@ def _judged(slides: list[Found], known: list[Known], told: dict[str, str], kills
         failed=bool(counts["lost"] or doubled or not counts["ready"]),
         notes=(
             *notes,
-            *(f"DOUBLED {name}" for slide in slides for name, path in slide.files.items() if _sha256(path) in doubled),
+            *(f"DOUBLED {each.name} ({each.state})" for each in known if each.files & doubled),
             *(f"the agent says of {name}: {code}" for name, code in told.items()),
         ),
     )
@@ -194,8 +195,8 @@ def _known(folder: Path) -> list[Known]:
     try:
         while True:
             with database.reading() as session:
-                files = session.execute(select(SlideFileRow.slide_id, SlideFileRow.sha256)).all()
-                slides = session.execute(select(SlideRow.id, SlideRow.state, SlideRow.refusal_reason)).all()
+                files = session.scalars(select(SlideFileRow).where(~SlideFileRow.derived)).all()
+                slides = session.scalars(select(SlideRow)).all()
             if all(slide.state in ("ready", "refused") for slide in slides):
                 break
             if time.monotonic() > deadline:
@@ -204,7 +205,12 @@ def _known(folder: Path) -> list[Known]:
     finally:
         database.close()
     return [
-        Known(slide.state, slide.refusal_reason, frozenset(file.sha256 for file in files if file.slide_id == slide.id))
+        Known(
+            slide.file_name,
+            slide.state,
+            slide.refusal_reason,
+            frozenset(file.sha256 for file in files if file.slide_id == slide.id),
+        )
         for slide in slides
     ]
 
