@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -172,9 +172,15 @@ def _make_ready(database: Database, over: threading.Event) -> None:
         say_ready(database)
 
 
-def say_ready(database: Database) -> None:
-    """Says of every slide that has arrived that it can be read, which needs no slide that can."""
+def say_ready(database: Database, refused: Collection[str] = ()) -> None:
+    """Says of every slide that has arrived that it can be read, which needs no slide that can; of those with one of
+    these names that they are refused."""
     with database.writing() as session:
-        waiting = session.scalars(select(SlideRow.id).where(SlideRow.state == SlideState.RECEIVED)).all()
-        for slide_id in waiting:
-            slides.mark_ready(session, slide_id, index_digest="0" * 64, image=_FACTS)
+        waiting = session.execute(
+            select(SlideRow.id, SlideRow.file_name).where(SlideRow.state == SlideState.RECEIVED)
+        ).all()
+        for slide_id, name in waiting:
+            if name in refused:
+                slides.mark_refused(session, slide_id, code="damaged", reason="It is cut short.")
+            else:
+                slides.mark_ready(session, slide_id, index_digest="0" * 64, image=_FACTS)

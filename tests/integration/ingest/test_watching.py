@@ -22,10 +22,8 @@ from ingest.agent.rules import After
 from ingest.agent.watching import OtherWatchError, Watch
 from ingest.heartbeat import Pause
 from ingest.receive import Uploads
-from sharing import slides
 from sharing.db.engine import Database, open_database
 from sharing.db.tables import SlideRow
-from sharing.vocabulary import SlideId, SlideState
 
 MIRAX = mirax("lame", {"Data0000.dat": b"0" * 5000, "Data0001.dat": b"1" * 600})
 
@@ -64,11 +62,7 @@ def readied(database: Database, refusing: set[str]) -> Iterator[None]:
 
     def work() -> None:
         while not over.wait(0.02):
-            with database.writing() as session:
-                for slide in session.scalars(select(SlideRow).where(SlideRow.state == SlideState.RECEIVED)).all():
-                    if slide.file_name in refusing:
-                        slides.mark_refused(session, SlideId(slide.id), code="damaged", reason="It is cut short.")
-            say_ready(database)
+            say_ready(database, refusing)
 
     thread = threading.Thread(target=work)
     thread.start()
