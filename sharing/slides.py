@@ -1,6 +1,6 @@
 """Slides: from the last byte received to the image on the screen, or to the reason why there is none."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -236,10 +236,27 @@ def of_cases(session: Session, case_ids: Iterable[CaseId]) -> dict[CaseId, tuple
     return {case_id: tuple(slides) for case_id, slides in found.items()}
 
 
-def intake(session: Session, subject: Subject, *, limit: int = 200) -> list[Slide]:
-    """What arrived at the subject's site, newest first; unmatched slides have `case_id` None. Empty for who may not."""
+def intake(
+    session: Session,
+    subject: Subject,
+    *,
+    since_us: int | None = None,
+    state: SlideState | None = None,
+    ids: Collection[SlideId] | None = None,
+    limit: int = 200,
+) -> list[Slide]:
+    """What arrived at the subject's site, newest first; unmatched slides have `case_id` None. Empty for who may not.
+
+    If it is said: only what arrived from `since_us` on, stands so, or is one of these.
+    """
     visible = policy.visible_intake(subject).subquery()
     statement = _slides().join(visible, visible.c.id == SlideRow.id)
+    if since_us is not None:
+        statement = statement.where(SlideRow.received_us >= since_us)
+    if state is not None:
+        statement = statement.where(SlideRow.state == state)
+    if ids is not None:
+        statement = statement.where(SlideRow.id.in_(ids))
     return _all(session, statement.order_by(SlideRow.received_us.desc(), SlideRow.id).limit(limit))
 
 

@@ -33,7 +33,7 @@ PUBLIC = frozenset(
 )
 
 # What an open page asks by itself, again and again: it shows nobody's presence, so it keeps no session alive.
-POLLED = re.compile(r"/api/(bell|guest|consultations/[a-z2-7]{26})")
+POLLED = re.compile(r"/scanners/now|/api/(bell|guest|consultations/[a-z2-7]{26})")
 
 
 def get_state(request: Request) -> State:

@@ -31,6 +31,7 @@ FIXED: tuple[str, ...] = (
     N_("This link was revoked already; nobody gets in by it."),
     N_("This is more than ten years. Choose a shorter period."),
     N_("This is no view of a slide. Open the slide again and pin the view anew."),
+    N_("Somebody was faster: this has been decided. Reload the page to see how."),
     N_("Somebody was faster: this consultation has just moved. Reload the page to see where it stands."),
     # of slides (`tiler.descriptor`)
     N_(

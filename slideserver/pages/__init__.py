@@ -6,8 +6,21 @@ things is in `words`, dates and figures in `moments`, who has which page in `nav
 
 from fastapi import APIRouter
 
-from slideserver.pages import audit, cases, consultations, deposit, entrance, guest, intake, links, shares, slides
+from slideserver.pages import (
+    audit,
+    cases,
+    claims,
+    consultations,
+    deposit,
+    entrance,
+    guest,
+    intake,
+    links,
+    scanners,
+    shares,
+    slides,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (entrance, cases, slides, consultations, links, guest, intake, deposit, shares, audit):
+for part in (entrance, cases, slides, consultations, links, guest, intake, claims, deposit, scanners, shares, audit):
     router.include_router(part.router)

@@ -3,11 +3,11 @@
 The templates draw them as SVG, in one tone, with the number on every bar: they can be read in grey and on paper.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sharing.clock import SECOND_US
+from sharing.clock import MINUTE_US, SECOND_US
 from sharing.shares import DAY_US, HOUR_US, WEEK_US, Times, Week
 from slideserver.pages.words import N_
 
@@ -15,6 +15,10 @@ WEEKS = 12
 WIDTH, HEIGHT = 260, 200
 """The drawing of the weeks, in its own units."""
 HEAD, FOOT, GAP = 18, 22, 6
+
+DAY_WIDTH, DAY_HEIGHT = 960, 150
+"""The drawing of a day."""
+QUARTER_US = 15 * MINUTE_US
 
 CLASSES: Mapping[int | None, str] = {
     HOUR_US // 4: N_("under 15 min"),
@@ -69,6 +73,81 @@ class Delays:
     classes: tuple[Delay, ...]
     waiting: int
     median_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """A quarter of an hour: how fast bytes came in it, on average, and the place of its bar."""
+
+    start_us: int
+    bytes_per_s: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    start_us: int
+    sent_bytes: int
+    slides: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`quarters` are those in which anything came, `hours` those in which anything came or arrived; `ticks` the place
+    and the moment of each third hour; `now` the place of this minute. `highest` is one of the quarters."""
+
+    quarters: tuple[Quarter, ...]
+    highest: Quarter | None
+    hours: tuple[Hour, ...]
+    ticks: tuple[tuple[float, int], ...]
+    now: float
+    width: int = DAY_WIDTH
+    height: int = DAY_HEIGHT
+    ground: int = DAY_HEIGHT - FOOT
+
+
+def day(sent: Iterable[tuple[int, int]], received_us: Iterable[int], start_us: int, end_us: int, now_us: int) -> Day:
+    """The bytes sent by moment, and the moments when slides arrived, between two midnights: 23 to 25 hours."""
+    by_quarter: dict[int, int] = {}
+    by_hour: dict[int, list[int]] = {}
+    for when_us, sent_bytes in sent:
+        quarter_us = when_us - (when_us - start_us) % QUARTER_US
+        by_quarter[quarter_us] = by_quarter.get(quarter_us, 0) + sent_bytes
+        by_hour.setdefault(_hour(when_us, start_us), [0, 0])[0] += sent_bytes
+    for when_us in received_us:
+        by_hour.setdefault(_hour(when_us, start_us), [0, 0])[1] += 1
+    most = max([1, *by_quarter.values()])
+    scale, room = DAY_WIDTH / (end_us - start_us), DAY_HEIGHT - HEAD - FOOT
+    quarters = []
+    for quarter_us, sent_bytes in sorted(by_quarter.items()):
+        height = round(sent_bytes / most * room, 1)
+        seconds = min(QUARTER_US, max(MINUTE_US, now_us - quarter_us)) / SECOND_US
+        quarters.append(
+            Quarter(
+                start_us=quarter_us,
+                bytes_per_s=round(sent_bytes / seconds),
+                x=round((quarter_us - start_us) * scale + 1, 1),
+                y=round(DAY_HEIGHT - FOOT - height, 1),
+                width=round(QUARTER_US * scale - 2, 1),
+                height=height,
+            )
+        )
+    return Day(
+        quarters=tuple(quarters),
+        highest=max(quarters, key=lambda quarter: quarter.height, default=None),
+        hours=tuple(Hour(hour_us, *by_hour[hour_us]) for hour_us in sorted(by_hour)),
+        ticks=tuple(
+            (round((tick_us - start_us) * scale, 1), tick_us) for tick_us in range(start_us, end_us, 3 * HOUR_US)
+        ),
+        now=round((now_us - now_us % MINUTE_US - start_us) * scale, 1),
+    )
+
+
+def _hour(when_us: int, start_us: int) -> int:
+    return when_us - (when_us - start_us) % HOUR_US
 
 
 def weeks(counted: Sequence[Week]) -> Weeks:

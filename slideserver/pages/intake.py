@@ -9,8 +9,9 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import sharing.slides
-from sharing import policy
+from sharing import claims, custody, policy
 from sharing.cases import case_by_accession, register_case
+from sharing.claims import ClaimId
 from sharing.db.engine import Session
 from sharing.policy import AtSite
 from sharing.slides import Slide
@@ -19,6 +20,7 @@ from sharing.vocabulary import Action, CaseId, Entity, SlideId, SlideState
 from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.pages.words import N_
 from slideserver.pages.worklist import PENDING
+from slideserver.pages.works import in_hand
 
 MOST = 200
 
@@ -81,6 +83,7 @@ def intake(
     q: str = "",
     standing: Annotated[str, Query(alias="state")] = "",
     done: str = "",
+    decided: str = "",
 ) -> HTMLResponse:
     policy.require(session, member, Action.VIEW_INTAKE, AtSite(member.site_id), Entity("site", member.site_id))
     search = Search(q.strip(), standing)
@@ -90,6 +93,9 @@ def intake(
         search=search,
         unmatched=[slide for slide in slides if unmatched(slide)],
         slides=[slide for slide in slides if search.keeps(slide)],
+        claims=claims.waiting(session, member),
+        decided=claims.get_claim(session, member, ClaimId(decided)) if decided else None,
+        damaged=custody.damaged(session, member),
         done=next((slide for slide in slides if slide.id == done and slide.case_id), None),
         server=state.settings.base_url or f"http://{state.settings.host}:{state.settings.port}",
     )
@@ -97,6 +103,7 @@ def intake(
 
 @router.get("/intake/{slide_id}", dependencies=[requires(Action.VIEW_INTAKE)])
 def slide(
+    state: StateDep,
     session: SessionDep,
     member: MemberDep,
     page: PageDep,
@@ -115,7 +122,8 @@ def slide(
         block=block or found.block or "",
         unknown=unknown,
     )
-    return page("intake_slide.html", slide=found, unmatched=unmatched(found), form=form, problem=None)
+    work = in_hand(state.queue.progress(session, [found.id])) if found.state in PENDING else None
+    return page("intake_slide.html", slide=found, unmatched=unmatched(found), form=form, problem=None, work=work)
 
 
 @router.post("/intake/{slide_id}", dependencies=[requires(Action.ASSIGN_SLIDE)])
@@ -163,7 +171,13 @@ def create_case(
     if problem is not None:
         problem = state.catalogues[language].gettext(problem)
         return page(
-            "intake_slide.html", status=422, slide=slide, unmatched=unmatched(slide), form=form, problem=problem
+            "intake_slide.html",
+            status=422,
+            slide=slide,
+            unmatched=unmatched(slide),
+            form=form,
+            problem=problem,
+            work=None,
         )
     case = register_case(
         session,

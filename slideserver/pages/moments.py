@@ -95,6 +95,11 @@ def ahead(when_us: int, now_us: int, timezone: ZoneInfo, language: Language) -> 
     return format_datetime(when, pattern[language], locale=language.value)
 
 
+def hour(when_us: int, timezone: ZoneInfo, language: Language) -> str:
+    """ "14 h 00" """
+    return format_datetime(at(when_us, timezone), HOUR[language], locale=language.value)
+
+
 def short_day(day: date, language: Language) -> str:
     """ "16 nov." """
     return format_date(day, "d MMM", locale=language.value)

@@ -8,6 +8,7 @@ from sharing.policy import actions_of
 from sharing.vocabulary import Action, SlideId, SlideState
 from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.description import SlideDescription, describe_slide
+from slideserver.pages.works import in_hand
 
 router = APIRouter()
 
@@ -17,7 +18,8 @@ def slide(state: StateDep, session: SessionDep, member: MemberDep, page: PageDep
     """The viewer; or, while there is nothing to view, how the slide stands and what comes next."""
     found = sharing.slides.get_slide(session, member, SlideId(slide_id))
     if found.state is not SlideState.READY and found.site_id == member.site_id:
-        return page("slide_waiting.html", slide=found, allowed=actions_of(member))
+        work = in_hand(state.queue.progress(session, [found.id]))
+        return page("slide_waiting.html", slide=found, allowed=actions_of(member), work=work)
     return viewer(page, describe_slide(session, state.sources, member, found.id), allowed=actions_of(member))
 
 

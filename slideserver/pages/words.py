@@ -204,6 +204,7 @@ def install(environment: Environment, language: Language) -> None:
         mm=lambda pixels, mpp: moments.size_mm(pixels, mpp, language),
         bytes=lambda length: moments.bytes_in_words(length, language),
         day=lambda when_us: moments.name_of_day(when_us, timezone, language),
+        hour=lambda when_us: moments.hour(when_us, timezone, language),
         short_day=lambda day: moments.short_day(day, language),
         duration=lambda length_us: moments.duration(length_us, language),
     )

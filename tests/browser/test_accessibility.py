@@ -15,6 +15,7 @@ from fixtures.centres import Centres
 from fixtures.desk import DESK, PHONE, Desk, Desks
 from fixtures.figures import Figure
 from fixtures.platform import Platform, new_world
+from fixtures.scanning import begin
 from fixtures.shares import Shared, share
 from playwright.sync_api import Page
 
@@ -30,7 +31,7 @@ SERIOUS = {"serious", "critical"}
 ANNE, PAUL, CLAIRE, JULIEN = "pathologiste.caen", "pathologiste.rouen", "responsable.caen", "technicien.caen"
 STRANGER, GUEST = "", "by link"
 # Answers that are no page of their own.
-NO_PAGES = {"/", "/audit.csv", "/shares.csv"}
+NO_PAGES = {"/", "/audit.csv", "/shares.csv", "/scanners.csv", "/scanners/now"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, 
 
 @pytest.fixture(scope="module")
 def shared(world: tuple[Platform, Centres]) -> Iterator[Shared]:
-    """Something in every list: consultations in several states, links standing and revoked."""
+    """Something in every list: consultations in several states, links standing and revoked, scanners well and not."""
     platform, centres = world
     database = open_database(platform.database_url or "")
-    yield share(database, centres)
+    shared = share(database, centres)
+    begin(database, centres.caen, shared.slide_id)
+    yield shared
     database.close()
 
 
@@ -80,6 +83,9 @@ def visits(shared: Shared) -> list[Visit]:
         Visit("/shares", CLAIRE, "/shares"),
         Visit("/intake", JULIEN, "/intake"),
         Visit("/intake/{slide_id}", JULIEN, f"/intake/{shared.slide_id}"),
+        Visit("/scanners", JULIEN, "/scanners"),
+        Visit("/deposit", JULIEN, "/deposit"),
+        Visit("/deposit slides", JULIEN, "/deposit", dropping),
         Visit("/audit", CLAIRE, "/audit"),
         Visit("/error 404", ANNE, "/cases/nothing"),
         Visit("/error 403", ANNE, "/audit"),
@@ -106,6 +112,14 @@ def answering(page: Page) -> None:
     if page.viewport_size == PHONE:
         page.locator("iain-sheet button", has_text=re.compile("Avis|Opinion")).click()
     page.locator("iain-consultation").wait_for()
+
+
+def dropping(page: Page) -> None:
+    """A slide that is ready to be sent, a MIRAX slide that lacks its files, and an empty file."""
+    files = [("26H01234.svs", b"II*\0"), ("lame.mrxs", b"\xff\xd8\xff"), ("vide.svs", b"")]
+    field = page.locator("input[multiple]")
+    field.set_input_files([{"name": name, "mimeType": "", "buffer": data} for name, data in files])
+    page.get_by_text(re.compile("EXEMPLE Camille")).wait_for()
 
 
 def test_the_walk_knows_every_page(shared: Shared) -> None:

@@ -2,6 +2,7 @@
 
 import "./style/tokens.css";
 import "./style/pages.css";
+import "./style/scanners.css";
 import { Age } from "./pages/age";
 import { Await } from "./pages/await";
 import { Bell, offerArrivals } from "./pages/bell";
@@ -11,6 +12,7 @@ import { followConsultation } from "./pages/follow";
 import { keepFragment } from "./pages/fragment";
 import { installKeys } from "./pages/keys";
 import { carryLinkKey } from "./pages/linkkey";
+import { keepLive } from "./pages/live";
 import { closeMenusOutside } from "./pages/menu";
 import { followPendingRows } from "./pages/pending";
 import { applyThemeAtOnce } from "./pages/theme";
@@ -26,6 +28,7 @@ closeMenusOutside(document);
 applyThemeAtOnce(document);
 submitFiltersOnChange(document);
 followPendingRows(document);
+keepLive(document);
 followConsultation(document);
 offerArrivals(document);
 keepDrafts(document);

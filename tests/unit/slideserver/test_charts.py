@@ -43,3 +43,30 @@ def test_nothing_ended_is_all_waiting():
     assert (found.waiting, found.median_us) == (2, None)
     assert all(each.length == 0 for each in found.classes)
     assert DAY_US in charts.CLASSES
+
+
+def test_a_day_draws_what_came_in_each_quarter_and_counts_it_by_the_hour():
+    start, minute = MONDAY_US, 60_000_000
+    sent = [(start, 10), (start + 14 * minute, 20), (start + 15 * minute, 60), (start + 23 * HOUR_US, 15)]
+    found = charts.day(sent, [start, start + 59 * minute, start + 2 * HOUR_US], start, start + DAY_US, start + DAY_US)
+    assert [(hour.sent_bytes, hour.slides) for hour in found.hours] == [(90, 2), (0, 1), (15, 0)]
+    assert [quarter.start_us - start for quarter in found.quarters] == [0, 15 * minute, 23 * HOUR_US]
+    assert found.highest == found.quarters[1]
+    assert found.quarters[0].height == found.highest.height / 2
+    for quarter in found.quarters:
+        assert 0 <= quarter.x < quarter.x + quarter.width <= found.width
+        assert quarter.y >= charts.HEAD
+        assert abs(quarter.y + quarter.height - found.ground) < 0.2
+
+
+def test_a_day_may_have_25_hours_and_may_be_empty():
+    found = charts.day([(MONDAY_US + 24 * HOUR_US, 1)], [], MONDAY_US, MONDAY_US + 25 * HOUR_US, MONDAY_US)
+    assert len(found.ticks) == 9
+    assert found.quarters[0].x + found.quarters[0].width <= found.width
+    empty = charts.day([], [], MONDAY_US, MONDAY_US + DAY_US, MONDAY_US)
+    assert (empty.quarters, empty.highest, empty.hours) == ((), None, ())
+
+
+def test_a_quarter_that_has_just_begun_is_as_fast_as_its_bytes_came():
+    found = charts.day([(MONDAY_US, 6_000)], [], MONDAY_US, MONDAY_US + DAY_US, MONDAY_US + 60_000_000)
+    assert found.quarters[0].bytes_per_s == 100

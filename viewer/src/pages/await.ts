@@ -1,4 +1,5 @@
-/** On the page of a slide that is being prepared: looks again every two seconds, and reloads when the page has changed.
+/** On the page of a slide that is being prepared: looks again every two seconds, tells how far it has come, and reloads
+ * when the page has changed.
  *
  * It gives up after ten minutes, so that a forgotten tab does not keep a session alive for ever.
  */
@@ -22,6 +23,8 @@ export class Await extends HTMLElement {
     if (document.hidden) return;
     const page = await fetchPage(location.href);
     if (page && !page.querySelector("iain-await")) location.reload();
+    const [old, now] = [document.getElementById("progress"), page?.getElementById("progress")];
+    if (old && now && !old.isEqualNode(now)) old.replaceWith(document.adoptNode(now));
   }
 }
 
