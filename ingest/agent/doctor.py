@@ -77,7 +77,8 @@ def examine(config: Config, config_path: Path, words: Words) -> Iterator[Finding
     if config.after is After.MOVE and config.archive:
         yield from _archive(config.archive, words)
     for folder in dict.fromkeys((config.state_folder, *config.folders)):
-        yield from _disk(folder, words)
+        if folder.exists():  # that it is not there was told
+            yield from _disk(folder, words)
 
 
 def _server(config: Config, words: Words) -> Iterator[Finding]:
@@ -117,7 +118,7 @@ def _hours(config: Config, words: Words) -> Iterator[Finding]:
 
 
 def _queue(folder: Path, words: Words) -> Iterator[Finding]:
-    if reason := _unwritable(folder, make=True):
+    if reason := _unwritable(folder):
         yield Finding(Level.BAD, words("state-unusable", path=folder, detail=reason))
         return
     path = folder / FILE_NAME
@@ -150,28 +151,24 @@ def _folder(folder: Path, after: After, words: Words) -> Iterator[Finding]:
 
 
 def _archive(folder: Path, words: Words) -> Iterator[Finding]:
-    if reason := _unwritable(folder, make=True):
+    if reason := _unwritable(folder):
         yield Finding(Level.BAD, words("archive-bad", path=folder, detail=reason))
 
 
 def _disk(folder: Path, words: Words) -> Iterator[Finding]:
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        return  # that it is not there was told
+    free = shutil.disk_usage(folder).free
     level = Level.BAD if free < LOWEST_BYTES else Level.WARN if free < LOW_BYTES else Level.FINE
     name = "disk-fine" if level is Level.FINE else "disk-low"
     yield Finding(level, words(name, path=folder, free=words.size(free)))
 
 
-def _unwritable(folder: Path, *, make: bool = False) -> str | None:
-    """Why nothing can be made and removed in a folder, found out by trying: rights alone do not tell on every system.
-    The file's name begins with a dot, which a watch of the folder passes over."""
+def _unwritable(folder: Path) -> str | None:
+    """Why nothing can be made and removed in a folder, or in the one in which it would be made; found out by trying,
+    because rights alone do not tell on every system. A watch of the folder passes over names that begin with a dot."""
+    folder = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     probe = folder / f".iain-{secrets.token_hex(4)}"
     steps: tuple[Callable[[], object], ...] = (lambda: probe.write_bytes(b"iain"), probe.unlink)
     try:
-        if make:
-            folder.mkdir(parents=True, exist_ok=True)
         for step in steps:
             step()
     except OSError as error:

@@ -1,6 +1,5 @@
 """The systemd units and the scripts they start: well formed, and every command in them does what the unit is for."""
 
-import os
 import re
 import shlex
 import shutil
@@ -17,7 +16,6 @@ from fixtures.upload_server import wait_until
 from sqlalchemy import text
 
 from benchmarks.layouts import trestle
-from sharing import slides
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import downgrade
 from sharing.vocabulary import SlideState
@@ -125,87 +123,36 @@ def test_the_backup_unit_takes_one_after_the_other(world, tmp_path: Path) -> Non
     assert all(blob.stat().st_nlink == 2 for blob in taken[-1].glob("blobs/*/*/*"))
 
 
-def test_the_agent_unit_pushes_what_rests_in_a_folder(
-    database: Database, database_url: str, centres: Centres, tmp_path: Path
-) -> None:
-    folder = tmp_path / "scans"
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_agent_unit_takes_what_lies_in_a_folder(centres: Centres, database_url: str, tmp_path: Path) -> None:
+    folder, config = tmp_path / "scans", tmp_path / "agent.toml"
     folder.mkdir()
     shutil.copyfile(SCAN, folder / "26H01234_A1_HES.svs")
-    (folder / "no slide.svs").write_bytes(b"II*\0" + bytes(1000))
-    shutil.copyfile(SCAN, folder / "26H01235_B1.svs")
     trestle.make(folder / "26H01234_A2_PAS.tif", companions=True)
-    (folder / "26H01236_C1.mrxs").write_bytes(b"")
-    (folder / "26H01236_C1").mkdir()
-    (folder / "26H01236_C1" / "Slidedat.ini").write_text("[GENERAL]")
-    (folder / "letters").mkdir()
-    (folder / "letters" / "letter.txt").write_text("Bonjour")
-    an_hour_ago = time.time() - 3600
-    moving = {"26H01235_B1.svs", "Slidedat.ini"}
-    for path in folder.rglob("*"):
-        if path.name not in moving:
-            os.utime(path, (an_hour_ago, an_hour_ago))
+    paths = {"/srv/scans": folder, "/etc/iain/scanner.key": key_file(tmp_path, centres), "/var/lib": tmp_path}
     with running_platform(tmp_path / "var", database_url=database_url) as platform:
-        environment = clean_environment(IAIN_SERVER=platform.url, IAIN_KEY_FILE=str(key_file(tmp_path, centres)))
-        command = commands("iain-agent.service", **{"/srv/scans": folder})["ExecStart"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    sent = {"26H01234_A1_HES.svs", "26H01234_A2_PAS.tif", "26H01234_A2_PAS.Full"}
-    assert {path.name for path in (folder / "sent").iterdir()} == sent
-    assert {path.name for path in (folder / "refused").iterdir()} == {"no slide.svs", "letters"}
-    assert (folder / "26H01235_B1.svs").exists(), "it was written to a moment ago"
-    assert (folder / "26H01236_C1.mrxs").exists(), "a file of its folder was written to a moment ago"
-    assert (folder / "26H01236_C1").is_dir()
-    with database.reading() as session:
-        pushed = slides.intake(session, centres.caen.technician)
-    told = {(slide.case_accession, slide.block, slide.stain) for slide in pushed}
-    assert {("26H01234", "A1", "HES"), ("26H01234", "A2", "PAS")} <= told
-
-    # The platform is away: everything stays where it is.
-    for path in (folder / "26H01235_B1.svs", folder / "26H01236_C1" / "Slidedat.ini"):
-        os.utime(path, (an_hour_ago, an_hour_ago))
-    agent = commands("iain-agent.service", **{"/srv/scans": folder})["ExecStart"]
-    away = {**environment, "IAIN_PATIENCE": "1"}
-    done = subprocess.run(agent, env=away, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 3
-    assert (folder / "26H01235_B1.svs").exists()
-
-
-@pytest.fixture
-def push_folder(tmp_path: Path):
-    """Pushes a folder of slides that have rested, with a program that sends everything; what it was asked to send."""
-    folder, asked, agent = tmp_path / "scans", tmp_path / "asked", tmp_path / "agent"
-    agent.write_text(f'#!/bin/sh\nbasename "$2" >>{shlex.quote(str(asked))}\n')
-    agent.chmod(0o755)
-
-    def run(*names: str) -> list[str]:
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(b"x")
-        for path in folder.rglob("*"):
-            os.utime(path, (1, 1))
-        asked.unlink(missing_ok=True)
-        subprocess.run(["/bin/sh", ROOT / "deploy" / "push-folder.sh", agent, folder], check=True, timeout=60)
-        return asked.read_text().splitlines()
-
-    return run
-
-
-def below(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def test_the_ending_of_a_slides_name_may_be_in_capitals(push_folder, tmp_path: Path) -> None:
-    files = ["A.MRXS", "A/Slidedat.ini", "B.TIF", "B.FULL"]
-    assert push_folder(*files) == ["A.MRXS", "B.TIF"]
-    assert below(tmp_path / "scans") == sorted(f"sent/{name}" for name in files)
-
-
-def test_a_slide_whose_name_was_used_before_does_not_hold_up_the_others(push_folder, tmp_path: Path) -> None:
-    files = ["A.mrxs", "A/Slidedat.ini", "series/1.dcm", "z.svs"]
-    for _ in range(3):
-        assert push_folder(*files) == ["A.mrxs", "series", "z.svs"]
-    places = ["sent", "sent/again-2", "sent/again-3"]
-    assert below(tmp_path / "scans") == sorted(f"{place}/{name}" for place in places for name in files)
+        written = (ROOT / "deploy" / "agent" / "agent.toml").read_text()
+        for theirs, ours in {"https://slides.example.org": platform.url, **paths}.items():
+            written = written.replace(theirs, str(ours))
+        config.write_text(written.replace("# archive", "archive").replace('"keep"\n', '"move"\nrest_s = 1\n'))
+        command = commands("iain-agent.service", **{"/etc/iain/agent.toml": config})["ExecStart"]
+        log = tmp_path / "log"
+        with log.open("w") as output:
+            watch = subprocess.Popen(command, env=clean_environment(), stdout=output, stderr=subprocess.STDOUT)
+        try:
+            sent = {"26H01234_A1_HES.svs", "26H01234_A2_PAS.tif", "26H01234_A2_PAS.Full"}
+            wait_until(
+                lambda: {path.name for path in (folder / "sent").rglob("*") if path.is_file()} == sent,
+                "the slides to be sent and moved",
+                60,
+            )
+        except AssertionError as error:
+            error.add_note(log.read_text())
+            raise
+        finally:
+            watch.terminate()
+            assert watch.wait(30) == 0
+    assert "prête à être lue" in log.read_text()
 
 
 def key_file(folder: Path, centres: Centres) -> Path:

@@ -1,14 +1,17 @@
 """How the agent is set up: what a file may say, what stands above it, and how a mistake is told."""
 
+import re
+from dataclasses import fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from ingest.agent.config import ConfigError, glass_of, load, places
+from ingest.agent.config import TIME_ZONE, Config, ConfigError, glass_of, load, places
 from ingest.agent.messages import Language, Words
 from ingest.agent.rules import After
 from ingest.agent.upload import Glass
 
+ROOT = Path(__file__).parents[3]
 WHOLE = """
 server = "https://slides.example.org"
 key_file = "scanner.key"
@@ -154,3 +157,19 @@ def test_each_system_has_its_places() -> None:
         PurePosixPath("/var/s/iain-agent"),
     )
     assert places("linux", {"STATE_DIRECTORY": "/var/lib/iain-agent"})[1] == PurePosixPath("/var/lib/iain-agent")
+
+
+def test_every_setting_is_documented_with_its_default_and_nothing_else_is(home: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "agent-settings.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", page, re.MULTILINE))
+    values = {each.name: getattr(load(), each.name) for each in fields(Config)} | {"time_zone": TIME_ZONE}
+    shown = {
+        name: "none" if value is None else f"`{list(value) if isinstance(value, tuple) else value}`"
+        for name, value in values.items()
+    }
+    assert documented == shown | {"state_folder": "see below"}
+
+
+def test_the_example_can_be_used_as_it_is() -> None:
+    config = load(ROOT / "deploy" / "agent" / "agent.toml")
+    assert config.folders == (Path("/srv/scans"),)
