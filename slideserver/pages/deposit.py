@@ -65,7 +65,8 @@ SAYINGS: Mapping[str, str] = {
     "remove": N_("Remove"),
     "open": N_("Open the slide"),
     "attach": N_("Attach to a case"),
-    "arrived_of": N_("{n} of {all} arrived"),
+    "arrived_of": N_("Arrived: {n} of {all}"),
+    "keep_disk": N_("Keep the disk: what has not arrived is there alone."),
     "all_arrived_one": N_("The slide has arrived: the disk can be taken out."),
     "all_arrived_many": N_("All {n} slides have arrived: the disk can be taken out."),
 }

@@ -101,6 +101,15 @@ def test_slides_of_a_disk_arrive_with_their_case(desk: Desks, platform: Platform
     with page.context.expect_page() as opened:
         row(page, named.name).get_by_role("link").click()
     expect(opened.value.locator(".case-banner")).to_contain_text("ÉCHANTILLON Claude")
+    # The same bytes once more: nothing is sent again, and another number is for a person to decide.
+    copy, disputed = tmp_path / "copie.svs", tmp_path / "dispute.svs"
+    for path in (copy, disputed):
+        path.write_bytes(named.read_bytes())
+    page.set_input_files(FILES, [str(copy), str(disputed)])
+    row(page, disputed.name).get_by_label("N° de cas").fill("26L00411")
+    send(page)
+    expect(row(page, copy.name)).to_contain_text("Elle était déjà là : rien n’a été renvoyé")
+    expect(row(page, disputed.name)).to_contain_text(f"Cette image est déjà là, comme lame de {CASE}. La Réception")
     # What the browser sends is, byte for byte and name for name, what the agent beside a scanner would send.
     (parcel,) = find(mirax).parcels
     files = [
@@ -182,6 +191,7 @@ def test_what_cannot_be_sent_says_why_and_what_to_do(desk: Desks, tmp_path: Path
     expect(row(page, mirax.name)).to_contain_text("Slidedat.ini. Déposez aussi ces fichiers")
     send(page)
     expect(row(page, text.name)).to_contain_text("Ce fichier n’est pas une lame", timeout=20_000)
+    expect(page.locator(".deposit-foot")).to_contain_text("Gardez le disque")
     paul.picture(page, "deposit-refused")
     # Nobody is signed in any more: after signing in elsewhere it goes on.
     cookies = paul.context.cookies()

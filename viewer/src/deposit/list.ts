@@ -93,7 +93,7 @@ export class DepositList extends LightElement {
     const parts = parcel.parts.length;
     return html`<li class="deposit-row ${entry.phase}" id=${key} aria-labelledby="${key}-name">
       <div class="about">
-        <h3 id="${key}-name">${parcel.name}</h3>
+        <h2 id="${key}-name">${parcel.name}</h2>
         <span class="quiet small figures">${speech.bytes(entry.size)}${parts > 1 ? ` · ${speech.count("files", parts)}` : ""}</span>
       </div>
       ${entry.phase === "incomplete" ? nothing : this.#glass(entry)}
@@ -272,28 +272,29 @@ export class DepositList extends LightElement {
     const { speech, depot } = this;
     const send = (): void => depot.send(open);
     return html`<div class="deposit-foot">
-      <p class="figures quiet">${this.#overall()}</p>
+      <p class="figures quiet">${this.#overall(open)}</p>
       ${open.length > 0 ? html`<button type="button" class="button primary" @click=${send}>${speech.count("send", open.length)}</button>` : nothing}
     </div>`;
   }
 
-  /** How far all of them together are. */
-  #overall(): string {
+  /** How far all of them together are; whether the disk is still needed. */
+  #overall(open: readonly Entry[]): string {
     const { speech } = this;
-    const sent = this.depot.entries.filter(({ wanted, phase }) => wanted || phase === "settled");
+    const { entries } = this.depot;
+    const sent = entries.filter((entry) => !open.includes(entry) && entry.phase !== "incomplete");
     if (sent.length === 0) return "";
-    const arrived = sent.filter(({ phase }) => phase === "settled" || phase === "preparing");
+    const arrived = sent.filter(({ phase, status }) => phase === "preparing" || (status && status.state !== "refused"));
+    const sending = sent.filter(({ phase }) => phase === "sending");
+    const underway = sent.some((entry) => entry.underway);
+    if (arrived.length === entries.length) return speech.count("all_arrived", arrived.length);
     const total = sent.reduce((sum, { size }) => sum + size, 0);
-    const done = sent.reduce(
-      (sum, entry) => sum + (arrived.includes(entry) ? entry.size : entry.phase === "sending" ? entry.done : 0),
-      0,
-    );
-    const rate = sent.reduce((sum, { phase, pace }) => sum + (phase === "sending" ? (pace.rate ?? 0) : 0), 0);
-    if (arrived.length === sent.length) return speech.count("all_arrived", sent.length);
+    const done = [...arrived.map(({ size }) => size), ...sending.map((entry) => entry.done)].reduce((a, b) => a + b, 0);
+    const rate = sending.reduce((sum, { hindrance, pace }) => sum + (hindrance ? 0 : (pace.rate ?? 0)), 0);
     const told = [
       speech.say("arrived_of", { n: arrived.length, all: sent.length }),
-      speech.say("of", { done: speech.bytes(done), total: speech.bytes(total) }),
-      rate > 0 ? speech.left((total - done) / rate) : "",
+      underway ? speech.say("of", { done: speech.bytes(done), total: speech.bytes(total) }) : "",
+      underway && rate > 0 ? speech.left((total - done) / rate) : "",
+      underway ? "" : speech.say("keep_disk"),
     ];
     return told.filter(Boolean).join(" · ");
   }

@@ -135,7 +135,7 @@ export class Push {
       const piece = await bytesOf(file, offset, this.#pieceBytes);
       const began = performance.now();
       try {
-        held = await this.#tus.send(upload, offset, piece, sha256(piece));
+        held = await this.#tus.send(upload, offset, piece, await digestOf(piece));
         this.#failures = 0;
         this.#tune(piece.length, performance.now() - began);
       } catch (error) {
@@ -217,6 +217,11 @@ function plain(name: string): string {
 
 function size(parts: readonly Part[]): number {
   return parts.reduce((sum, { file }) => sum + file.size, 0);
+}
+
+/** By the browser's own means, several times as fast, where it offers them: over TLS, or on this machine. */
+async function digestOf(piece: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return crypto.subtle ? new Uint8Array(await crypto.subtle.digest("SHA-256", piece)) : sha256(piece);
 }
 
 /** Throws NotReadableError when the file is gone, or is another than it was. */
