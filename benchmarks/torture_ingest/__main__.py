@@ -13,7 +13,19 @@ from pathlib import Path
 
 from benchmarks.torture_ingest.plan import Plan, Result
 
-PARTS = ("kills", "bitflips", "jobs", "foreign", "histories", "unattended", "powercuts", "powerloss")
+PARTS = (
+    "kills",
+    "bitflips",
+    "jobs",
+    "foreign",
+    "histories",
+    "unattended",
+    "powercuts",
+    "powerloss",
+    "speed",
+    "memory",
+    "viewable",
+)
 
 
 def main() -> int:
