@@ -51,6 +51,15 @@ def send(page: Page) -> None:
     page.get_by_role("button", name=re.compile("^Déposer")).click()
 
 
+def drop(page: Page, path: Path) -> None:
+    """From the file manager onto the middle of the window, as the hand does it."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": step, "x": 600, "y": 500, "data": data})
+    session.detach()
+
+
 class Line:
     """The network of a page: it lets so many pieces through, and cuts all that follow until it is mended."""
 
@@ -77,7 +86,7 @@ def test_slides_of_a_disk_arrive_with_their_case(desk: Desks, platform: Platform
     paul = desk()
     page = paul.sign_in(LOGIN, "/deposit")
     paul.picture(page, "deposit-empty")
-    page.set_input_files(FOLDER, str(disk))
+    drop(page, disk)
     expect(page.locator(".deposit-row")).to_have_count(3)
     expect(page.locator(".notice.waits")).to_contain_text("disk/lisez-moi.txt")
     # The number stands in the name of one file; for another it is typed, and the case is told by its patient.
@@ -193,6 +202,9 @@ def test_what_cannot_be_sent_says_why_and_what_to_do(desk: Desks, tmp_path: Path
     expect(row(page, text.name)).to_contain_text("Ce fichier n’est pas une lame", timeout=20_000)
     expect(page.locator(".deposit-foot")).to_contain_text("Gardez le disque")
     paul.picture(page, "deposit-refused")
+    page.set_input_files(FOLDER, str(mirax.parent / "slide"))
+    expect(row(page, mirax.name)).to_contain_text("5 fichiers")
+    row(page, mirax.name).get_by_role("button", name="Retirer").click()
     # Nobody is signed in any more: after signing in elsewhere it goes on.
     cookies = paul.context.cookies()
     paul.context.clear_cookies()

@@ -10,12 +10,13 @@ export interface Named {
 export const MOST_FILES = 20_000;
 
 /** The files of a drop. It must be asked during the event: afterwards the browser has forgotten what was dropped. */
-export function dropped(transfer: DataTransfer): Promise<Named[]> {
-  const entries = [...transfer.items]
-    .filter((item) => item.kind === "file")
-    .map((item) => item.webkitGetAsEntry())
-    .filter((entry) => entry !== null);
-  return walk(entries);
+export async function dropped(transfer: DataTransfer): Promise<Named[]> {
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const entries = items.map((item) => item.webkitGetAsEntry());
+  // What comes from another program than the file manager may be no entry of a file system, and is a file all the same.
+  const loose = items.filter((_, at) => entries[at] === null).map((item) => item.getAsFile());
+  const found = await walk(entries.filter((entry) => entry !== null));
+  return [...found, ...loose.filter((file) => file !== null).map((file) => ({ path: file.name, file }))];
 }
 
 /** The files of a file field, of single files or of a folder. */
