@@ -4,7 +4,10 @@ The server's word is what counts: a slide is ARRIVED when the server says that i
 """
 
 import secrets
+import sqlite3
+from collections.abc import Callable
 from threading import Event
+from typing import TypeVar
 
 from ingest.agent.client import Client, RefusedError, TransientError
 from ingest.agent.entries import Entry, Stamp
@@ -15,6 +18,10 @@ from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Patien
 from ingest.agent.weather import Weather, code_of
 from ingest.manifest import ManifestError
 from ingest.protocol import Problem
+
+Answer = TypeVar("Answer")
+HoldUp = Callable[[Exception], bool]
+"""Hears that the queue cannot be written, waits for a while, and says whether to try again."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
 IDLE_S = 0.5
@@ -41,13 +48,20 @@ class Courier:
     """Sends what it takes from the queue. One for each thread."""
 
     def __init__(
-        self, rules: Rules, queue: Queue, client: Client, pace: Pace, weather: Weather, witness: Witness
+        self,
+        rules: Rules,
+        queue: Queue,
+        client: Client,
+        pace: Pace,
+        weather: Weather,
+        witness: Witness,
+        hold_up: HoldUp,
     ) -> None:
         self._rules, self._queue, self._client = rules, queue, client
-        self._pace, self._weather, self._witness = pace, weather, witness
+        self._pace, self._weather, self._witness, self._hold_up = pace, weather, witness, hold_up
 
     def run(self, stop: Event) -> None:
-        """Until `stop` is set. Raises sqlite3.Error when the queue can be neither read nor written."""
+        """Until `stop` is set. Raises sqlite3.Error when the queue cannot be read."""
         while not stop.is_set():
             wait_s = max(self._pace.closed_s(), self._weather.wait_s())
             if wait_s or not self.carry_one(stop):
@@ -62,10 +76,12 @@ class Courier:
             if not self._is_as_found(entry):
                 return True
             delivery = self._push(entry, stop)
-            if self._is_as_found(entry):
+            if _is_changed(entry):  # what is on the platform is one thing, what lies here another
+                self._note(lambda: self._queue.drop(entry))
+            else:
                 self._deliver(entry, delivery)
         except StoppedError:
-            self._queue.release(entry)
+            self._note(lambda: self._queue.release(entry))
         except ChangingFileError:
             if self._is_as_found(entry):
                 self._put_back(entry, Problem.FILE_DAMAGED)
@@ -73,8 +89,8 @@ class Courier:
             if error.last.code in _OF_THE_FILE:
                 self._put_back(entry, error.last.code, error.last.detail)
             else:
-                self._queue.release(entry)
                 self._weather.worsen(error.last.code, error.last.detail)
+                self._note(lambda: self._queue.release(entry))
         except ManifestError as error:
             self._refuse(entry, "unfit-set", str(error))
         except RefusedError as error:
@@ -94,17 +110,16 @@ class Courier:
     def _is_as_found(self, entry: Entry) -> bool:
         """Whether the files are what was found. Others are forgotten, to be found anew; files that went away are a
         person's doing, who is told, unless their whole folder is away."""
-        try:
-            found = all(Stamp.of(file.path) == file.stamp for file in entry.files)
-        except FileNotFoundError as error:
-            if not entry.root.is_dir():
-                self._put_back(entry, "folder-missing", str(entry.root))
-            else:
-                self._refuse(entry, GONE, str(error.filename))
-            return False
-        if not found:
-            self._queue.drop(entry)
-        return found
+        gone = next((file.path for file in entry.files if not file.path.exists()), None)
+        if gone and not entry.root.is_dir():
+            self._put_back(entry, "folder-missing", str(entry.root))
+        elif gone:
+            self._refuse(entry, GONE, str(gone))
+        elif _is_changed(entry):
+            self._note(lambda: self._queue.drop(entry))
+        else:
+            return True
+        return False
 
     def _deliver(self, entry: Entry, delivery: Delivery) -> None:
         self._weather.clear()
@@ -113,12 +128,12 @@ class Courier:
         if status.state == "refused":
             self._refuse(entry, status.refusal_code or "other", status.refusal_reason or "")
         else:
-            self._queue.arrive(entry, status.slide)
+            self._note(lambda: self._queue.arrive(entry, status.slide))
 
     def _meet(self, entry: Entry, error: RefusedError) -> None:
         if code := code_of(error):
-            self._queue.release(entry)
             self._weather.worsen(code, error.detail)
+            self._note(lambda: self._queue.release(entry))
         elif error.code in _LATER:
             self._put_back(entry, error.code or "other", error.detail)
         else:
@@ -128,10 +143,24 @@ class Courier:
         """Later again: after a pause that doubles with each failure in a row, with jitter."""
         limit = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(entry.attempts, 16))
         pause_s = limit * (0.5 + secrets.randbelow(1000) / 2000)
-        self._witness.put_back(self._queue.put_back(entry, code, detail, pause_s))
+        self._witness.put_back(self._note(lambda: self._queue.put_back(entry, code, detail, pause_s)))
 
     def _refuse(self, entry: Entry, code: str, detail: str) -> None:
-        self._witness.refused(self._queue.refuse(entry, code, detail))
+        self._witness.refused(self._note(lambda: self._queue.refuse(entry, code, detail)))
+
+    def _note(self, change: Callable[[], Answer]) -> Answer:
+        """Writes down how it ended, however long the disk is full: nobody else would take the slide up."""
+        while True:
+            try:
+                return change()
+            except sqlite3.OperationalError as error:
+                if not self._hold_up(error):
+                    raise
+
+
+def _is_changed(entry: Entry) -> bool:
+    """Whether a file is there and is not what was found."""
+    return any(file.path.exists() and Stamp.of(file.path) != file.stamp for file in entry.files)
 
 
 class _Ears:

@@ -111,11 +111,12 @@ class Settler:
         self._witness.ready(self._queue.finish(entry))
 
     def _proved(self, entry: Entry) -> Entry | None:
-        """The entry with what the server says it has; None when the files are others by now."""
+        """The entry with what the server says it has; None when the files are others by now, or gone."""
         digests: dict[str, str] = {}
         for file in entry.files:
-            digest = _digest(file)
-            if digest is None:  # what was sent is safe; what is here now will be found as what it is
+            gone = not os.path.lexists(file.path) and entry.root.is_dir()
+            digest = None if gone else _digest(file)
+            if digest is None:  # what was sent is safe; what is here now, if anything, will be found as what it is
                 self._queue.finish(entry)
                 return None
             digests[file.name] = digest

@@ -90,7 +90,12 @@ class Watch:
 
     def _works(self) -> Mapping[str, Callable[[Client, Event], None]]:
         def carry(client: Client, stop: Event) -> None:
-            Courier(self._rules, self._queue, client, self._pace, self._weather, self._witness).run(stop)
+            name = threading.current_thread().name
+
+            def hold_up(error: Exception) -> bool:
+                return self._hold_up(name, error, stop)
+
+            Courier(self._rules, self._queue, client, self._pace, self._weather, self._witness, hold_up).run(stop)
 
         def settle(client: Client, stop: Event) -> None:
             Settler(self._rules, self._queue, client, self._weather, self._witness).run(stop)
@@ -145,14 +150,16 @@ class Watch:
         self._queue.tell_incomplete(search.root, sight.incomplete)
         return sight.folder
 
-    def _hold_up(self, name: str, error: Exception, stop: Event) -> None:
+    def _hold_up(self, name: str, error: Exception, stop: Event) -> bool:
+        """Tells that the queue cannot be written and waits for a while; False when there is no more time for that."""
         trouble = Trouble(str(self._queue.path), QUEUE_UNWRITABLE, str(error), _now_us())
         self._witness.trouble(trouble)
         with self._lock:
             self._troubles[name, QUEUE_UNWRITABLE] = trouble
-        stop.wait(AGAIN_S)
+        over = stop.wait(AGAIN_S)
         with self._lock:
             self._troubles.pop((name, QUEUE_UNWRITABLE), None)
+        return not over
 
     def _tell(self, troubles: list[Trouble]) -> None:
         """Tells what is new, and what is over, of the troubles of folders."""

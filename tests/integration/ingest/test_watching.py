@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,10 +186,10 @@ def test_what_a_power_cut_interrupted_is_gone_on_with(desk: Workstation, databas
 
     with desk.watching() as (queue, _):
         desk.until(queue, sent=1)
+    with Queue(desk.folder / "state") as queue:
         [entry] = queue.entries()
-        proved = {file.name: hashlib.sha256(MIRAX[str(file.path.relative_to(desk.scans))]).hexdigest()
-                  for file in entry.files}  # fmt: skip
-        queue.settle(entry, proved, None)
+        places = {file.name: str(file.path.relative_to(desk.scans)) for file in entry.files}
+        queue.settle(entry, {name: hashlib.sha256(MIRAX[place]).hexdigest() for name, place in places.items()}, None)
     kept = desk.write("lame/Data0001.dat", b"1" * 599 + b"2")
     proved_one = desk.write("lame/Data0000.dat", MIRAX["lame/Data0000.dat"])
     for file in entry.files:
@@ -284,6 +285,44 @@ def test_a_queue_that_is_damaged_at_work_is_made_anew(desk: Workstation, databas
         wait_until(lambda: any(each.code == "queue-rebuilt" for each in watch.troubles()), "the damage to be noticed")
         desk.until(queue, sent=2)
     assert stored(database) == ["a.svs", "b.svs"]
+
+
+def test_a_queue_that_cannot_be_written_for_a_while_is_written_later(
+    desk: Workstation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.agent.watching.AGAIN_S", 0.05)
+    held: list[sqlite3.Connection] = []
+
+    class Locking(Notes):
+        """While the slide arrives, another program holds the file of the queue."""
+
+        def arrived(self, entry, delivery) -> None:
+            held.append(sqlite3.connect(queue.path, isolation_level=None, check_same_thread=False))
+            held[0].execute("BEGIN EXCLUSIVE")
+
+    desk.notes = Locking()
+    with desk.watching() as (queue, watch):
+        queue._db.execute("PRAGMA busy_timeout = 0")
+        desk.put(a_svs=tiff(b"a" * 99))
+        wait_until(lambda: ("trouble", "queue-unwritable") in desk.notes.heard, "the trouble")
+        held[0].close()
+        desk.until(queue, sent=1)
+        assert watch.troubles() == ()
+
+
+def test_a_slide_that_a_person_takes_away_once_it_has_arrived_is_sent_all_the_same(desk: Workstation) -> None:
+    desk.after = After.MOVE
+    path = desk.scans / "a.svs"
+
+    class Taking(Notes):
+        def arrived(self, entry, delivery) -> None:
+            path.unlink()
+
+    desk.notes = Taking()
+    with desk.watching() as (queue, _):
+        desk.put(a_svs=tiff(b"a" * 99))
+        desk.until(queue, sent=1)
+        assert queue.troubles() == ()
 
 
 def test_files_that_went_away_before_they_were_sent_are_told_and_sent_when_they_are_back(desk: Workstation) -> None:
