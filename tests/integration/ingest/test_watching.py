@@ -276,11 +276,10 @@ def test_a_queue_that_was_lost_is_asked_about_anew_and_nothing_is_sent_twice(
 
 def test_a_queue_that_is_damaged_at_work_is_made_anew(desk: Workstation, database: Database) -> None:
     with desk.watching() as (queue, watch):
-        for number in range(40):
-            queue.add(f"{number}", desk.scans, [])
         desk.put(a_svs=tiff(b"a" * 99))
         desk.until(queue, sent=1)
-        queue.path.write_bytes(queue.path.read_bytes()[:4096] + os.urandom(queue.path.stat().st_size - 4096))
+        with queue.path.open("r+b") as file:
+            file.write(os.urandom(queue.path.stat().st_size))
         desk.put(b_svs=tiff(b"b" * 99))
         wait_until(lambda: any(each.code == "queue-rebuilt" for each in watch.troubles()), "the damage to be noticed")
         desk.until(queue, sent=2)
