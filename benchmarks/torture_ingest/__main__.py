@@ -16,6 +16,7 @@ from benchmarks.torture_ingest.plan import Plan, Result
 PARTS = (
     "kills",
     "bitflips",
+    "fulldisk",
     "jobs",
     "foreign",
     "histories",
