@@ -23,7 +23,7 @@ from sharing.slides import Slide, StoredFile
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 from tiler.cutters import CutterPool
-from tiler.errors import DamagedSlideError, SandboxUnavailableError
+from tiler.errors import DamagedSlideError, SandboxUnavailableError, WorkerTimeoutError
 from tiler.index import TileIndex, file_name
 from tiler.pyramid import Built, Pyramid
 from tiler.sandbox import Sandbox
@@ -75,6 +75,8 @@ class Build:
             later = self._keep(slide, folder, built)
         except SandboxUnavailableError as error:
             raise NotNowError(error.sentence) from error
+        except WorkerTimeoutError:
+            raise  # an OSError as well, but the slide's doing: a try that counts
         except OSError as error:
             raise NotNowError(f"The slide's derived levels cannot be written: {error.strerror}.") from error
         except DamagedSlideError as error:

@@ -21,7 +21,7 @@ from slideserver.operations import backup, restore
 from slideserver.sources import OpenSlide, Sources
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
-from tiler.errors import SandboxUnavailableError, WorkerDiedError
+from tiler.errors import SandboxUnavailableError, WorkerDiedError, WorkerTimeoutError
 from tiler.geometry import Size
 from tiler.index import TileIndex, file_name
 from tiler.sandbox import Sandbox
@@ -246,19 +246,26 @@ def test_without_a_sandbox_the_build_waits(lab, sandbox, clock: FrozenClock) -> 
     assert lab.index(lab.slide(slide_id)).generation == 1
 
 
-class DyingSandbox(Sandbox):
+class BadSandbox(Sandbox):
+    """In which every decoder ends as `error` says."""
+
+    def __init__(self, error: type[WorkerDiedError | WorkerTimeoutError]) -> None:
+        super().__init__()
+        self._error = error
+
     def start(self, *_: object, **__: object) -> CutterProcess:
-        raise WorkerDiedError("The program that cuts tiles ended by itself.")
+        raise self._error("The program that cuts tiles brought nothing.")
 
 
 @ON_SQLITE
-def test_a_build_that_is_given_up_leaves_nothing_lying_about(lab, clock: FrozenClock) -> None:
+@pytest.mark.parametrize("error", [WorkerDiedError, WorkerTimeoutError])
+def test_a_build_that_is_given_up_leaves_nothing_lying_about(error, lab, clock: FrozenClock) -> None:
     slide_id = lab.registered()
-    lab.builder(DyingSandbox()).step()
+    lab.builder(BadSandbox(error)).step()
     assert any((lab.var / "building").iterdir())
     for _ in range(20):
         clock.advance(hours=2)
-        lab.builder(DyingSandbox()).step()
+        lab.builder(BadSandbox(error)).step()
     assert lab.job().state == "dead"
     assert not any((lab.var / "building").iterdir())
     assert (lab.slide(slide_id).state, lab.index(lab.slide(slide_id)).generation) == ("ready", 0)
