@@ -81,8 +81,8 @@ def _cautions(said: Heartbeat, *, silent: bool) -> Iterator[Caution]:
     if silent:
         yield Caution(
             N_(
-                "Nothing more is heard from its computer. Check that it is switched on, that its network cable is plugged "
-                "in, and that the agent is running."
+                "Nothing more is heard from its computer. Check that it is switched on, that its network cable is "
+                "plugged in, and that the agent is running."
             ),
             alarm=True,
         )

@@ -55,9 +55,9 @@ def count(database, act):
         return session.scalar(select(func.count()).select_from(AuditEventRow).where(AuditEventRow.act == act))
 
 
-@pytest.mark.parametrize("number", [None, "", "  ", "26H01234", " 26h01234 "])
-def test_the_slides_own_number_or_none_is_no_question(database, centres, lodge, number):
-    assert lodge(number) is False
+def test_the_slides_own_number_or_none_is_no_question(database, centres, lodge):
+    for number in (None, "", "  ", "26H01234", " 26h01234 "):
+        assert lodge(number) is False
     assert waiting(database, centres.caen.technician) == []
 
 
@@ -119,17 +119,16 @@ def test_moved_to_a_number_that_is_no_case_waits_at_reception(database, centres,
     assert labelled(database, slide_id) == (None, "26H09999", "HES", "A1")
 
 
-@pytest.mark.parametrize("verdict", Verdict)
 @pytest.mark.parametrize("number", ["26H01235", "26H09999"])
-def test_taken_back_everything_is_as_before(database, centres, lodge, slide_id, verdict, number):
+def test_taken_back_everything_is_as_before(database, centres, lodge, slide_id, number):
     lodge(number, stain="PAS")
     before = labelled(database, slide_id), waiting(database, centres.caen.technician)
-    for _ in range(2):
+    for verdict in (*Verdict, *Verdict):
         resolve(database, centres.caen.technician, verdict, before[1][0].id)
         with database.writing() as session:
             claims.reopen(session, centres.caen.lab_manager, before[1][0].id)
         assert (labelled(database, slide_id), waiting(database, centres.caen.technician)) == before
-    assert count(database, Act.CLAIM_RESOLVED) == 4
+    assert count(database, Act.CLAIM_RESOLVED) == 8
 
 
 def test_a_slide_sent_without_a_number_first_can_go_there_and_back(database, centres):

@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import replace
 
+import httpx
 import pytest
 from fixtures.cases import add_slide
 from fixtures.html import parse
@@ -19,6 +20,8 @@ from sharing.subjects import System
 from sharing.vocabulary import SlideId
 
 TECHNICIAN = "technicien.caen"
+# What the pages are made of is asked of both databases beside `sharing`.
+once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -29,14 +32,17 @@ def refused(world: World) -> SlideId:
     return slide_id
 
 
-def signs(world: World, login: str = TECHNICIAN) -> dict[str, str]:
-    page = read(world.signed_in(login), "/scanners")
-    return {row.one("th").text.split(" Aperio")[0]: row.get("data-sign") for row in rows(page.one(id="scanners"))}
+def signs(client: httpx.Client) -> dict[str, str]:
+    page = read(client, "/scanners")
+    return {
+        row.one("th").text.removesuffix(" Aperio AT2"): row.get("data-sign") for row in rows(page.one(id="scanners"))
+    }
 
 
+@once
 def test_each_scanner_stands_for_its_last_word(world: World) -> None:
-    agent = world.centres.caen.agent
-    assert signs(world) == {"Scanner Caen 1": "never"}
+    agent, technician = world.centres.caen.agent, world.signed_in(TECHNICIAN)
+    assert signs(technician) == {"Scanner Caen 1": "never"}
     for said, ago_us, sign in (
         (LITTLE_ROOM, 0, "watch"),
         (replace(WELL, skew_ms=61_000), 0, "watch"),
@@ -45,14 +51,15 @@ def test_each_scanner_stands_for_its_last_word(world: World) -> None:
         (WELL, 0, "fine"),
     ):
         hear(world.database, agent, said, ago_us=ago_us)
-        assert signs(world) == {"Scanner Caen 1": sign}
-    assert signs(world, "technicien.rouen") == {"Scanner Rouen 1": "never"}
+        assert signs(technician) == {"Scanner Caen 1": sign}
+    assert signs(world.signed_in("technicien.rouen")) == {"Scanner Rouen 1": "never"}
     assert world.signed_in("pathologiste.caen").get("/scanners").status_code == 403
 
 
 def test_every_refusal_is_told_with_what_to_do_about_it(world: World, refused: SlideId) -> None:
     hear(world.database, world.centres.caen.agent, replace(TROUBLED, skew_ms=-120_000))
-    page = read(world.signed_in(TECHNICIAN), "/scanners")
+    technician = world.signed_in(TECHNICIAN)
+    page = read(technician, "/scanners")
     check(page, "fr")
     local, here = rows(page.one(id="to-do"))
     assert "26L00533-B2.mrxs" in local.text
@@ -60,13 +67,13 @@ def test_every_refusal_is_told_with_what_to_do_about_it(world: World, refused: S
     assert here.one("a", class_="row-link").get("href") == f"/intake/{refused}"
     assert "Le fichier est vide." in here.text
     assert "retarde de 2 min" in page.one(id="scanners").text
-    english = world.signed_in(TECHNICIAN)
-    english.cookies.set("iain_language", "en")
-    page = read(english, "/scanners")
+    technician.cookies.set("iain_language", "en")
+    page = read(technician, "/scanners")
     check(page, "en")
     assert "Copy them beside the others" in page.text
 
 
+@once
 def test_without_scanners_the_page_says_how_to_add_one(world: World) -> None:
     with world.database.writing() as session:
         scanners.disable_scanner(session, world.centres.caen.agent.scanner_id)
@@ -76,22 +83,25 @@ def test_without_scanners_the_page_says_how_to_add_one(world: World) -> None:
     assert world.url.rpartition(":")[0] in page.one(id="scanners").text
 
 
+@once
 def test_slides_that_wait_for_somebody_are_counted_with_the_way_to_them(world: World) -> None:
     slide = world.add_slide(world.centres.caen, "26H99999")
     with world.database.writing() as session:
         claims.lodge(session, world.centres.caen.agent, slide, accession="26H01234", file_name="x.svs")
         custody.record(session, slide.site_id, slide.sha256, "missing")
-    page = read(world.signed_in(TECHNICIAN), "/scanners")
+    technician = world.signed_in(TECHNICIAN)
+    page = read(technician, "/scanners")
     to_do = page.one(id="to-do")
     assert {link.get("href") for link in to_do.all("a")} == {"/intake#claims", "/intake?state=unmatched"}
     assert page.one(id="damage").one(role="alert").all("a")[0].get("href") == f"/intake/{slide.id}"
     assert "1" in page.one(id="today").one("a", href="/intake?state=unmatched").text
-    reception = read(world.signed_in(TECHNICIAN), "/intake")
+    reception = read(technician, "/intake")
     check(reception, "fr")
     assert reception.one(class_="claim").all("form")
     assert reception.all(role="alert")
 
 
+@once
 def test_a_claim_is_decided_and_taken_back_by_the_site_alone(world: World) -> None:
     slide = world.add_slide(world.centres.caen, "26H01234")
     with world.database.writing() as session:
@@ -114,6 +124,7 @@ def test_a_claim_is_decided_and_taken_back_by_the_site_alone(world: World) -> No
         assert slides.get_slide(session, System(), slide.id) == slide
 
 
+@once
 def test_the_slides_of_the_day_leave_as_a_file_without_formulas(world: World, refused: SlideId) -> None:
     answer = world.signed_in(TECHNICIAN).get("/scanners.csv")
     assert answer.headers["content-disposition"].startswith('attachment; filename="iain-lames-caen-')
@@ -123,6 +134,7 @@ def test_the_slides_of_the_day_leave_as_a_file_without_formulas(world: World, re
     assert "Copiez-le" in line["Pourquoi, et que faire"]
 
 
+@once
 def test_an_open_page_keeps_nobody_signed_in(world: World) -> None:
     technician = world.signed_in(TECHNICIAN)
     with world.database.writing() as session:
