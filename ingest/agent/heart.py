@@ -76,9 +76,13 @@ class Heart:
         folders: Iterable[Path],
         state_folder: Path,
         every_s: float = EVERY_S,
+        paused: Callable[[Pause | None, float], None] = lambda _pause, _span_s: None,
     ) -> None:
+        """`paused` hears of every change of why nothing is sent, and for how many seconds that lasts."""
         self._connect, self._queue, self._watch, self._pace, self._clock = connect, queue, watch, pace, clock
         self._disks, self._state_folder, self._every_s = (*folders, state_folder), state_folder, every_s
+        self._paused = paused
+        self._pause: Pause | None = None
         self._told_bytes = 0
         self._heard_us: int | None = None
 
@@ -106,6 +110,9 @@ class Heart:
             failure, detail = error.code, error.detail
         except (OSError, sqlite3.Error) as error:
             failure, detail = "queue-unwritable", str(error)
+        if beat.pause is not self._pause:
+            self._pause = beat.pause
+            self._paused(beat.pause, self._pace.closed_s())
         pulse = Pulse(self._clock.wall_us(), self._heard_us, failure, detail, beat.pause, beat.bytes_per_s)
         _write(self._state_folder, pulse)
 

@@ -140,9 +140,7 @@ SAYINGS: Mapping[str, Mapping[str, str]] = {
         "a folder other than the watched ones, because slides that were sent are moved to it",
     ),
     # watch
-    "watching": both(
-        "{number} dossier(s) surveillé(s) pour {server} : {names}", "Watching {number} folder(s) for {server}: {names}"
-    ),
+    "watching": both("Surveillance commencée, pour {server} : {names}", "The watch has begun, for {server}: {names}"),
     "watch-ends": both(
         "Surveillance arrêtée. Ce qui est arrivé est gardé ; l'envoi reprendra au prochain démarrage.",
         "The watch has ended. What arrived is kept; sending goes on at the next start.",
@@ -184,6 +182,7 @@ SAYINGS: Mapping[str, Mapping[str, str]] = {
         "En pause : le disque du serveur est plein. Prévenez la personne qui le gère.",
         "Paused: the server's disk is full. Tell the person who manages it.",
     ),
+    "pause-over": both("L'envoi des lames reprend.", "Slides are sent again."),
     # status and retry
     "status-none": both(
         "Aucune lame n'est encore passée par ce poste ({path}). Démarrez « iain-agent watch ».",

@@ -108,5 +108,5 @@ class PushScreen:
 
 
 def _plain(text: str) -> str:
-    """Without characters that move a cursor, or that no console can write."""
-    return "".join(each if each.isprintable() else "�" for each in text)
+    """Without characters that move a cursor, or that no console can write; French narrow spaces as plain ones."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "�" for each in text)

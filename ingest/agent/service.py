@@ -44,9 +44,10 @@ def watch(config: Config, screen: Screen) -> Exit:
     stop = Event()
     with _queue(config, screen) as queue, _ended_by_signals(stop), screen.showing():
         folders = ", ".join(map(str, config.folders))
-        screen.say(words("watching", number=len(config.folders), server=server, names=folders))
-        watching = Watch(_rules(config), queue, client, pace, WatchScreen(screen, config.glass))
-        heart = Heart(client, queue, watching, pace, clock, config.folders, config.state_folder)
+        screen.say(words("watching", server=server, names=folders))
+        witness = WatchScreen(screen, config.glass)
+        watching = Watch(_rules(config), queue, client, pace, witness)
+        heart = Heart(client, queue, watching, pace, clock, config.folders, config.state_folder, paused=witness.paused)
         beating = threading.Thread(target=heart.run, args=(stop,), name="heart")
         beating.start()
         try:

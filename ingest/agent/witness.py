@@ -7,7 +7,7 @@ from ingest.agent.client import TransientError
 from ingest.agent.entries import Entry
 from ingest.agent.screen import Screen
 from ingest.agent.upload import Delivery, Glass
-from ingest.heartbeat import Trouble
+from ingest.heartbeat import Pause, Trouble
 
 
 class WatchScreen:
@@ -24,6 +24,7 @@ class WatchScreen:
         self._screen.advance((entry.id, "hashing"), entry.name, "hashing", done, total)
 
     def sending(self, entry: Entry, done: int, total: int) -> None:
+        self._screen.remove((entry.id, "hashing"))
         self._screen.advance((entry.id, "sending"), entry.name, "sending", done, total)
         self._recovered()
 
@@ -63,6 +64,13 @@ class WatchScreen:
 
     def cleared(self, trouble: Trouble) -> None:
         self._screen.say(self._words("trouble-over", name=trouble.name))
+
+    def paused(self, pause: Pause | None, span_s: float) -> None:
+        """Told when it changes why nothing is sent; `span_s`: for how long it lasts, as far as that is known."""
+        if pause:
+            self._screen.warn(self._words(f"pause-{pause}", span=self._words.span(span_s)))
+        else:
+            self._screen.say(self._words("pause-over"))
 
     def _end(self, entry: Entry) -> None:
         for step in ("hashing", "sending"):

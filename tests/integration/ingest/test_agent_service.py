@@ -134,7 +134,7 @@ def test_a_day_beside_a_scanner(place: Workplace, database: Database) -> None:
         watch.send_signal(signal.SIGTERM)
         said, _ = watch.communicate(timeout=20)
         assert watch.returncode == 0
-    assert "dossier(s) surveillé(s)" in said
+    assert "Surveillance commencée" in said
     assert "Surveillance arrêtée" in said
     assert "\x1b" not in said
     with database.reading() as session:
@@ -158,12 +158,12 @@ def test_a_refused_slide_is_told_with_what_to_do_and_can_be_sent_again(workplace
     with Queue(workplace.state) as queue:
         entry = queue.add("lettre.czi", workplace.scans, [])
         assert entry
-        queue.refuse(entry, "damaged", "Il manque la fin.")
+        queue.refuse(entry, "damaged", "Il manque\u202f: la\u00a0fin\x1b[31m.")
     status = workplace.run("status")
     assert status.exit_code == 1
     assert "Refusées, à reprendre" in status.stdout
     assert "lettre.czi : Le fichier est incomplet ou abîmé." in status.stderr
-    assert "(Il manque la fin.)" in status.stderr
+    assert "(Il manque : la fin�[31m.)" in status.stderr
     assert "numérisez la lame de nouveau" in status.stderr
     assert workplace.run("retry").exit_code == 2
     assert workplace.run("retry", "autre.czi").exit_code == 2
@@ -263,14 +263,19 @@ class Standing:
 
 
 @contextmanager
-def beating(url: str, folder: Path, watch: Standing, clock: SiteClock, pace: SitePace) -> Iterator[None]:
+def beating(url: str, folder: Path, watch: Standing, clock: SiteClock, pace: SitePace) -> Iterator[list[Pause | None]]:
+    """The changes of pause that it tells."""
+    pauses: list[Pause | None] = []
     stop = threading.Event()
     with Queue(folder) as queue:
-        heart = Heart(lambda: Client(url, "iain_key"), queue, watch, pace, clock, [folder], folder, every_s=0.05)
+        heart = Heart(
+            lambda: Client(url, "iain_key"), queue, watch, pace, clock, [folder], folder, 0.05,
+            lambda pause, _: pauses.append(pause),
+        )  # fmt: skip
         thread = threading.Thread(target=heart.run, args=(stop,))
         thread.start()
         try:
-            yield
+            yield pauses
         finally:
             stop.set()
             thread.join(20)
@@ -283,12 +288,13 @@ def test_a_heart_beats_while_nothing_may_be_sent_and_learns_the_servers_time(tmp
     troubles = tuple(Trouble(f"é{number}" * 90, "incomplete-set", "\udcff" + "日" * 300, 5) for number in range(99))
     with (
         listening(lambda: clock.wall_us() - 90_000_000) as (url, heard),
-        beating(url, tmp_path, Standing(Pause.QUIET_HOURS, troubles), clock, pace),
+        beating(url, tmp_path, Standing(Pause.QUIET_HOURS, troubles), clock, pace) as pauses,
     ):
         wait_until(lambda: len(heard) >= 1, "a heartbeat")
         pace.spend(5_000_000, threading.Event())
         wait_until(lambda: len(heard) >= 4, "heartbeats")
     assert heard[0].pause is Pause.QUIET_HOURS
+    assert pauses == [Pause.QUIET_HOURS], "told once"
     assert 10 < len(heard[0].troubles) <= 50, "as many as the server takes"
     assert clock.skew_ms is not None
     assert 89_000 < clock.skew_ms < 91_000
