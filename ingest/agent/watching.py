@@ -42,13 +42,17 @@ class Watch:
         self._pace, self._witness = pace, witness
         self._weather = Weather()
         self._lock, self._is_damaged = threading.Lock(), Event()
+        self._failure: Exception | None = None
         self._troubles: dict[tuple[str, str], Trouble] = {}
 
     def run(self, stop: Event) -> None:
-        """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError."""
+        """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError, and
+        whatever ended one of its threads."""
         with _alone(self._queue.path.with_name(LOCK_NAME)):
             while not stop.is_set():
                 self._watch(stop)
+                if self._failure:
+                    raise self._failure
                 if self._is_damaged.is_set():
                     self._queue.rebuild()
                     self._is_damaged.clear()
@@ -113,6 +117,9 @@ class Watch:
                 if self._is_damage(error):
                     return
                 self._hold_up(name, error, stop)
+            except Exception as error:  # the end of this thread is the end of all: somebody has to notice
+                self._failure = error
+                return
             else:
                 return
 
@@ -123,7 +130,7 @@ class Watch:
             Search(folder.absolute(), rules.rest_s, rules.tell_after_s, time.monotonic, _now_us, apart)
             for folder in rules.folders
         ]
-        while not stop.is_set() and not self._is_damaged.is_set():
+        while not (stop.is_set() or self._is_damaged.is_set() or self._failure):
             try:
                 told: list[Trouble] = []
                 for search in searches:

@@ -257,6 +257,20 @@ def test_two_watches_do_not_share_a_queue(desk: Workstation) -> None:
                 second.run(threading.Event())
 
 
+def test_the_end_of_one_thread_is_the_end_of_all(desk: Workstation) -> None:
+    """A service that lives and sends nothing would be noticed by nobody."""
+
+    class Failing(Notes):
+        def arrived(self, entry, delivery) -> None:
+            raise ZeroDivisionError
+
+    desk.put(a_svs=tiff(b"a"))
+    with Queue(desk.folder / "state") as queue:
+        watch = Watch(desk.rules(), queue, lambda: Client(desk.url, desk.key), desk.pace, Failing())
+        with pytest.raises(ZeroDivisionError):
+            watch.run(threading.Event())
+
+
 def test_a_queue_that_was_lost_is_asked_about_anew_and_nothing_is_sent_twice(
     desk: Workstation, database: Database
 ) -> None:
