@@ -20,6 +20,7 @@ PARTS = (
     "jobs",
     "foreign",
     "histories",
+    "strangers",
     "unattended",
     "powercuts",
     "powerloss",

@@ -22,7 +22,7 @@ CONTROL_HISTORIES = 60
 def run(plan: Plan) -> Result:
     start = start_in(plan.folder, time.time_ns() // 1000)
     told, counts = play(start, plan.times(HISTORIES), plan.seed)
-    found, _ = play(replace(start, wrap=_deaf_to_checksums), CONTROL_HISTORIES, plan.seed)
+    found, _ = play(replace(start, wrap=deaf_to_checksums), CONTROL_HISTORIES, plan.seed)
     return Result(
         figures={"upload.histories": counts["histories"], "upload.histories_wrong": int(told is not None)},
         failed=told is not None,
@@ -54,7 +54,7 @@ def play(start: Start, histories: int, number: int) -> tuple[str | None, Counter
     return None, Played.counts
 
 
-def _deaf_to_checksums(app: ASGIApp) -> ASGIApp:
+def deaf_to_checksums(app: ASGIApp) -> ASGIApp:
     async def worse(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name != b"upload-checksum"]
         await app({**scope, "headers": headers}, receive, send)
