@@ -97,9 +97,10 @@ def _best(
     for band, wanted in zip(_bands(), sides, strict=True):
         fit[band] |= wanted
     rows, cols = (index[::7] for index in np.nonzero(fit))
+    around = there[rows, cols]
     best, least = tissue.patch(random), np.inf
     for patch in (tissue.patch(random) for _ in range(_TRIES)):
-        error = float(((there[rows, cols] - patch[rows, cols]) ** 2).sum())
+        error = float(((around - patch[rows, cols]) ** 2).sum())
         if error < least:
             best, least = patch, error
     return best.astype(np.float32)
