@@ -94,6 +94,15 @@ def test_an_unknown_case_is_told_in_words_and_is_no_failure(platform: str, key: 
     assert "Réception" in done.stderr
 
 
+def test_the_same_picture_for_another_case_is_told_and_goes_to_a_person(platform: str, key: Path) -> None:
+    push = ("push", SCAN, "--server", platform, "--key-file", key, "--accession")
+    assert agent(*push, "26H01234").stderr == ""
+    other = agent(*push, "26H01235")
+    assert other.returncode == 0
+    assert "déjà sur la plateforme sous le numéro 26H01234, et vient d'être envoyée pour 26H01235" in other.stderr
+    assert "rien n'a été renvoyé" in other.stdout
+
+
 def test_a_refused_file_is_told_with_what_to_do_and_the_next_one_is_sent(platform, key, tmp_path) -> None:
     letter = tmp_path / "lettre.svs"
     letter.write_bytes(b"Cher collegue, ceci n'est pas une lame. " * 99)
