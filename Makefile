@@ -38,6 +38,7 @@ check-server: dev-setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 -p ingest.agent
 	$(BIN)/lint-imports
 
 check-viewer: dev-setup
