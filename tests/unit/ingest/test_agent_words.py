@@ -1,10 +1,13 @@
 """What the agent says: both languages whole, and a sentence with something to do for whatever can go wrong."""
 
+import ast
 import re
 import string
+from pathlib import Path
 
 import pytest
 
+import ingest.agent
 from ingest.agent.messages import SENTENCES, Language, Words, language_from
 from ingest.agent.reasons import REASONS
 from ingest.heartbeat import Pause
@@ -37,6 +40,16 @@ def test_every_reason_to_refuse_a_file_has_a_sentence() -> None:
 
 def test_every_pause_has_a_sentence() -> None:
     assert {f"pause-{pause}" for pause in Pause} <= SENTENCES.keys()
+
+
+def test_every_code_of_the_watch_has_a_sentence() -> None:
+    found = set()
+    for name in ("completeness", "courier", "queue", "search", "settling", "watching", "weather"):
+        tree = ast.parse(Path(ingest.agent.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+        said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        found |= {each for each in said if re.fullmatch(r"[a-z]+(-[a-z]+)+", each)}
+    assert len(found) >= 14
+    assert found <= {name.partition("-")[2] for name in REASONS}
 
 
 def test_every_code_has_one_sentence_only() -> None:
