@@ -44,7 +44,7 @@ SAYINGS: Mapping[str, str] = {
     "left_minutes": N_("{n} min left"),
     "left_hours": N_("{h} h {min} left"),
     "preparing": N_("Arrived, in preparation"),
-    "safe": N_("Every byte is on the server: you may take the disk out."),
+    "safe": N_("Every byte of it is on the server."),
     "later": N_("Its preparation takes long. It will be ready in Reception later."),
     "ready": N_("Ready"),
     "known": N_("It was here already: nothing was sent again."),

@@ -220,7 +220,8 @@ export class DepositList extends LightElement {
     const status = entry.status!;
     const given = numberOf(entry.glass.accession);
     if (status.state === "refused") {
-      return this.#state("refused", speech.say("refused"), speech.refusal(status.refusal_code));
+      const why = [speech.refusal(status.refusal_code), status.refusal_reason];
+      return this.#state("refused", speech.say("refused"), why.filter(Boolean).join(" "));
     }
     if (status.state !== "ready") return this.#state("indexing", speech.say("preparing"), speech.say("later"));
     if (given && status.accession && status.accession.toUpperCase() !== given) {
