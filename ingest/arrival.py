@@ -9,7 +9,7 @@ here may block.
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -32,7 +32,7 @@ from ingest.errors import (
 from ingest.jobs import JobQueue
 from ingest.parts import Part, Parts
 from ingest.protocol import Checksum, UploadRequest
-from sharing import audit, claims, slides
+from sharing import audit, claims, custody, slides
 from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
 from sharing.errors import ConflictError
@@ -113,6 +113,11 @@ class Home:
                 file_name=glass.file_name,
             )
 
+    def lost(self, site_id: SiteId, digests: Iterable[str]) -> frozenset[str]:
+        """Those that the store has, or had, and that are damaged: they may come again."""
+        with self.database.reading() as session:
+            return custody.lost(session, site_id, digests)
+
     def keep_aside(self, site_id: SiteId, sha256: str) -> None:
         """Somebody wants it: the time after which it goes begins anew."""
         with suppress(BlobNotFoundError, FileNotFoundError):
@@ -153,7 +158,7 @@ class Arrival:
         places = (self._home.aside, self._home.store) if upload.of_set else (self._home.store,)
         digest = upload.sha256 or ""
         for place in places if self._part.length == 0 and digest else ():
-            if place.holds(upload.site_id, digest):
+            if place.holds(upload.site_id, digest) and not self._home.lost(upload.site_id, [digest]):
                 # The site has these bytes: adopted before a crash, or sent by somebody else meanwhile.
                 with self._disk():
                     place.settle(upload.site_id, digest)
@@ -251,6 +256,7 @@ class Arrival:
             if not row.of_set:
                 file = StoredFile(row.file_name, row.sha256, row.length)
                 slide_id = self._home.received(session, self._sender, row, row.sha256, [file]).slide
+                custody.mended(session, row.site_id, [row.sha256])
             row.slide_id, row.completed_us = slide_id, session.now_us
             return slide_id
 

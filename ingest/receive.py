@@ -26,7 +26,7 @@ from ingest.parts import Parts
 from ingest.protocol import SlideStatus, UploadRequest
 from ingest.room import Room
 from ingest.unfinished import Unfinished, unfinished
-from sharing import audit, claims, policy, scanners, slides
+from sharing import audit, claims, custody, policy, scanners, slides
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.db.tables import UploadRow
@@ -78,9 +78,13 @@ class Uploads:
         return agent
 
     def known(self, sender: Sender, sha256: str) -> SlideStatus:
-        """The slide of the sender's own site with these bytes. Raises UnknownSlideError."""
+        """The slide of the sender's own site with these bytes. Raises UnknownSlideError; also when they are damaged by
+        now, so that who has them sends them again."""
         with self._database.reading() as session:
-            return _status(session, slides.by_digest(session, sender.site_id, sha256))
+            slide = slides.by_digest(session, sender.site_id, sha256)
+            files = slides.files_of(session, slide.id, received_only=True) if slide else ()
+            lost = custody.lost(session, sender.site_id, [file.sha256 for file in files])
+            return _status(session, None if lost else slide)
 
     def slide(self, sender: Sender, slide_id: SlideId) -> SlideStatus:
         """How far a slide of the sender's own site is. Raises UnknownSlideError."""
@@ -178,7 +182,8 @@ class Uploads:
 
     def _has(self, sender: Sender, request: UploadRequest) -> bool:
         """Whether the site has these bytes, so that none of them will be sent."""
-        return request.sha256 is not None and self._home.store.holds(sender.site_id, request.sha256)
+        sha256, site_id = request.sha256, sender.site_id
+        return sha256 is not None and self._home.store.holds(site_id, sha256) and not self._home.lost(site_id, [sha256])
 
     def _own(self, sender: Sender, upload_id: UploadId) -> UploadRow:
         with self._database.reading() as session:

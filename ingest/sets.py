@@ -15,7 +15,7 @@ from ingest.arrival import Home, Received, disk_error, settled
 from ingest.errors import BadManifestError, FilesMissingError
 from ingest.manifest import EMPTY_SHA256, Manifest
 from ingest.protocol import UploadRequest
-from sharing import slides
+from sharing import custody, slides
 from sharing.db.engine import Database
 from sharing.db.tables import UploadRow
 from sharing.slides import StoredFile
@@ -33,17 +33,18 @@ def commit(home: Home, sender: Sender, manifest: Manifest, glass: UploadRequest)
     """
     with home.database.reading() as session:
         known = slides.by_digest(session, sender.site_id, manifest.sha256)
-    if known:
+    digests = {file.sha256 for file in manifest.files}
+    lost = home.lost(sender.site_id, digests)
+    if known and not lost:
         with home.database.writing() as session:
             return home.received(session, sender, glass, manifest.sha256, [])
     with _disk():
         empty = any(file.length == 0 for file in manifest.files)
-        if empty and not home.store.holds(sender.site_id, EMPTY_SHA256):  # an upload of no bytes cannot be announced
-            home.store.begin(sender.site_id).commit(EMPTY_SHA256)
-        digests = {file.sha256 for file in manifest.files}
+        if empty and (EMPTY_SHA256 in lost or not home.store.holds(sender.site_id, EMPTY_SHA256)):
+            home.store.begin(sender.site_id).commit(EMPTY_SHA256)  # an upload of no bytes cannot be announced
         for digest in digests:
             home.keep_aside(sender.site_id, digest)
-        _require_all((home.aside, home.store), sender.site_id, manifest)
+        _require_all((home.aside, home.store), sender.site_id, manifest, lost - {EMPTY_SHA256})
         for digest in digests:
             _take(home, sender.site_id, digest)
         _require_all((home.store,), sender.site_id, manifest)
@@ -54,6 +55,7 @@ def commit(home: Home, sender: Sender, manifest: Manifest, glass: UploadRequest)
 
     def become_slide() -> Received:
         with home.database.writing() as session:
+            custody.mended(session, sender.site_id, lost)
             return home.received(session, sender, glass, manifest.sha256, files)
 
     return settled(become_slide)
@@ -72,12 +74,15 @@ def forget(database: Database, aside: Path, before_us: int) -> None:
         session.execute(delete(UploadRow).where(*done))
 
 
-def _require_all(places: tuple[BlobStore, ...], site_id: SiteId, manifest: Manifest) -> None:
+def _require_all(
+    places: tuple[BlobStore, ...], site_id: SiteId, manifest: Manifest, lost: frozenset[str] = frozenset()
+) -> None:
     """Raises FilesMissingError for those that are in none of these places, and BadManifestError when a file's length is
-    not what is said of it. In the order of the places: what is moved on meanwhile is found in the later one."""
+    not what is said of it. In the order of the places: what is moved on meanwhile is found in the later one. What is
+    `lost` counts in the first place alone."""
     missing = []
     for file in manifest.files:
-        length = _length(places, site_id, file.sha256)
+        length = _length(places[:1] if file.sha256 in lost else places, site_id, file.sha256)
         if length is None:
             missing.append(file.name)
         elif length != file.length:

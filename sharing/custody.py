@@ -4,6 +4,7 @@ A blob or an index is known by its site and SHA-256. Who reads and hashes it is 
 last done and what was wrong, and becoming damaged or sound again goes on record.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,20 @@ def record(session: Session, site_id: SiteId, sha256: str, damage: str | None) -
         entities=[Entity("slide", bearer.slide_id) for bearer in bearers(session, site_id, sha256)],
         detail={"sha256": sha256} | ({"damage": damage} if damage else {}),
     )
+
+
+def lost(session: Session, site_id: SiteId, digests: Iterable[str]) -> frozenset[str]:
+    """Those of a site's files that are damaged: whoever has them may send them again."""
+    found = select(BlobCheckRow.sha256).where(
+        BlobCheckRow.site_id == site_id, BlobCheckRow.sha256.in_(digests), BlobCheckRow.damage.is_not(None)
+    )
+    return frozenset(session.scalars(found))
+
+
+def mended(session: Session, site_id: SiteId, digests: Iterable[str]) -> None:
+    """These files were proved and put in place anew."""
+    for sha256 in sorted(lost(session, site_id, digests)):
+        record(session, site_id, sha256, None)
 
 
 def bearers(session: Session, site_id: SiteId, sha256: str) -> tuple[Bearer, ...]:

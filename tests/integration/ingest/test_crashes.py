@@ -30,7 +30,7 @@ REQUEST = UploadRequest("lame.svs", len(DATA), hashlib.sha256(DATA).hexdigest())
 
 @pytest.fixture
 def announced(uploads: Uploads, centres: Centres) -> UploadId:
-    return uploads.create(centres.caen.agent, REQUEST)
+    return uploads.create(centres.caen.agent, REQUEST).id
 
 
 def push(uploads: Uploads, centres: Centres, upload_id: UploadId, offset: int, data: bytes):
