@@ -21,9 +21,12 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from ingest.agent.cli import app
-from ingest.agent.client import Client
+from ingest.agent.client import Client, KeyRefusedError
 from ingest.agent.clock import SiteClock
+from ingest.agent.config import load
+from ingest.agent.connection import connect
 from ingest.agent.heart import Heart, read_pulse
+from ingest.agent.messages import Language, Words
 from ingest.agent.pace import SitePace, parse_quiet
 from ingest.agent.queue import Queue
 from ingest.heartbeat import REPORT_MAX_BYTES, Heartbeat, Pause, Trouble, parse_heartbeat
@@ -321,18 +324,19 @@ def test_a_heart_goes_on_when_nobody_hears_it(tmp_path: Path) -> None:
         assert heard[0].sent_bytes == 1000, "what nobody heard of is told when somebody does"
 
 
-def test_a_key_that_was_exchanged_is_used_from_then_on(place: Workplace, centres: Centres) -> None:
-    place.key.write_text(centres.caen.scanner_key[:-1])
-    place.scan("26H01234_A1_HES.svs", SCAN.read_bytes())
-    with place.watching():
-        wait_until(lambda: pulse_says(place, "key-refused"), "a refused key")
-        place.key.write_text(centres.caen.scanner_key)
-        place.wait_for("26H01234_A1_HES.svs : prête à être lue.")
-
-
-def pulse_says(place: Workplace, failure: str) -> bool:
-    pulse = read_pulse(place.state)
-    return pulse is not None and pulse.failure == failure
+def test_a_key_that_was_exchanged_is_used_from_then_on(place: Workplace) -> None:
+    good = place.key.read_text()
+    place.key.write_text(good[:-1])
+    config, words = load(place.config), Words(Language.FR)
+    with connect(config, words) as client:
+        for broken in (good[:-1], "no key at all"):
+            place.key.write_text(broken)
+            with pytest.raises(KeyRefusedError):
+                client.known("0" * 64)
+        place.key.write_text(good)
+        with pytest.raises(KeyRefusedError):  # the request that finds out is not sent again by itself
+            client.known("0" * 64)
+        assert client.known("0" * 64) is None
 
 
 def test_a_pulse_that_is_no_pulse_is_none(tmp_path: Path) -> None:
