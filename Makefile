@@ -51,7 +51,7 @@ bench-tiles: dev-setup ## tiles beside nginx, large_image, iipsrv and Deep Zoom;
 	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.tiles
 
-torture-ingest: dev-setup ## kill the server at random moments of an upload, and count what is lost
+torture-ingest: dev-setup ## kill, cut, fill, damage whatever lies between a scanner and a slide, and count what is lost
 	$(BIN)/python -m benchmarks.torture_ingest
 
 torture-sharing: dev-setup ## revoke while 32 read, forge links, race for them, restore a backup taken during writes
