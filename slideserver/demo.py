@@ -1,9 +1,9 @@
 """`iain demo`: the platform with something in it, for a first look.
 
 The first start adds three sites with their people and scanners, then pushes slides to the running server with the very
-agent a scanner would use; when they are there, Caen asks Rouen for an opinion and makes a link for a guest. What is
-done is noted in the data directory, so that an interrupted start is carried on by the next one, and a finished one is
-not repeated.
+agent a scanner would use; when they are there, Caen asks Rouen for an opinion and makes a link for a guest. From then
+on an agent watches a folder beside the scanner of Caen. What is done is noted in the data directory, so that an
+interrupted start is carried on by the next one, and a finished one is not repeated.
 """
 
 import shutil
@@ -169,6 +169,8 @@ def _guide(server: uvicorn.Server, settings: Settings, out: Console, stop: threa
     _show_doors(settings, demo, out)
     if missing:
         out.print(f"[bold green]Ready.[/] {address}   (Ctrl-C stops it)")
+    if not stop.is_set():
+        _watch(address, demo, out, stop)
 
 
 def _show_doors(settings: Settings, demo: Path, out: Console) -> None:
@@ -198,20 +200,34 @@ def _push(slide: DemoSlide, address: str, demo: Path, out: Console, stop: thread
 
 
 def _agent(slide: DemoSlide, file: Path, address: str, demo: Path, stop: threading.Event) -> bool:
+    push = [_program(), "push", str(file), "--server", address, "--key-file", str(_key_file(demo, slide.site))]
+    push += ["--accession", slide.accession, "--stain", slide.stain, "--block", slide.block]
+    return _finish(push, stop)
+
+
+def _program() -> str:
+    """The agent's. Raises DemoError."""
     beside = Path(sys.executable).with_name("iain-agent")
     program = str(beside) if beside.exists() else shutil.which("iain-agent")
     if program is None:
         raise DemoError(
             "The program iain-agent is not installed. Install IAIN with its agent: pip install iain[agent]."
         )
-    push = [program, "push", str(file), "--server", address, "--key-file", str(_key_file(demo, slide.site))]
-    push += ["--accession", slide.accession, "--stain", slide.stain, "--block", slide.block]
-    return _finish(push, stop)
+    return program
 
 
-def _finish(command: list[str], stop: threading.Event) -> bool:
+def _watch(address: str, demo: Path, out: Console, stop: threading.Event) -> None:
+    """Has a real agent stand beside the scanner of Caen until the end; those of the others were never heard."""
+    folder = demo / "scanner"
+    folder.mkdir(parents=True, exist_ok=True)
+    out.print(f"The scanner of Caen writes to {folder}: copy a slide there, and it is sent.", markup=False)
+    watch = [_program(), "watch", str(folder), "--server", address, "--key-file", str(_key_file(demo, "caen"))]
+    _finish([*watch, "--state-folder", str(demo / "agent"), "--rest-s", "5"], stop, stdout=subprocess.DEVNULL)
+
+
+def _finish(command: list[str], stop: threading.Event, *, stdout: int | None = None) -> bool:
     """Whether the program ended well. It is ended with us."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stdout) as process:
         while process.poll() is None:
             if stop.wait(0.1):
                 process.terminate()
