@@ -83,7 +83,7 @@ class Build:
             return self._without(slide, place, error)
 
         def effect(session: Session) -> None:
-            file = StoredFile("derived.tiles", built.sha256, built.length)
+            file = StoredFile(directory.DERIVED, built.sha256, built.length)
             slides.publish(session, slide_id, index_digest=later.digest, derived=file)
             if slide.index_digest is None:
                 facts = directory.facts_of(later, folder)

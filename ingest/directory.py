@@ -13,6 +13,8 @@ from tiler.storage.local import sync_path
 
 # The name of the ICC profile, which some slides have.
 PROFILE = "profile.icc"
+# Among the files of a slide, the one that no scanner sent.
+DERIVED = "derived.tiles"
 
 
 def write(folder: Path, contents: Mapping[str, bytes | None]) -> None:

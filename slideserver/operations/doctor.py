@@ -187,7 +187,7 @@ def _slides(settings: Settings, database: Database) -> Finding:
 
 def _custody(settings: Settings, database: Database) -> Finding:
     """What reading all files again has found: in the background, or when somebody last asked for it."""
-    part, remedy = "custody", "Copy them from a backup, then run: iain verify"
+    part, remedy = "custody", "Push these slides again, or copy the files from a backup; then run: iain verify"
     with database.reading() as session:
         standing, damaged = custody.standing(session), custody.damaged(session, System())
     if damaged:

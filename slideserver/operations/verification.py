@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from ingest.directory import DERIVED
 from ingest.scrub import look
 from sharing import custody
 from sharing.custody import Bearer, Kept
@@ -30,7 +31,8 @@ TOGETHER = 200  # files whose results are written at once
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _INDEX = re.compile(r"([0-9a-f]{64})\.index")
 
-_REMEDY = "Copy it from a backup to this place, mode 0440, and run iain verify again."
+_REMEDY = "Push the slide again from its scanner, or copy it from a backup to this place; then run iain verify again."
+_REMEDY_MADE = "Copy it from a backup to this place; then run iain verify again."
 _REMEDY_UNUSED = "No slide needs it. Move it out of the data directory."
 _WORDS: Mapping[str, str] = {
     Damage.MISSING: "missing",
@@ -132,7 +134,7 @@ def lines(report: Report) -> Iterator[str]:
         for bearer in flaw.bearers:
             case = f"case {bearer.accession}" if bearer.accession else "without a case"
             yield f"    slide {bearer.slide_name} ({bearer.slide_id}), {case}: {bearer.file}"
-        yield f"    → {_REMEDY if flaw.bearers else _REMEDY_UNUSED}"
+        yield f"    → {_remedy(flaw)}"
     for stray in report.strays:
         yield f"{stray.path}: {_WORDS[stray.standing]} ({stray.bytes:,} bytes)"
     if foreign := sum(stray.standing is Standing.FOREIGN for stray in report.strays):
@@ -141,6 +143,14 @@ def lines(report: Report) -> Iterator[str]:
     spare = sum(stray.bytes for stray in report.strays)
     beside = f"; {len(report.strays)} that nobody needs ({spare / 1e9:.2f} GB)" if report.strays else ""
     yield f"{report.files} files, {report.bytes / 1e9:.2f} GB read: {flawed}{beside}."
+
+
+def _remedy(flaw: Flaw) -> str:
+    if not flaw.bearers:
+        return _REMEDY_UNUSED
+    # What the platform made itself no scanner has.
+    made = flaw.path.startswith("slides/") or all(bearer.file == DERIVED for bearer in flaw.bearers)
+    return _REMEDY_MADE if made else _REMEDY
 
 
 class _Count:

@@ -90,6 +90,9 @@ def test_each_damage_is_named_with_slide_file_and_case(check: Check, world: Worl
     )
     [bearer] = found[str(second.relative_to(var))].bearers
     assert bearer.file == "index"
+    told = list(verification.lines(report))
+    assert sum("Push the slide again" in line for line in told) == 2
+    assert sum("→ Copy it from a backup" in line for line in told) == 2, "no scanner has an index"
     assert bearer.slide_id == second.parent.name
 
 
@@ -232,5 +235,5 @@ def test_the_program_names_the_case_and_ends_with_1(world: World) -> None:
     blob_of(world, "caen").unlink()
     damaged = CliRunner().invoke(app, ["verify", *options])
     assert damaged.exit_code == 1
-    for word in ("missing", "case 26H01234", "CMU-1-Small-Region.svs", "→ Copy it from a backup"):
+    for word in ("missing", "case 26H01234", "CMU-1-Small-Region.svs", "→ Push the slide again"):
         assert word in damaged.output
