@@ -86,6 +86,8 @@ def test_the_start_is_where_each_role_works(world):
     assert [link.text for link in read(client, "/cases").one("nav").all("a")] == [
         "Cas",
         "Réception",
+        "Dépôt",
+        "Scanners",
         "Partages",
         "Journal",
     ]
