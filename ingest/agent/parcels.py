@@ -192,9 +192,13 @@ def _single(path: Path) -> Parcel:
 
 def _tiff(path: Path) -> Parcel:
     """The file; of a Trestle scan with the picture of the whole glass that it writes beside it."""
-    beside = {each.name.casefold(): each for each in path.parent.iterdir() if each.is_file()}
-    whole_glass = beside.get(f"{path.stem}.full".casefold())
-    if whole_glass is None or not _software(path).startswith(_TRESTLE):
+    if not _software(path).startswith(_TRESTLE):
+        return _single(path)
+    name = f"{path.stem}.full".casefold()
+    whole_glass = next(
+        (each for each in path.parent.iterdir() if each.name.casefold() == name and each.is_file()), None
+    )
+    if whole_glass is None:
         return _single(path)
     return Parcel(path.name, (("slide.tif", path), ("slide.Full", whole_glass)))
 

@@ -15,7 +15,7 @@ from ingest.agent.parcels import Parcel, awaits_company, grouped, series_of
 from ingest.heartbeat import Trouble
 
 FOLDER_MISSING, FOLDER_UNREADABLE, STILL_CHANGING = "folder-missing", "folder-unreadable", "still-changing"
-NOT_A_SLIDE = "not-a-slide"
+NOT_A_SLIDE, UNREADABLE = "not-a-slide", "unreadable-file"
 COMPANY_RESTS = 4
 """A slide that more files may join, which nothing in it announces, is waited with for so many times the rest."""
 # Names that promise a slide: whoever gave one wants to know when there is none.
@@ -41,6 +41,16 @@ class Sight:
     slides: tuple[Slide, ...] = ()
     incomplete: tuple[Trouble, ...] = ()
     folder: tuple[Trouble, ...] = ()
+
+
+def _hold_on(path: Path) -> str:
+    """Why a file cannot be read, empty when it can: on Windows its scanner may hold it for itself."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.read(1)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 @dataclass(slots=True)
@@ -96,12 +106,17 @@ class Search:
         self, resting: list[Path], fresh: frozenset[Stamp], moving: set[Path], known: Mapping[Stamp, State]
     ) -> tuple[Slide, ...]:
         worth = [path for path in resting if self._is_worth(self._rests[path].stamp, known)] if fresh else []
+        held = {path: why for path in worth if (why := _hold_on(path))}
+        moving = moving | held.keys()
         try:
-            found = grouped(worth)
+            found = grouped([path for path in worth if path not in held])
         except OSError:  # a file went away, or its scanner holds it for itself: next time
             self._again_at = self._now()
             return ()
         lacking, slides = dict[str, Trouble](), list[Slide]()
+        for path, why in held.items():
+            self._again_at = self._now()
+            lacking[path.name] = self._lack(path.name, UNREADABLE, why)
         for path in found.left:
             if path.suffix.casefold() in _SLIDES and self._rests[path].stamp in fresh:
                 lacking[path.name] = self._lack(path.name, NOT_A_SLIDE)
@@ -113,7 +128,7 @@ class Search:
                 state = self._state(parcel, files, moving)
             except OSError as error:
                 self._again_at = self._now()
-                state = self._lack(parcel.name, "unreadable-file", error.strerror or str(error))
+                state = self._lack(parcel.name, UNREADABLE, error.strerror or str(error))
             if state is None:
                 slides.append(Slide(parcel.name, files))
             else:

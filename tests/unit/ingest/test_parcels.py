@@ -214,6 +214,12 @@ def test_a_trestle_scan_goes_with_the_picture_of_its_glass(tmp_path: Path, order
     assert find(tmp_path / "lame.tif").parcels[0].name == "lame.tif"
 
 
+def test_a_folder_of_thousands_is_not_listed_for_each_of_its_slides(tmp_path: Path, monkeypatch) -> None:
+    write(tmp_path, **{f"{number}_tif": trestle(b"Other 1.0\0") for number in range(5)})
+    monkeypatch.setattr(Path, "iterdir", lambda _: pytest.fail("the folder was listed once more"))
+    assert len(find(tmp_path).parcels) == 5
+
+
 def test_a_folder_of_single_slides_is_pushed_one_by_one(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -195,6 +195,29 @@ def test_what_is_called_a_slide_and_is_none_is_told(watched: Watched) -> None:
     }
 
 
+def test_a_file_that_its_scanner_holds_for_itself_holds_up_no_other(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows; and it is taken once it can be read, though nothing else of it has changed."""
+    files = mirax("lame", {"Data0000.dat": b"0" * 50})
+    for name, data in files.items():
+        watched.put(name, data)
+    watched.write(a_svs=tiff(b"a"), held_svs=tiff(b"held"))
+    held, opened = {"held.svs", "Data0000.dat"}, Path.open
+
+    def sharing(path: Path, *how: object, **more: object):
+        if path.name in held:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", sharing)
+    watched.look()
+    assert watched.take(REST) == ["a.svs"]
+    assert ("held.svs", "unreadable-file") in {(each.name, each.code) for each in watched.look(TELL).incomplete}
+    held.clear()
+    assert watched.take(1) == ["lame.mrxs", "held.svs"]
+
+
 def test_letters_in_the_folder_cost_nothing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     watched.write(letter_txt=b"Bonjour")
     watched.look()
