@@ -5,8 +5,9 @@ another. Then the format has its say (`ingest.agent.completeness`).
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.agent.completeness import lack_of
@@ -43,6 +44,10 @@ class Sight:
     folder: tuple[Trouble, ...] = ()
 
 
+def _first(parcel: Parcel) -> Path:
+    return parcel.files[0][1]
+
+
 def _hold_on(path: Path) -> str:
     """Why a file cannot be read, empty when it can: on Windows its scanner may hold it for itself."""
     try:
@@ -75,7 +80,7 @@ class Search:
         self.root, self._rest_s, self._tell_after_s = root, rest_s, tell_after_s
         self._now, self._now_us, self._apart = now, now_us, frozenset(apart)
         self._rests: dict[Path, _Rest] = {}
-        self._lacking: dict[str, Trouble] = {}
+        self._lacking: dict[Path, Trouble] = {}
         self._seen: object = None
         self._again_at = float("inf")
         self._plain: set[Stamp] = set()
@@ -113,13 +118,13 @@ class Search:
         except OSError:  # a file went away, or its scanner holds it for itself: next time
             self._again_at = self._now()
             return ()
-        lacking, slides = dict[str, Trouble](), list[Slide]()
+        lacking, slides = dict[Path, Trouble](), list[Slide]()
         for path, why in held.items():
             self._again_at = self._now()
-            lacking[path.name] = self._lack(path.name, UNREADABLE, why)
+            lacking[path] = self._lack(path, path.name, UNREADABLE, why)
         for path in found.left:
             if path.suffix.casefold() in _SLIDES and self._rests[path].stamp in fresh:
-                lacking[path.name] = self._lack(path.name, NOT_A_SLIDE)
+                lacking[path] = self._lack(path, path.name, NOT_A_SLIDE)
         for parcel in found.parcels:
             try:
                 files = tuple(self._queued(name, path) for name, path in parcel.files)
@@ -128,11 +133,11 @@ class Search:
                 state = self._state(parcel, files, moving)
             except OSError as error:
                 self._again_at = self._now()
-                state = self._lack(parcel.name, UNREADABLE, error.strerror or str(error))
+                state = self._lack(_first(parcel), parcel.name, UNREADABLE, error.strerror or str(error))
             if state is None:
                 slides.append(Slide(parcel.name, files))
             else:
-                lacking[parcel.name] = state
+                lacking[_first(parcel)] = state
         self._lacking = lacking
         return tuple(slides)
 
@@ -155,17 +160,17 @@ class Search:
     def _state(self, parcel: Parcel, files: tuple[QueuedFile, ...], moving: set[Path]) -> Trouble | None:
         """What is to be waited for before this slide can be sent. Raises OSError."""
         if any(each.path in moving for each in files):
-            return self._lack(parcel.name, STILL_CHANGING)
+            return self._lack(_first(parcel), parcel.name, STILL_CHANGING)
         if kin := self._unclear_kin(parcel, moving):
-            return self._lack(parcel.name, STILL_CHANGING, kin.name)
+            return self._lack(_first(parcel), parcel.name, STILL_CHANGING, kin.name)
         if awaits_company(parcel):
             began = max(rest.since for each in files if (rest := self._rests.get(each.path)))
             complete_at = began + COMPANY_RESTS * self._rest_s
             if self._now() < complete_at:
                 self._again_at = min(self._again_at, complete_at)
-                return self._lack(parcel.name, STILL_CHANGING)
+                return self._lack(_first(parcel), parcel.name, STILL_CHANGING)
         if lack := lack_of(parcel):
-            return self._lack(parcel.name, lack.code, lack.detail)
+            return self._lack(_first(parcel), parcel.name, lack.code, lack.detail)
         return None
 
     def _unclear_kin(self, parcel: Parcel, moving: set[Path]) -> Path | None:
@@ -187,13 +192,18 @@ class Search:
         stamp = rest.stamp if rest else Stamp.of(path)
         return QueuedFile(name, *stamp)
 
-    def _lack(self, name: str, code: str, detail: str = "") -> Trouble:
-        before = self._lacking.get(name)
+    def _lack(self, first: Path, name: str, code: str, detail: str = "") -> Trouble:
+        before = self._lacking.get(first)
         return Trouble(name, code, detail, before.since_us if before else self._now_us())
 
     def _sight(self, slides: tuple[Slide, ...], folder: list[Trouble]) -> Sight:
         told_before_us = self._now_us() - int(self._tell_after_s * 1e6)
-        lacking = tuple(each for each in self._lacking.values() if each.since_us <= told_before_us)
+        told = {path: each for path, each in self._lacking.items() if each.since_us <= told_before_us}
+        names = Counter(each.name for each in told.values())
+        lacking = tuple(
+            each if names[each.name] == 1 else replace(each, name=str(path.relative_to(self.root)))
+            for path, each in told.items()
+        )
         return Sight(slides, lacking, tuple(folder))
 
     def _trouble(self, code: str, path: Path, detail: str = "") -> Trouble:

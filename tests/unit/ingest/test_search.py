@@ -83,6 +83,15 @@ def test_a_resting_half_is_not_taken_and_told_after_a_while(watched: Watched) ->
     assert sight.incomplete == ()
 
 
+def test_namesakes_are_told_with_their_folders(watched: Watched) -> None:
+    for name in ("one/a.svs", "two/a.svs", "b.svs"):
+        watched.put(name, tiff(b"a" * 100)[:50])
+    watched.look()
+    watched.look(REST)
+    told = {trouble.name for trouble in watched.look(TELL).incomplete}
+    assert told == {str(Path("one", "a.svs")), str(Path("two", "a.svs")), "b.svs"}
+
+
 def test_a_mirax_slide_waits_for_all_its_files(watched: Watched) -> None:
     files = mirax("lame", {"Data0000.dat": b"0" * 50, "Data0001.dat": b"1" * 60})
     last = files.pop("lame/Data0001.dat")
