@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from benchmarks.torture_ingest import memory
 from benchmarks.torture_ingest.dying_server import Moment
 from benchmarks.torture_ingest.kills import ours, torture, twin
+from benchmarks.torture_ingest.plan import Plan
 
 SEED = 7
 
@@ -17,3 +19,8 @@ def test_a_killed_server_loses_and_damages_nothing(tmp_path: Path) -> None:
 
 def test_the_torture_finds_out_a_server_with_its_offset_in_a_record(tmp_path: Path) -> None:
     assert torture(twin(tmp_path), [None] * 15, SEED, until_corrupt=True).corrupt == 1
+
+
+def test_a_server_holds_no_more_of_an_upload_than_what_it_is_writing(tmp_path: Path) -> None:
+    result = memory.run(Plan(SEED, 0.03, tmp_path))
+    assert not result.failed, result.figures
