@@ -15,8 +15,8 @@ from benchmarks.torture_ingest.history import History, Start, start_in
 from benchmarks.torture_ingest.plan import Plan, Result
 
 HISTORIES = 1000
-STEPS = 30
-CONTROL_HISTORIES = 60
+STEPS = 40
+CONTROL_HISTORIES = 500
 
 
 def run(plan: Plan) -> Result:

@@ -220,7 +220,7 @@ class History(RuleBasedStateMachine):
         self._pass(120)
 
     @precondition(lambda self: not self._held)
-    @rule(days=st.sampled_from([1, 8]))
+    @rule(days=st.sampled_from([1, 1, 1, 8]))
     def sweep(self, days: int) -> None:
         self._pass(days * 24 * 3600)
         self._receiving.sweep()
@@ -276,6 +276,8 @@ class History(RuleBasedStateMachine):
     def _announce(self, sender: Sender, data: bytes, accession: str | None, declared: bool) -> Answer:
         request = UploadRequest("lame", len(data), sha256(data) if declared else None, accession)
         headers = {"Upload-Length": str(len(data)), "Upload-Metadata": request.metadata()}
+
+        self.counts["requests"] += 1
 
         async def call() -> Answer:
             return await Exchange(self._loop, self._app, "POST", "/api/uploads", self._common(sender) | headers).end()

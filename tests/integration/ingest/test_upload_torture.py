@@ -21,7 +21,7 @@ def test_histories_go_as_the_model_says(tmp_path: Path, figure) -> None:
     figure("upload.histories_short", counts["histories"])
     assert told is None, told
     assert counts["requests"] > 100
-    assert play(replace(start, wrap=deaf_to_checksums), 60, 7)[0], "the control: a server that hears no checksum"
+    assert play(replace(start, wrap=deaf_to_checksums), 200, 7)[0], "the control: a server that hears no checksum"
 
 
 def test_strangers_write_nothing(tmp_path: Path) -> None:
