@@ -106,6 +106,15 @@ def test_the_menu_closes_when_one_turns_away(desk: Desks) -> None:
         expect(out).to_be_hidden()
 
 
+def test_on_a_telephone_the_head_shows_the_page_one_is_on(desk: Desks) -> None:
+    page = desk(viewport=PHONE).sign_in(MANAGER, "/audit")
+    nav, current = page.locator(".head nav").bounding_box(), page.locator(".head nav [aria-current]").bounding_box()
+    assert nav is not None
+    assert current is not None
+    assert nav["x"] <= current["x"]
+    assert current["x"] + current["width"] <= nav["x"] + nav["width"] + 1
+
+
 def test_a_row_tells_by_itself_when_its_slide_is_decided(desk: Desks, platform: Platform, centres: Centres) -> None:
     database = open_database(platform.database_url or "")
     with database.writing() as session:

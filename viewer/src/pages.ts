@@ -15,6 +15,7 @@ import { carryLinkKey } from "./pages/linkkey";
 import { keepLive } from "./pages/live";
 import { closeMenusOutside } from "./pages/menu";
 import { followPendingRows } from "./pages/pending";
+import { showCurrentPlace } from "./pages/place";
 import { applyThemeAtOnce } from "./pages/theme";
 
 customElements.define("iain-age", Age);
@@ -24,6 +25,7 @@ customElements.define("iain-bell", Bell);
 keepFragment(document, location);
 carryLinkKey(document, window);
 installKeys(document);
+showCurrentPlace(document);
 closeMenusOutside(document);
 applyThemeAtOnce(document);
 submitFiltersOnChange(document);
