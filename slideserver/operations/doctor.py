@@ -195,7 +195,9 @@ def _custody(settings: Settings, database: Database) -> Finding:
             f"{found.sha256[:12]}… ({_whose(found.bearers)}: {found.damage})" for found in damaged[:_LISTED]
         )
         more = " …" if len(damaged) > _LISTED else ""
-        return Finding(part, State.FAILED, f"{len(damaged)} files are not as they were received: {named}{more}", remedy)
+        return Finding(
+            part, State.FAILED, f"Damaged or missing: {len(damaged)} of {standing.files} files: {named}{more}", remedy
+        )
     if not settings.scrub_bytes_per_s:
         sentence = "Nobody reads the stored files again: a disk that forgets is found out when somebody looks."
         return Finding(part, State.WARNING, sentence, "Set IAIN_SCRUB_BYTES_PER_S, or run iain verify every month.")
@@ -204,7 +206,10 @@ def _custody(settings: Settings, database: Database) -> Finding:
 
 
 def _whose(bearers: tuple[Bearer, ...]) -> str:
-    return ", ".join(f"case {bearer.accession or '?'}, {bearer.slide_name}" for bearer in bearers[:_LISTED])
+    return ", ".join(
+        f"{bearer.slide_name}, {f'case {bearer.accession}' if bearer.accession else 'without a case'}"
+        for bearer in bearers[:_LISTED]
+    )
 
 
 def _incomplete(session: Session) -> Iterator[str]:

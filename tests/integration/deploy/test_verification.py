@@ -175,8 +175,6 @@ def test_becoming_damaged_and_sound_again_is_told_once_each(check: Check, world:
     assert [act for act, _ in acts(world)] == ["blob.damaged", "blob.sound"]
     with world.database.reading() as session:
         assert custody.damaged(session, System()) == []
-    findings = {finding.part: finding for finding in doctor.examine(world.settings, world.database)}
-    assert findings["custody"].state is doctor.State.FINE
 
 
 def scrub(world: World, **more: float) -> Scrub:
