@@ -165,7 +165,8 @@ def test_the_command_says_it_and_its_exit_code_too(world: World, tmp_path: Path)
     options = ["--var", str(settings.var), "--database-url", settings.database]
     fine = CliRunner().invoke(app, ["doctor", *options])
     assert fine.exit_code == 0, fine.output
-    for part in ("database", "store", "slides", "custody", "clock", "libraries", "sandbox", "codecs", "pages", "address"):
+    parts = ("database", "store", "slides", "custody", "clock", "libraries", "sandbox", "codecs", "pages", "address")
+    for part in parts:
         assert f"{part}: " in fine.output
     downgrade(world.database, "-1")
     failed = CliRunner().invoke(app, ["doctor", *options])
