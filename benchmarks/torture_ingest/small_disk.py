@@ -59,14 +59,20 @@ class SmallDisk:
         """From now on this many pages can be had. Of the log of the database nothing stays, so it needs them, too."""
         with closing(sqlite3.connect(self._folder / "var" / "iain.db", timeout=5)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._mount(f"remount,size={(self.used_pages() + pages) * PAGE_BYTES}")
+        for _ in range(TRIES):
+            try:
+                self._mount(f"remount,size={(self.used_pages() + pages) * PAGE_BYTES}")
+                return
+            except subprocess.CalledProcessError:  # the server wrote something, just before the disk was made smaller
+                continue
+        raise RuntimeError("The disk does not become smaller.")
 
     def widen(self) -> None:
         self._mount(f"remount,size={ROOM_BYTES}")
 
     def _mount(self, options: str) -> None:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self._folder)]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, capture_output=True)
 
 
 def torture(folder: Path, slide: bytes, rounds: int) -> Found:
