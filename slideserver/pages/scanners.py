@@ -34,7 +34,7 @@ from slideserver.state import State
 MOST_OF_A_DAY = 5_000
 REFUSED_FOR_US = 7 * DAY_US
 MOST_REFUSED = 50
-MOST_JOBS = 500
+MOST_JOBS = 5_000
 
 router = APIRouter()
 
@@ -134,7 +134,7 @@ def _troubles(found: Sequence[signs.Standing], language: Language) -> list[Troub
 
 def _works(state: State, session: Session, member: Member) -> tuple[list[tuple[Slide, Work]], int]:
     """What is in hand for the member's site, and how many more slides wait for their turn."""
-    jobs = state.queue.progress(session)[:MOST_JOBS]
+    jobs = sorted(state.queue.progress(session), key=lambda job: job.state != "running")[:MOST_JOBS]
     ids = {SlideId(job.key) for job in jobs}
     own = {slide.id: slide for slide in sharing.slides.intake(session, member, ids=ids, limit=MOST_JOBS)}
     mine = [job for job in jobs if SlideId(job.key) in own]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from fixtures.centres import Centres
-from fixtures.desk import DESK, PHONE, Desks
+from fixtures.desk import DESK, PHONE, SCREENSHOTS, Desks
 from fixtures.figures import Figure
 from fixtures.platform import Platform
 from fixtures.scanning import TROUBLED, Day, hear, spend
@@ -82,7 +82,7 @@ def test_a_page_that_hears_nothing_says_so(desk: Desks, day: Day) -> None:
     page.clock.install()
     page.goto(technician.platform.url + "/scanners")
     technician.picture(page, "scanners")
-    page.screenshot(path=".build/screenshots/scanners-whole-390.png", full_page=True)
+    page.screenshot(path=SCREENSHOTS / "scanners-whole-390.png", full_page=True)
     lost = page.locator("[data-live-lost]")
     page.route("**/scanners/now", lambda route: route.abort())
     for _ in range(4):
