@@ -21,6 +21,8 @@ TEXT_MAX_CHARS = 255
 TROUBLES_MAX = 50
 REPORT_MAX_BYTES = 64 * 1024
 _COUNT_MAX = 1 << 60
+_MOMENT_MAX_US = 253_402_000_000_000_000
+"""The last days of the year 9999, behind which no calendar goes."""
 
 
 class Pause(StrEnum):
@@ -96,14 +98,14 @@ def parse_heartbeat(text: bytes | str) -> Heartbeat:
         free_bytes=_count(found, "free_bytes"),
         skew_ms=_whole(found, "skew_ms"),
         last_name=_text(found, "last_name"),
-        last_us=_count(found, "last_us"),
+        last_us=_moment(found, "last_us"),
         pause=Pause(pause) if pause in list(Pause) else None,
         troubles=tuple(
             Trouble(
                 name=_text(each, "name") or "?",
                 code=_text(each, "code") or "?",
                 detail=_text(each, "detail") or "",
-                since_us=_count(each, "since_us") or 0,
+                since_us=_moment(each, "since_us") or 0,
             )
             for each in troubles[:TROUBLES_MAX]
         ),
@@ -134,3 +136,9 @@ def _count(found: Mapping[str, object], key: str) -> int | None:
     if value is not None and value < 0:
         raise ProtocolError(f"The heartbeat's {key!r} is less than nothing.")
     return value
+
+
+def _moment(found: Mapping[str, object], key: str) -> int | None:
+    """None, too, for a moment that a workstation's clock gone mad has told."""
+    value = _count(found, key)
+    return value if value is not None and value <= _MOMENT_MAX_US else None

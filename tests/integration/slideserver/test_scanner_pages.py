@@ -13,6 +13,7 @@ from fixtures.scanning import LITTLE_ROOM, TROUBLED, WELL, hear
 from fixtures.server import World
 from sqlalchemy import select, update
 
+from ingest.heartbeat import Trouble
 from sharing import claims, custody, scanners, slides
 from sharing.clock import MINUTE_US
 from sharing.db.tables import SessionTokenRow
@@ -47,6 +48,8 @@ def test_each_scanner_stands_for_its_last_word(world: World) -> None:
         (LITTLE_ROOM, 0, "watch"),
         (replace(WELL, skew_ms=61_000), 0, "watch"),
         (TROUBLED, 0, "watch"),
+        (replace(WELL, troubles=(Trouble("x" * 255, "?", "{x}", 1 << 60),), skew_ms=-(1 << 60)), 0, "watch"),
+        (replace(WELL, queued=1 << 60, queued_bytes=1 << 60, bytes_per_s=1 << 60, free_bytes=1 << 60), 0, "fine"),
         (replace(WELL, free_bytes=10**9), 0, "alarm"),
         (WELL, 0, "fine"),
     ):

@@ -77,3 +77,9 @@ def test_troubles_are_counted() -> None:
 def test_whatever_comes_is_read_or_refused(text: bytes | str) -> None:
     with suppress(ProtocolError):
         parse_heartbeat(text)
+
+
+def test_a_moment_behind_every_calendar_is_none():
+    told = Heartbeat("1", "x", last_us=1 << 60, troubles=(Trouble("a", "b", since_us=253_402_300_800_000_000),))
+    heard = parse_heartbeat(told.to_json())
+    assert (heard.last_us, heard.troubles[0].since_us) == (None, 0)
