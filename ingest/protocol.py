@@ -254,8 +254,9 @@ def _label(fields: Mapping[str, str], key: str) -> str | None:
 
 
 def _bounded(key: str, text: str, longest: int) -> str:
-    if len(text) > longest:
+    composed = unicodedata.normalize("NFC", text)  # some characters become several by it
+    if len(composed) > longest:
         raise ProtocolError(f"Upload-Metadata {key!r} is longer than {longest} characters.")
-    if any(unicodedata.category(character).startswith("C") for character in text):
+    if any(unicodedata.category(character).startswith("C") for character in composed):
         raise ProtocolError(f"Upload-Metadata {key!r} has characters that cannot be printed.")
-    return unicodedata.normalize("NFC", text)
+    return composed

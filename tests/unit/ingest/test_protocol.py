@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.protocol import (
+    FILE_NAME_MAX_CHARS,
     Checksum,
     ProtocolError,
     SlideStatus,
@@ -22,6 +24,7 @@ from ingest.protocol import (
     parse_status,
     same_accession,
 )
+from sharing import text
 
 printable = st.text(st.characters(exclude_categories=["C", "Z", "M"]), min_size=1, max_size=40)
 
@@ -53,6 +56,18 @@ def test_a_file_name_loses_its_folders(name: str) -> None:
 def test_a_label_is_one_short_printable_line(bad: str) -> None:
     with pytest.raises(ProtocolError):
         parse_request(headers(UploadRequest("lame.svs", 1, "00" * 32, stain=bad)))
+
+
+@pytest.mark.parametrize("name", ["\ufb2c" * 100, "e\u0301" * 200], ids=["longer", "shorter"])
+def test_a_name_is_as_long_as_it_is_once_composed(name: str) -> None:
+    """What is announced must be what can be stored, or the upload would fail at its last byte, each time."""
+    composed = unicodedata.normalize("NFC", name)
+    announced = headers(UploadRequest(name, 1, "00" * 32))
+    if len(composed) > FILE_NAME_MAX_CHARS:
+        with pytest.raises(ProtocolError):
+            parse_request(announced)
+    else:
+        assert text.line(parse_request(announced).file_name, "The file name", limit=255) == composed
 
 
 def test_metadata_may_hold_keys_without_value() -> None:
