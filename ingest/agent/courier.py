@@ -3,6 +3,7 @@
 The server's word is what counts: a slide is ARRIVED when the server says that it has one with these bytes.
 """
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -110,8 +111,8 @@ class Courier:
     def _is_as_found(self, entry: Entry) -> bool:
         """Whether the files are what was found. Others are forgotten, to be found anew; files that went away are a
         person's doing, who is told, unless their whole folder is away."""
-        gone = next((file.path for file in entry.files if not file.path.exists()), None)
-        if gone and not entry.root.is_dir():
+        gone = next((file.path for file in entry.files if not os.path.exists(file.path)), None)
+        if gone and not os.path.isdir(entry.root):
             self._put_back(entry, "folder-missing", str(entry.root))
         elif gone:
             self._refuse(entry, GONE, str(gone))
@@ -160,7 +161,7 @@ class Courier:
 
 def _is_changed(entry: Entry) -> bool:
     """Whether a file is there and is not what was found."""
-    return any(file.path.exists() and Stamp.of(file.path) != file.stamp for file in entry.files)
+    return any(os.path.exists(file.path) and Stamp.of(file.path) != file.stamp for file in entry.files)
 
 
 class _Ears:

@@ -88,7 +88,7 @@ class Search:
     def look(self, known: Mapping[Stamp, State]) -> Sight:
         """`known`: the files of the queue, as they were found."""
         unreadable: list[Trouble] = []
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):  # which a share that went away answers, too, and not by an exception
             return self._sight((), [self._trouble(FOLDER_MISSING, self.root)])
         now = self._now()
         found = {stamp.path: stamp for stamp in self._stamps(unreadable)}
@@ -115,8 +115,10 @@ class Search:
         moving = moving | held.keys()
         try:
             found = grouped([path for path in worth if path not in held])
-        except OSError:  # a file went away, or its scanner holds it for itself: next time
+        except OSError as error:  # a file went away meanwhile, or a folder cannot be read: next time
             self._again_at = self._now()
+            why = f"{error.filename or ''} {error.strerror or error}".strip()
+            self._lacking[self.root] = self._lack(self.root, str(self.root), FOLDER_UNREADABLE, why)
             return ()
         lacking, slides = dict[Path, Trouble](), list[Slide]()
         for path, why in held.items():

@@ -114,7 +114,7 @@ class Settler:
         """The entry with what the server says it has; None when the files are others by now, or gone."""
         digests: dict[str, str] = {}
         for file in entry.files:
-            gone = not os.path.lexists(file.path) and entry.root.is_dir()
+            gone = not os.path.lexists(file.path) and os.path.isdir(entry.root)
             digest = None if gone else _digest(file)
             if digest is None:  # what was sent is safe; what is here now, if anything, will be found as what it is
                 self._queue.finish(entry)

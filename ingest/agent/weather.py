@@ -11,7 +11,7 @@ from ingest.protocol import Problem
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 UNREACHABLE, UNTRUSTED, NOT_OUR_SERVER = "unreachable", "untrusted", "not-our-server"
-_PAUSES = {Problem.KEY_REFUSED: Pause.KEY_REFUSED, Problem.DISK_FULL: Pause.DISK_FULL}
+_PAUSES: dict[str, Pause] = {Problem.KEY_REFUSED: Pause.KEY_REFUSED, Problem.DISK_FULL: Pause.DISK_FULL}
 
 
 def code_of(error: Exception) -> str | None:
@@ -62,4 +62,4 @@ class Weather:
 
     def pause(self) -> Pause | None:
         """The same for a heartbeat."""
-        return None if self.code is None else _PAUSES.get(self.code, Pause.UNREACHABLE)  # type: ignore[call-overload]
+        return None if self.code is None else _PAUSES.get(self.code, Pause.UNREACHABLE)

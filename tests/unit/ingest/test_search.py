@@ -190,6 +190,19 @@ def test_a_folder_that_is_away_is_told_until_it_is_back(watched: Watched) -> Non
     assert watched.take(REST) == ["a.svs"]
 
 
+def test_a_share_that_answers_with_errors_is_a_folder_that_is_away(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows does when the other computer is switched off."""
+
+    def fail(path: Path) -> bool:
+        raise OSError(22, "The specified network name is no longer available", str(path))
+
+    watched.root.rmdir()
+    monkeypatch.setattr(Path, "is_dir", fail)
+    assert [trouble.code for trouble in watched.look().folder] == ["folder-missing"]
+
+
 def test_what_is_called_a_slide_and_is_none_is_told(watched: Watched) -> None:
     watched.write(empty_svs=b"", picture_ndpi=b"\x89PNG", letter_txt=b"Bonjour", nothing_dcm=b"p" * 200)
     watched.put("begun.dcm", bytes(128) + b"DICM")
