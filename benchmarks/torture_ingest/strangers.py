@@ -146,6 +146,8 @@ def _credentials(served: Served) -> dict[str, dict[str, str]]:
         _, foreign = scanners.add_scanner(session, SiteId("rouen"), "Scanner")
         gone_id, gone = scanners.add_scanner(session, SITE, "Withdrawn")
         scanners.disable_scanner(session, gone_id)
+        renewed_id, expired = scanners.add_scanner(session, SITE, "Renewed")
+        scanners.rotate(session, renewed_id)
         sites.add_member(session, SITE, login="left", name="Left", role=Role.TECHNICIAN, password_hash="none")
         account = sites.member_by_login(session, "left")
         assert account is not None
@@ -158,6 +160,7 @@ def _credentials(served: Served) -> dict[str, dict[str, str]]:
         "a made-up key": {"Authorization": f"Bearer iain_{'a' * 26}_{'b' * 43}"},
         "a wrong secret": {"Authorization": f"Bearer iain_{scanner_id}_{'b' * 43}"},
         "a withdrawn key": {"Authorization": f"Bearer {gone}"},
+        "a key that was exchanged": {"Authorization": f"Bearer {expired}"},
         "another scheme": {"Authorization": f"Basic {served.key}"},
         FOREIGN: {"Authorization": f"Bearer {foreign}"},
         "a page of another site": {**cookie, "Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"},
