@@ -17,6 +17,10 @@ from ingest.heartbeat import Trouble
 
 FOLDER_MISSING, FOLDER_UNREADABLE, STILL_CHANGING = "folder-missing", "folder-unreadable", "still-changing"
 NOT_A_SLIDE, UNREADABLE = "not-a-slide", "unreadable-file"
+# What systems and network storage keep on a disk: there may be slides in it that somebody threw away.
+_OF_SYSTEMS = frozenset(
+    {"$recycle.bin", "system volume information", "recycler", "lost+found", "@eadir", "#recycle", "@recycle"}
+)
 COMPANY_RESTS = 4
 """A slide that more files may join, which nothing in it announces, is waited with for so many times the rest."""
 # Names that promise a slide: whoever gave one wants to know when there is none.
@@ -211,6 +215,9 @@ class Search:
     def _trouble(self, code: str, path: Path, detail: str = "") -> Trouble:
         return Trouble(str(path), code, detail, self._now_us())
 
+    def _is_looked_into(self, folder: Path) -> bool:
+        return not (folder.name.startswith(".") or folder.name.casefold() in _OF_SYSTEMS or folder in self._apart)
+
     def _stamps(self, unreadable: list[Trouble]) -> Iterator[Stamp]:
         """Every file below the folder that is not hidden; says which folders cannot be read."""
 
@@ -218,9 +225,7 @@ class Search:
             unreadable.append(self._trouble(FOLDER_UNREADABLE, Path(error.filename), error.strerror or ""))
 
         for place, folders, names in os.walk(self.root, onerror=note):
-            folders[:] = sorted(
-                name for name in folders if not name.startswith(".") and Path(place, name) not in self._apart
-            )
+            folders[:] = sorted(name for name in folders if self._is_looked_into(Path(place, name)))
             for name in sorted(names):
                 if name.startswith(".") or name.casefold().endswith(_UNFINISHED):
                     continue

@@ -155,7 +155,7 @@ def test_a_trestle_scan_waits_a_while_for_the_picture_of_its_glass(watched: Watc
 
 
 def test_what_other_programs_have_not_finished_is_left_alone(watched: Watched) -> None:
-    for name in ("a.svs.part", "b.svs.tmp", ".c.svs", ".hidden/d.svs", "e.svs.filepart"):
+    for name in ("a.svs.part", "b.svs.tmp", ".c.svs", ".hidden/d.svs", "e.svs.filepart", "$Recycle.Bin/f.svs"):
         watched.put(name, tiff(b"x"))
     watched.look()
     assert watched.take(REST) == []
