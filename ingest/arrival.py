@@ -256,7 +256,7 @@ class Arrival:
             if not row.of_set:
                 file = StoredFile(row.file_name, row.sha256, row.length)
                 slide_id = self._home.received(session, self._sender, row, row.sha256, [file]).slide
-                custody.mended(session, row.site_id, [row.sha256])
+                custody.mended(session, self._sender, [row.sha256])
             row.slide_id, row.completed_us = slide_id, session.now_us
             return slide_id
 

@@ -55,7 +55,7 @@ def commit(home: Home, sender: Sender, manifest: Manifest, glass: UploadRequest)
 
     def become_slide() -> Received:
         with home.database.writing() as session:
-            custody.mended(session, sender.site_id, lost)
+            custody.mended(session, sender, lost)
             return home.received(session, sender, glass, manifest.sha256, files)
 
     return settled(become_slide)

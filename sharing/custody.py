@@ -13,8 +13,11 @@ from sqlalchemy import BigInteger, Row, Select, Text, and_, cast, func, literal,
 from sharing import audit, policy
 from sharing.db.engine import Session
 from sharing.db.tables import BlobCheckRow, CaseRow, SlideFileRow, SlideRow
-from sharing.subjects import Subject, System
+from sharing.subjects import Sender, Subject, System
 from sharing.vocabulary import Act, CaseId, Entity, Outcome, SiteId, SlideId, SlideState
+
+MOST = 50
+_PLATFORM = System()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,12 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many files there are to look at, how many were ever looked at, and the longest time ago of these."""
+    """How many files there are to look at, how many were ever looked at and were damaged then, and the longest time ago
+    of these."""
 
     files: int
     checked: int
+    damaged: int
     oldest_us: int | None
 
 
@@ -76,8 +81,9 @@ def due(session: Session, before_us: int, *, limit: int) -> list[Kept]:
     return [_kept(row) for row in session.execute(statement)]
 
 
-def record(session: Session, site_id: SiteId, sha256: str, damage: str | None) -> None:
-    """Write down what was found now. An event tells when a file became damaged, otherwise damaged, or sound again."""
+def record(session: Session, site_id: SiteId, sha256: str, damage: str | None, subject: Subject = _PLATFORM) -> None:
+    """Write down what was found now. An event tells when a file became damaged, otherwise damaged, or sound again, and
+    by whom: the platform itself looks."""
     row = session.get(BlobCheckRow, (site_id, sha256), with_for_update=True)
     before = row.damage if row else None
     if row is None:
@@ -92,7 +98,7 @@ def record(session: Session, site_id: SiteId, sha256: str, damage: str | None) -
         site_id=site_id,
         act=Act.BLOB_DAMAGED if damage else Act.BLOB_SOUND,
         outcome=Outcome.FAILED if damage else Outcome.SUCCESS,
-        subject=System(),
+        subject=subject,
         entities=[Entity("slide", bearer.slide_id) for bearer in bearers(session, site_id, sha256)],
         detail={"sha256": sha256} | ({"damage": damage} if damage else {}),
     )
@@ -106,10 +112,10 @@ def lost(session: Session, site_id: SiteId, digests: Iterable[str]) -> frozenset
     return frozenset(session.scalars(found))
 
 
-def mended(session: Session, site_id: SiteId, digests: Iterable[str]) -> None:
-    """These files were proved and put in place anew."""
-    for sha256 in sorted(lost(session, site_id, digests)):
-        record(session, site_id, sha256, None)
+def mended(session: Session, sender: Sender, digests: Iterable[str]) -> None:
+    """These files of the sender's site were proved, and put in place anew by whoever sent them."""
+    for sha256 in sorted(lost(session, sender.site_id, digests)):
+        record(session, sender.site_id, sha256, None, sender)
 
 
 def bearers(session: Session, site_id: SiteId, sha256: str) -> tuple[Bearer, ...]:
@@ -135,9 +141,10 @@ def bearers(session: Session, site_id: SiteId, sha256: str) -> tuple[Bearer, ...
     )
 
 
-def damaged(session: Session, subject: Subject) -> list[Damaged]:
+def damaged(session: Session, subject: Subject, *, limit: int = MOST) -> list[Damaged]:
     """The files of the subject's own site that are not as they were received; every site's for the platform itself.
-    Empty for who may not see what a site receives."""
+    Empty for who may not see what a site receives. A disk that is gone takes more files than a page can name: the first
+    `limit`."""
     visible = policy.visible_intake(subject).subquery()
     of_files = select(SlideFileRow.sha256).join(visible, visible.c.id == SlideFileRow.slide_id)
     statement = (
@@ -148,6 +155,7 @@ def damaged(session: Session, subject: Subject) -> list[Damaged]:
             or_(BlobCheckRow.sha256.in_(of_files), BlobCheckRow.sha256.in_(select(visible.c.index_digest))),
         )
         .order_by(BlobCheckRow.site_id, BlobCheckRow.sha256)
+        .limit(limit)
     )
     return [
         Damaged(row.site_id, row.sha256, row.damage or "", row.checked_us, bearers(session, row.site_id, row.sha256))
@@ -158,7 +166,10 @@ def damaged(session: Session, subject: Subject) -> list[Damaged]:
 def standing(session: Session) -> Standing:
     files = _everything().subquery()
     statement = select(
-        func.count(), func.count(BlobCheckRow.checked_us), func.min(BlobCheckRow.checked_us)
+        func.count(),
+        func.count(BlobCheckRow.checked_us),
+        func.count(BlobCheckRow.damage),
+        func.min(BlobCheckRow.checked_us),
     ).select_from(
         files.outerjoin(
             BlobCheckRow, and_(BlobCheckRow.site_id == files.c.site_id, BlobCheckRow.sha256 == files.c.sha256)

@@ -189,15 +189,12 @@ def _custody(settings: Settings, database: Database) -> Finding:
     """What reading all files again has found: in the background, or when somebody last asked for it."""
     part, remedy = "custody", "Push these slides again, or copy the files from a backup; then run: iain verify"
     with database.reading() as session:
-        standing, damaged = custody.standing(session), custody.damaged(session, System())
+        standing, damaged = custody.standing(session), custody.damaged(session, System(), limit=_LISTED)
     if damaged:
-        named = ", ".join(
-            f"{found.sha256[:12]}… ({_whose(found.bearers)}: {found.damage})" for found in damaged[:_LISTED]
-        )
-        more = " …" if len(damaged) > _LISTED else ""
-        return Finding(
-            part, State.FAILED, f"Damaged or missing: {len(damaged)} of {standing.files} files: {named}{more}", remedy
-        )
+        named = ", ".join(f"{found.sha256[:12]}… ({_whose(found.bearers)}: {found.damage})" for found in damaged)
+        more = " …" if standing.damaged > len(damaged) else ""
+        sentence = f"Damaged or missing: {standing.damaged} of {standing.files} files: {named}{more}"
+        return Finding(part, State.FAILED, sentence, remedy)
     if not settings.scrub_bytes_per_s:
         sentence = "Nobody reads the stored files again: a disk that forgets is found out when somebody looks."
         return Finding(part, State.WARNING, sentence, "Set IAIN_SCRUB_BYTES_PER_S, or run iain verify every month.")

@@ -64,10 +64,12 @@ def damages(database: Database, var: Path) -> list[str]:
     return [flaw.damage for flaw in verification.verify(database, var, settled_s=0).flaws]
 
 
-def acts(database: Database) -> list[str]:
+def acts(database: Database) -> list[tuple[str, str]]:
+    """What became of files, and who did it."""
     event = AuditEventRow
+    told = select(event.act, event.agent_kind).where(event.act.like("blob.%")).order_by(event.position)
     with database.reading() as session:
-        return list(session.scalars(select(event.act).where(event.act.like("blob.%")).order_by(event.position)))
+        return [(row.act, row.agent_kind) for row in session.execute(told)]
 
 
 @pytest.mark.parametrize("how", ["altered", "cut", "missing"])
@@ -81,7 +83,7 @@ def test_a_slide_is_mended_by_its_scanner(how: str, uploads: Uploads, database, 
         uploads.known(centres.caen.agent, ONE.sha256)
     assert send(uploads, centres, ONE, DATA) == len(DATA)
     assert uploads.known(centres.caen.agent, ONE.sha256)
-    assert acts(database) == ["blob.damaged", "blob.sound"]
+    assert acts(database) == [("blob.damaged", "system"), ("blob.sound", "agent")]
     assert damages(database, var) == []
     with database.reading() as session:
         assert len(session.scalars(select(SlideRow)).all()) == 1
@@ -98,7 +100,7 @@ def test_one_file_of_several_is_mended(how: str, uploads: Uploads, database, cen
     with pytest.raises(UnknownSlideError):
         uploads.known(centres.caen.agent, sets.manifest(FILES).sha256)
     assert send_set(uploads, centres) == ["a/Data0000.dat"]
-    assert acts(database) == ["blob.damaged", "blob.sound"]
+    assert acts(database) == [("blob.damaged", "system"), ("blob.sound", "agent")]
     assert damages(database, var) == []
     assert uploads.known(centres.caen.agent, sets.manifest(FILES).sha256)
 
