@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import anyio
 from anyio.to_thread import run_sync
+from sqlalchemy.exc import DatabaseError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ingest.errors import IngestError, TooLargeError
+from ingest.errors import IngestError, StoreFailedError, TooLargeError
 from ingest.heartbeat import HEARTBEAT_PATH, REPORT_MAX_BYTES, Heartbeat, parse_heartbeat
 from ingest.protocol import Problem, ProtocolError
 from sharing import heartbeats
@@ -44,6 +45,9 @@ def routes(database: Database, authenticate: Callable[[str], Agent], *, stall_s:
             return problem(Problem.BAD_REQUEST, str(error))
         except IngestError as error:
             return problem(error.code, str(error))
+        except DatabaseError:  # no space, or no connection: the next heartbeat finds it mended
+            refusal = StoreFailedError()
+            return problem(refusal.code, str(refusal))
         except (TimeoutError, ClientDisconnect):
             return problem(Problem.BODY_STALLED, "The heartbeat was cut. The next one tells it anew.")
         return JSONResponse({"now_us": now_us}, headers={"Cache-Control": "no-store"})

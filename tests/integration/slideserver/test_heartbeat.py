@@ -2,6 +2,7 @@
 
 import httpx
 from fixtures.server import World
+from sqlalchemy import text
 
 from ingest.heartbeat import HEARTBEAT_PATH, REPORT_MAX_BYTES, Heartbeat, Trouble, parse_heartbeat
 from sharing import heartbeats
@@ -44,3 +45,10 @@ def test_what_is_no_heartbeat_or_no_scanners_leaves_nothing(world: World) -> Non
         assert answer.status_code == status, answer.text
         assert code is None or answer.json()["code"] == code
     assert scanner_of(world).heard_us is None
+
+
+def test_a_database_that_cannot_be_written_is_said_as_such(world: World) -> None:
+    with world.database.writing() as session:
+        session.execute(text("ALTER TABLE heartbeat RENAME TO heartbeat_aside"))
+    answer = beat(world.url, world.centres.caen.scanner_key)
+    assert (answer.status_code, answer.json()["code"]) == (503, "store-failed")
