@@ -64,11 +64,15 @@ def corrections(row: UploadRow, request: UploadRequest) -> Mapping[str, str]:
 
 
 def correct(session: Session, parts: Parts, row: UploadRow, request: UploadRequest) -> None:
-    """The newer word counts. Raises UploadBusyError while the upload moves under another accession number."""
-    if row.accession and request.accession and not same_accession(row.accession, request.accession):
-        _require_resting(session, parts, row)
-    values = corrections(row, request)
-    session.execute(update(UploadRow).where(UploadRow.id == row.id, UploadRow.completed_us.is_(None)).values(**values))
+    """The newer word counts. Raises UploadBusyError while the upload moves under another accession number, and when it
+    has ended meanwhile: announced once more, the newer word meets what has become of it."""
+    current = session.get(UploadRow, row.id, with_for_update=True, populate_existing=True)
+    if current is None or current.completed_us is not None:
+        raise UploadBusyError
+    if current.accession and request.accession and not same_accession(current.accession, request.accession):
+        _require_resting(session, parts, current)
+    for field, value in corrections(current, request).items():
+        setattr(current, field, value)
 
 
 def name(session: Session, parts: Parts, upload: UploadRow, sha256: str) -> None:

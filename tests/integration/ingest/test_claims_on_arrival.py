@@ -4,14 +4,17 @@ import hashlib
 import os
 import threading
 
+import pytest
 from fixtures.sets import commit, manifest
 from fixtures.sets import request as one_of_several
 from fixtures.tus import Tus
 from fixtures.upload_server import make_uploads
 from sqlalchemy import select
 
+from ingest import announcements
 from ingest.agent.client import Client
 from ingest.agent.upload import Glass, Patience, Pusher
+from ingest.errors import UploadBusyError
 from ingest.protocol import UploadRequest
 from sharing.db.tables import AuditEventRow, ClaimRow, SlideRow
 
@@ -103,6 +106,21 @@ def test_while_bytes_move_under_one_number_the_other_waits(caen, database, clock
     assert caen.announce(glass(None)).headers["Location"] == first, "the control: no other number, no other slide"
     slide = caen.patch(first, 1000, DATA[1000:]).headers["IAIN-Slide"]
     assert pushed(caen, glass("26H09999")) == slide
+    assert claims(database) == [(slide, "26H09999")]
+
+
+def test_a_second_number_is_not_lost_when_the_bytes_arrive_in_the_same_moment(
+    uploads, caen, centres, database, var, clock
+) -> None:
+    first = caen.create(glass("26H01234"))
+    caen.patch(first, 0, DATA[:1000])
+    rest(var, first, clock)
+    with database.reading() as session:
+        looked_up = announcements.standing(session, centres.caen.agent, glass("26H09999"))
+    slide = caen.patch(first, 1000, DATA[1000:]).headers["IAIN-Slide"]
+    with pytest.raises(UploadBusyError), database.writing() as session:
+        announcements.correct(session, uploads._parts, looked_up, glass("26H09999"))
+    assert pushed(caen, glass("26H09999")) == slide, "announced once more, as who is told to wait does"
     assert claims(database) == [(slide, "26H09999")]
 
 
