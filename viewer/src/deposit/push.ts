@@ -132,12 +132,13 @@ export class Push {
     this.report.sending(before + held.offset, total, before + first);
     while (!complete()) {
       const offset = held.offset;
-      const piece = await bytesOf(file, offset, this.#pieceBytes);
+      const piece = file.slice(offset, offset + this.#pieceBytes);
+      const digest = await digestOf(new Uint8Array(await piece.arrayBuffer()));
       const began = performance.now();
       try {
-        held = await this.#tus.send(upload, offset, piece, await digestOf(piece));
+        held = await this.#tus.send(upload, offset, piece, digest);
         this.#failures = 0;
-        this.#tune(piece.length, performance.now() - began);
+        this.#tune(piece.size, performance.now() - began);
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
         this.#pieceBytes = Math.max(PIECE_BYTES.least, this.#pieceBytes / 4);

@@ -86,7 +86,7 @@ export class Tus {
     return held(await this.#request("HEAD", `${UPLOADS}/${upload}`, {}));
   }
 
-  async send(upload: string, offset: number, piece: Uint8Array<ArrayBuffer>, digest: Uint8Array): Promise<Held> {
+  async send(upload: string, offset: number, piece: Blob, digest: Uint8Array): Promise<Held> {
     const headers = {
       "Content-Type": "application/offset+octet-stream",
       "Upload-Offset": String(offset),
