@@ -16,8 +16,8 @@ from ingest.agent.parcels import Parcel
 from ingest.agent.queue import GONE, Queue
 from ingest.agent.rules import Pace, Rules, Witness
 from ingest.agent.upload import ChangingFileError, Delivery, GaveUpError, Patience, Pusher
-from ingest.agent.weather import Weather, code_of
-from ingest.manifest import ManifestError
+from ingest.agent.weather import NOT_OUR_SERVER, UNREACHABLE, Weather, code_of
+from ingest.manifest import EMPTY_SHA256, ManifestError
 from ingest.protocol import Problem
 
 Answer = TypeVar("Answer")
@@ -65,8 +65,23 @@ class Courier:
         """Until `stop` is set. Raises sqlite3.Error when the queue cannot be read."""
         while not stop.is_set():
             wait_s = max(self._pace.closed_s(), self._weather.wait_s())
-            if wait_s or not self.carry_one(stop):
+            if wait_s or not self._is_heard() or not self.carry_one(stop):
                 stop.wait(min(wait_s or IDLE_S, IDLE_S, self._rules.poll_s))
+
+    def _is_heard(self) -> bool:
+        """Whether the server answers this scanner, asked after a trouble: before a large file is read in vain."""
+        if self._weather.code is None:
+            return True
+        try:
+            self._client.known(EMPTY_SHA256)
+        except TransientError as error:
+            self._weather.worsen(UNREACHABLE, error.detail)
+        except RefusedError as error:
+            self._weather.worsen(code_of(error) or NOT_OUR_SERVER, error.detail)
+        else:
+            self._weather.answered()
+            return True
+        return False
 
     def carry_one(self, stop: Event) -> bool:
         """Sends the slide whose turn it is; False when there is none."""
@@ -91,7 +106,7 @@ class Courier:
                 self._put_back(entry, error.last.code, error.last.detail)
             else:
                 self._weather.worsen(error.last.code, error.last.detail)
-                self._note(lambda: self._queue.release(entry))
+                self._note(lambda: self._queue.release(entry, behind=True))
         except ManifestError as error:
             self._refuse(entry, "unfit-set", str(error))
         except RefusedError as error:
@@ -134,7 +149,7 @@ class Courier:
     def _meet(self, entry: Entry, error: RefusedError) -> None:
         if code := code_of(error):
             self._weather.worsen(code, error.detail)
-            self._note(lambda: self._queue.release(entry))
+            self._note(lambda: self._queue.release(entry, behind=True))
         elif error.code in _LATER:
             self._put_back(entry, error.code or "other", error.detail)
         else:
@@ -178,7 +193,7 @@ class _Ears:
 
     def sending(self, done: int, total: int) -> None:
         self._check()
-        self._weather.clear()  # a push that had difficulties comes here again once the server has answered
+        self._weather.answered()  # a push that had difficulties comes here again once the server has answered
         if self._sent is None:  # what the server holds already takes no time
             self._sent = done
         # A step further than one slice is what the server held of the next file.

@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+_FAR_NS = 2**62
+"""A clock may have been anywhere; a database keeps 64 bits."""
+
 
 class State(StrEnum):
     """Where a slide stands.
@@ -38,7 +41,7 @@ class Stamp(NamedTuple):
     def of(cls, path: Path) -> "Stamp":
         """Asks the file itself, because a folder's listing may be old news on Windows and on shares. Raises OSError."""
         status = path.stat()
-        return cls(path, status.st_size, status.st_mtime_ns)
+        return cls(path, status.st_size, max(-_FAR_NS, min(status.st_mtime_ns, _FAR_NS)))
 
 
 @dataclass(frozen=True, slots=True)

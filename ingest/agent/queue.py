@@ -19,6 +19,7 @@ from ingest.agent.queue_file import opened, put_aside
 from ingest.heartbeat import Trouble
 
 FILE_NAME = "queue.db"
+LONGEST_WAIT_US = 3600 * 1_000_000
 GONE = "missing-file"
 """The code of a slide whose files went away before it was sent."""
 _COLUMNS = "id, name, state, root, length, found_us, changed_us, attempts, code, detail, slide, place"
@@ -32,8 +33,8 @@ class Queue:
     """The file in a state folder. Its methods may be called from several threads and processes; each is a transaction
     of its own, durable when it returns. Use as a context manager, or call `close`."""
 
-    def __init__(self, folder: Path, now_us: Callable[[], int] = _wall_clock_us) -> None:
-        """Opens or makes the queue. `set_aside` is where a damaged one was put. Raises OSError."""
+    def __init__(self, folder: Path, now_us: Callable[[], int] = _wall_clock_us, *, mend: bool = True) -> None:
+        """Opens or makes the queue. Who may `mend` a damaged one puts it to `set_aside`. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         self.set_aside: Path | None = None
@@ -44,7 +45,9 @@ class Queue:
             self._db = opened(self.path)
         except sqlite3.OperationalError as error:  # locked, full, not writable: nothing of it is damaged
             raise OSError(f"{self.path}: {error}") from error
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not mend:
+                raise OSError(f"{self.path}: {error}") from error
             self._begin_anew()
 
     def __enter__(self) -> "Queue":
@@ -145,7 +148,12 @@ class Queue:
         """The slide whose turn it is, now SENDING."""
         with self._writing():
             now_us = self._now_us()
-            taken = self._entries("WHERE state = 'queued' AND due_us <= ? ORDER BY due_us, id LIMIT 1", now_us)
+            # What is due in a far future was noted by a clock that has been put right since.
+            taken = self._entries(
+                "WHERE state = 'queued' AND NOT due_us BETWEEN ? AND ? ORDER BY due_us, id LIMIT 1",
+                now_us + 1,
+                now_us + LONGEST_WAIT_US,
+            )
             if not taken:
                 return None
             self._change("UPDATE entry SET state = 'sending', changed_us = ? WHERE id = ?", now_us, taken[0].id)
@@ -165,9 +173,10 @@ class Queue:
         )
         return self._now(entry)
 
-    def release(self, entry: Entry) -> None:
-        """It was not sent because the program stops, or may not send now."""
-        self._change("UPDATE entry SET state = 'queued', due_us = 0 WHERE id = ?", entry.id)
+    def release(self, entry: Entry, *, behind: bool = False) -> None:
+        """It was not sent because the program stops or may not send now; `behind` all others, when it was tried."""
+        due_us = self._now_us() if behind else 0
+        self._change("UPDATE entry SET state = 'queued', due_us = ? WHERE id = ?", due_us, entry.id)
 
     def arrive(self, entry: Entry, slide: str) -> Entry:
         """The server has a slide with these bytes."""

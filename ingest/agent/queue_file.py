@@ -71,9 +71,15 @@ def _prepare(db: sqlite3.Connection) -> None:
 def put_aside(path: Path, now_us: int) -> Path:
     """Renames a damaged queue, with what SQLite keeps beside it; where it is now."""
     aside = path.with_name(f"{path.stem}-damaged-{now_us}{path.suffix}")
-    os.replace(path, aside)
-    for suffix in ("-journal", "-wal", "-shm"):
+    for suffix in ("", "-journal", "-wal", "-shm"):
         beside = path.with_name(path.name + suffix)
-        if beside.exists():
+        if beside.exists():  # somebody may have taken it away
             os.replace(beside, aside.with_name(aside.name + suffix))
     return aside
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a queue's file is damaged or gone, and not merely out of reach for a while."""
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_DBMOVED"
+    return isinstance(error, sqlite3.DatabaseError)

@@ -18,13 +18,13 @@ from ingest.agent.client import Client, RefusedError, TransientError
 from ingest.agent.entries import Entry, QueuedFile, Stamp, State
 from ingest.agent.queue import Queue
 from ingest.agent.rules import After, Rules, Witness
-from ingest.agent.weather import Weather, code_of
+from ingest.agent.weather import NOT_OUR_SERVER, UNREACHABLE, Weather, code_of
 from ingest.manifest import SetFile, manifest_of
 from ingest.protocol import Problem
 
 POLL_S = 1.0
 A_SECOND = 20
-AGAIN_S = 300.0
+AGAIN_S, FAILED_S = 300.0, 30.0
 NOT_PUT_AWAY, NOT_AS_SENT = "not-deleted", "not-as-sent"
 PLACES = 1000
 _READ = 1 << 20
@@ -72,10 +72,12 @@ class Settler:
                 if entry.state is State.SETTLING or self._is_ready(entry):
                     self._put_away(entry)
             except TransientError as error:
-                self._weather.worsen(error.code, error.detail)
+                self._weather.worsen(UNREACHABLE, error.detail)
+                due[entry.id] = self._now() + FAILED_S
                 return
             except RefusedError as error:
-                self._weather.worsen(code_of(error) or "other", error.detail)
+                self._weather.worsen(code_of(error) or NOT_OUR_SERVER, error.detail)
+                due[entry.id] = self._now() + FAILED_S
                 return
             except OtherBytesError:
                 self._queue.hinder(entry, NOT_AS_SENT)
@@ -87,7 +89,7 @@ class Settler:
     def _is_ready(self, entry: Entry) -> bool:
         """What the server says of a slide that it has; notes when it refused it, or has it no more."""
         status = self._client.slide(entry.slide or "")
-        self._weather.clear()
+        self._weather.answered()
         if status is None:  # a person deleted it there, or the server was restored from an older copy
             self._witness.put_back(self._queue.put_back(entry, Problem.UNKNOWN_SLIDE))
         elif status.state == "refused":
@@ -98,6 +100,9 @@ class Settler:
     def _put_away(self, entry: Entry) -> None:
         """Raises TransientError, RefusedError, OtherBytesError, OSError."""
         again = entry.state is State.SETTLING
+        if again and self._is_for_other_rules(entry):
+            self._queue.finish(entry)
+            return
         if not again and self._rules.after is not After.KEEP:
             proved = self._proved(entry)
             if proved is None:
@@ -109,6 +114,10 @@ class Settler:
                     _put_away(file, entry)
             _remove_empty(entry)
         self._witness.ready(self._queue.finish(entry))
+
+    def _is_for_other_rules(self, entry: Entry) -> bool:
+        """Whether it was to be moved or deleted by a configuration that is no longer: what is left of it stays."""
+        return self._rules.after is not (After.DELETE if entry.place is None else After.MOVE)
 
     def _proved(self, entry: Entry) -> Entry | None:
         """The entry with what the server says it has; None when the files are others by now, or gone."""
@@ -147,7 +156,16 @@ def _put_away(file: QueuedFile, entry: Entry) -> None:
     if entry.place is None:
         file.path.unlink()
     else:
-        _move(file, entry.place / file.path.relative_to(entry.root))
+        _move(file, _free(entry.place, file.path.relative_to(entry.root)))
+
+
+def _free(place: Path, inner: Path) -> Path:
+    """Where a file goes below this place: its namesake may have come there first while it could not be moved."""
+    for number in range(1, PLACES):
+        target = (place if number == 1 else place / f"{number}") / inner
+        if not os.path.lexists(target):
+            return target
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place / inner))
 
 
 def _digest(file: QueuedFile) -> str | None:

@@ -91,7 +91,7 @@ def _why(entry: Entry, words: Words) -> str:
 
 def _opened(config: Config, words: Words) -> Queue:
     try:
-        return Queue(config.state_folder)
+        return Queue(config.state_folder, mend=False)
     except OSError as error:
         sentence = words("state-unusable", path=config.state_folder, detail=error.strerror or error)
         raise UsageError(sentence) from error

@@ -14,6 +14,7 @@ from threading import Event
 from ingest.agent.client import Client
 from ingest.agent.courier import Courier
 from ingest.agent.queue import Queue
+from ingest.agent.queue_file import is_damage
 from ingest.agent.rules import After, Pace, Rules, Witness
 from ingest.agent.search import Search
 from ingest.agent.settling import Settler
@@ -143,8 +144,8 @@ class Watch:
             stop.wait(rules.poll_s)
 
     def _is_damage(self, error: Exception) -> bool:
-        """Whether the queue's file is damaged, and not merely out of reach for a while; all work on it then ends."""
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        """Whether the queue's file is damaged; all work on it then ends."""
+        if is_damage(error):
             self._is_damaged.set()
         return self._is_damaged.is_set()
 
@@ -158,7 +159,9 @@ class Watch:
         return sight.folder
 
     def _hold_up(self, name: str, error: Exception, stop: Event) -> bool:
-        """Tells that the queue cannot be written and waits for a while; False when there is no more time for that."""
+        """Tells that the queue cannot be written and waits for a while; False when there is no use in trying again."""
+        if self._is_damage(error):
+            return False
         trouble = Trouble(str(self._queue.path), QUEUE_UNWRITABLE, str(error), _now_us())
         self._witness.trouble(trouble)
         with self._lock:

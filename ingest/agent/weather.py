@@ -9,8 +9,9 @@ from ingest.agent.client import KeyRefusedError, NotOurServerError, UntrustedErr
 from ingest.heartbeat import Pause
 from ingest.protocol import Problem
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_SILENCE_S = 1.0, 300.0, 8.0
 UNREACHABLE, UNTRUSTED, NOT_OUR_SERVER = "unreachable", "untrusted", "not-our-server"
+_ENDED_BY_AN_ANSWER = frozenset({UNREACHABLE, UNTRUSTED, NOT_OUR_SERVER, Problem.KEY_REFUSED, "busy"})
 _PAUSES: dict[str, Pause] = {Problem.KEY_REFUSED: Pause.KEY_REFUSED, Problem.DISK_FULL: Pause.DISK_FULL}
 
 
@@ -42,7 +43,9 @@ class Weather:
             self.code, self.detail = code, detail
             if self._now() < self._until:  # another thread found out at the same time
                 return
-            limit = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 16))
+            # To ask whether it is back costs nothing; to try what it refuses means to read a slide again.
+            longest = LONGEST_SILENCE_S if code == UNREACHABLE else LONGEST_PAUSE_S
+            limit = min(longest, FIRST_PAUSE_S * 2 ** min(self._failures, 16))
             self._until = self._now() + limit * (0.5 + secrets.randbelow(1000) / 2000)
             self._failures += 1
 
@@ -50,8 +53,13 @@ class Weather:
         """Somebody has difficulties and goes on trying."""
         self.code, self.detail = code, detail
 
+    def answered(self) -> None:
+        """The server answered somebody, which ends no trouble that it has with what is sent."""
+        if self.code in _ENDED_BY_AN_ANSWER:
+            self.clear()
+
     def clear(self) -> None:
-        """The server answered somebody."""
+        """The server took a slide."""
         if self.code is not None:
             with self._lock:
                 self.code, self.detail, self._failures, self._until = None, "", 0, 0.0
