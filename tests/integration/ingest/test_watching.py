@@ -257,6 +257,54 @@ def test_two_watches_do_not_share_a_queue(desk: Workstation) -> None:
                 second.run(threading.Event())
 
 
+def test_a_clock_in_a_far_future_ends_nothing(desk: Workstation) -> None:
+    desk.after = After.DELETE
+    path = desk.write("a.svs", tiff(b"a"))
+    os.utime(path, (2**34 - 1, 2**34 - 1))
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    assert not path.exists()
+
+
+def test_a_namesake_that_was_archived_meanwhile_is_not_written_over(desk: Workstation) -> None:
+    """One of two files of the same name could not be moved when its turn came, and the other went before it."""
+    desk.after = After.MOVE
+    path = desk.write("a.svs", tiff(b"one"))
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    with Queue(desk.folder / "state") as queue:
+        [entry] = queue.entries()
+        queue.settle(entry, {"a.svs": hashlib.sha256(tiff(b"one")).hexdigest()}, desk.archive)
+    (desk.archive / "a.svs").rename(path)
+    (desk.archive / "a.svs").write_bytes(tiff(b"two"))
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    assert sorted(each.read_bytes() for each in desk.archive.rglob("a.svs")) == [tiff(b"one"), tiff(b"two")]
+
+
+def test_what_was_to_be_deleted_stays_once_files_are_to_be_kept(desk: Workstation) -> None:
+    desk.put(a_svs=tiff(b"a"))
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    with Queue(desk.folder / "state") as queue:
+        [entry] = queue.entries()
+        queue.settle(entry, {"a.svs": hashlib.sha256(tiff(b"a")).hexdigest()}, None)
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    assert (desk.scans / "a.svs").exists()
+
+
+def test_a_queue_that_somebody_took_away_is_made_anew(desk: Workstation, database: Database) -> None:
+    with desk.watching() as (queue, watch):
+        desk.put(a_svs=tiff(b"a" * 99))
+        desk.until(queue, sent=1)
+        queue.path.unlink()
+        desk.put(b_svs=tiff(b"b" * 99))
+        wait_until(lambda: any(each.code == "queue-rebuilt" for each in watch.troubles()), "the loss to be noticed")
+        desk.until(queue, sent=2)
+    assert stored(database) == ["a.svs", "b.svs"]
+
+
 def test_the_end_of_one_thread_is_the_end_of_all(desk: Workstation) -> None:
     """A service that lives and sends nothing would be noticed by nobody."""
 

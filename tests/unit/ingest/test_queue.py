@@ -185,6 +185,28 @@ def test_a_damaged_file_is_set_aside_and_nothing_of_it_is_lost_to_whoever_wants_
         assert len(queue.entries()) == 1
 
 
+def test_who_only_reads_the_queue_puts_no_damaged_one_aside(tmp_path: Path) -> None:
+    (tmp_path / "queue.db").write_bytes(b"what is left of it")
+    with pytest.raises(OSError, match=r"queue\.db"):
+        Queue(tmp_path, mend=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["queue.db"]
+
+
+def test_a_slide_that_was_tried_lets_the_others_go_first(queue: Queue, clock: Clock) -> None:
+    for name in ("a.svs", "b.svs"):
+        queue.add(name, ROOT, files(name))
+    queue.release(queue.take(), behind=True)
+    assert queue.take().name == "b.svs"
+
+
+def test_what_a_clock_in_the_future_put_off_is_due_once_it_is_right(queue: Queue, clock: Clock) -> None:
+    queue.add("a.svs", ROOT, files())
+    clock.us += 10**15
+    queue.put_back(queue.take(), "unreadable-file", pause_s=60)
+    clock.us -= 10**15
+    assert queue.take()
+
+
 def test_a_queue_that_cannot_be_reached_is_no_damaged_one(tmp_path: Path) -> None:
     (tmp_path / "queue.db").mkdir()
     with pytest.raises(OSError, match=r"queue\.db"):
