@@ -109,6 +109,8 @@ class Search:
             return self._sight((), unreadable)
         self._seen, self._again_at = seen, float("inf")
         slides = self._slides([path for path in found if path not in moving], fresh, moving, known)
+        if slides:  # the queue knows them now, or soon does not any more: the next look is a new one
+            self._seen = None
         return self._sight(slides, unreadable)
 
     def _slides(

@@ -60,6 +60,13 @@ def test_a_slide_is_taken_once_it_has_rested_and_only_once(watched: Watched) -> 
     assert watched.take(REST) == ["a.svs", "b.svs"]
 
 
+def test_a_slide_that_the_queue_forgets_at_once_is_found_again(watched: Watched) -> None:
+    watched.write(a_svs=tiff(b"a"))
+    watched.look()
+    assert watched.names(REST) == ["a.svs"]
+    assert watched.names() == ["a.svs"], "it was queued, and its file gone and back, between two looks"
+
+
 def test_what_is_still_written_is_not_looked_at(watched: Watched) -> None:
     path = watched.put("a.svs", tiff(b"a"))
     for second in range(1, 40):
