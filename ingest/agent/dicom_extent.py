@@ -18,6 +18,7 @@ _UNDEFINED = 0xFFFFFFFF
 _DEEPEST = 16
 _TEXT_MAX = 1024
 _READ = 1 << 20
+_ROOM = 512  # zeros at the end of what makes no sense: a copy sets room aside before it fills it
 
 
 @dataclass(slots=True)
@@ -35,16 +36,18 @@ def check_dicom(file: Bytes) -> Extent:
     if file.read(128, 4) != b"DICM":
         raise OddError
     walk = _Walk(file)
-    at = walk.meta(132)
-    syntax = walk.texts.get(_SYNTAX, "")
-    if syntax == _DEFLATED:
-        _inflate(file, at)
-        return walk.found
-    walk.explicit, walk.order = syntax != _IMPLICIT, ">" if syntax == _BIG_ENDIAN else "<"
     try:
+        at = walk.meta(132)
+        syntax = walk.texts.get(_SYNTAX, "")
+        if syntax == _DEFLATED:
+            _inflate(file, at)
+            return walk.found
+        walk.explicit, walk.order = syntax != _IMPLICIT, ">" if syntax == _BIG_ENDIAN else "<"
         walk.elements(at, file.length, 0)
-    except OddError:
+    except OddError as error:
         if not walk.pixels:
+            if not any(file.read(max(0, file.length - _ROOM), min(_ROOM, file.length))):
+                raise UnfinishedError from error
             raise
     walk.found.sop_class = walk.texts.get(_CLASS, "")
     walk.found.image_type = tuple(walk.texts.get(_IMAGE_TYPE, "").split("\\"))
@@ -82,6 +85,8 @@ class _Walk:
     def _element(self, at: int, depth: int) -> tuple[int, int]:
         """The tag of an element, and where it ends."""
         head = self._file.read(at, 8)
+        if not any(head):
+            raise OddError
         group, element = struct.unpack_from(self.order + "HH", head)
         tag, kind = group << 16 | element, head[4:6]
         if tag in (_ITEM_END, _SEQUENCE_END):
@@ -95,11 +100,12 @@ class _Walk:
             (length,), start = struct.unpack(self.order + "I", self._file.read(at + 8, 4)), at + 12
         else:
             (length,) = struct.unpack_from(self.order + "H", head, 6)
+        end = self._undefined(start, kind, depth + 1) if length == _UNDEFINED else start + length
+        self._file.reach(end)
         if tag in _PIXELS and not depth:
             self.pixels = True
         if length == _UNDEFINED:
-            return tag, self._undefined(start, kind, depth + 1)
-        self._file.reach(start + length)
+            return tag, end
         if tag == _RECORDS or (tag == _ITEM and _RECORDS in self.texts):
             self.texts[_RECORDS] = ""
             self.elements(start, start + length, self._deeper(depth))

@@ -17,6 +17,10 @@ MAX_TAGS = 4096
 _VALUES_AT_ONCE = 1 << 20
 _NDPI = 65420
 _SUB_IFDS = 330
+_COMPRESSION = 259
+# JPEG, JPEG 2000 as Aperio numbers it and as Adobe does. A copy sets room aside before it fills it, with zeros.
+_PACKED = frozenset({7, 33003, 33005, 34712})
+_ROOM = 16
 # Where pieces of a picture begin, and how long they are.
 _PIECES = ((273, 279), (324, 325), (513, 514))
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -61,7 +65,11 @@ def check_tiff(file: Bytes, *, ndpi: bool = False) -> None:
         values, following = _directory(file, form, at)
         for places, lengths in _PIECES:
             if places in values and lengths in values:
-                _reach_pieces(file, form, values[places], values[lengths])
+                furthest = _reach_pieces(file, form, values[places], values[lengths])
+                if _is_packed(file, form, values) and not any(
+                    file.read(max(0, furthest - _ROOM), min(_ROOM, furthest))
+                ):
+                    raise UnfinishedError
         for child in _numbers(file, form, values[_SUB_IFDS]) if _SUB_IFDS in values else ():
             waiting += [each for each in child if each]
         if following:
@@ -124,14 +132,22 @@ def _directory(file: Bytes, form: _Form, at: int) -> tuple[dict[int, _Values], i
     return found, following
 
 
-def _reach_pieces(file: Bytes, form: _Form, places: _Values, lengths: _Values) -> None:
-    """Each strip or tile ends within the file; some are there at all. One that has no place and no length is none."""
+def _is_packed(file: Bytes, form: _Form, values: dict[int, _Values]) -> bool:
+    """Whether the pieces are compressed in a way that ends in no zeros."""
+    found = _numbers(file, form, values[_COMPRESSION]) if _COMPRESSION in values else ()
+    return any(kind in _PACKED for each in found for kind in each)
+
+
+def _reach_pieces(file: Bytes, form: _Form, places: _Values, lengths: _Values) -> int:
+    """Where the last strip or tile ends, all of which lie within the file; some are there at all. One that has no
+    place and no length is none."""
     furthest = 0
     for starts, sizes in zip(_numbers(file, form, places), _numbers(file, form, lengths), strict=False):
         furthest = max(furthest, max(map(operator.add, starts, sizes), default=0))
     file.reach(furthest)
     if not furthest:
         raise UnfinishedError
+    return furthest
 
 
 def _numbers(file: Bytes, form: _Form, values: _Values) -> Iterator[array[int]]:

@@ -107,6 +107,21 @@ def test_an_image_without_pixels_is_not_complete(tmp_path: Path) -> None:
     assert lacks(tmp_path)[0]
 
 
+def test_room_that_a_copy_has_set_aside_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    """A copy may make the file as long as it will be, and fill it from the front."""
+    fragments = struct.pack("<HHI", 0xFFFE, 0xE000, 0) + struct.pack("<HHI1000s", 0xFFFE, 0xE000, 1000, b"j" * 1000) * 9
+    data = dicom("1.2.1", "1.2", b"")
+    at = data.index(b"\xe0\x7f\x10\x00")
+    data = data[:at] + b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + fragments + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    written(tmp_path, {"1.dcm": data})
+    assert lacks(tmp_path) == [None]
+    written(tmp_path, {"1.dcm": data + bytes(512)})
+    assert lacks(tmp_path) == [None], "what fills the last sector"
+    for there in range(132, len(data) - 512, 61):
+        written(tmp_path, {"1.dcm": data[:there] + bytes(len(data) - there)})
+        assert all(lacks(tmp_path)), there
+
+
 def test_what_a_list_of_dicom_files_names_has_to_be_there(tmp_path: Path) -> None:
     def element(tag: int, kind: bytes, value: bytes) -> bytes:
         value += b" " * (len(value) % 2)
@@ -140,3 +155,17 @@ def test_damage_is_no_lack_and_no_trap(order: str, tmp_path: Path) -> None:
             noise[chance.randrange(8, len(noise))] = chance.randrange(256)
         (tmp_path / "loop.tif").write_bytes(noise)
         lacks(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "none"])
+def test_a_tiff_whose_directory_comes_first_and_whose_last_tile_does_not_is_not_complete(
+    name: str, tmp_path: Path
+) -> None:
+    """As a copy leaves it that sets room aside; where nothing is packed zeros may be pixels."""
+    tags = [(259, 3, 1, 7 if name == "jpeg" else 1), (324, 4, 1, 100), (325, 4, 1, 200)]
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    whole = head.ljust(100, b"\0") + b"\xff\xd8" + b"p" * 196 + b"\xff\xd9"
+    written(tmp_path, {"a.tif": whole})
+    assert lacks(tmp_path) == [None]
+    written(tmp_path, {"a.tif": whole[:150] + bytes(150)})
+    assert lacks(tmp_path) == [Lack("incomplete-file", "a.tif: 300") if name == "jpeg" else None]
