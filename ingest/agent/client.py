@@ -38,6 +38,7 @@ from ingest.protocol import (
 
 SLICE_BYTES = 1024 * 1024
 HEARTBEAT_WITHIN_S = 10
+YEAR_9999_US = 253_370_764_800_000_000
 # A server that rebuilds its running digest after a restart reads the whole part file before it answers.
 TIMEOUT = httpx.Timeout(connect=10, read=120, write=60, pool=10)
 
@@ -215,9 +216,12 @@ class Client:
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         response = self._request("PUT", HEARTBEAT_PATH, headers, iter([body]), httpx.Timeout(HEARTBEAT_WITHIN_S))
         try:
-            return int(response.json()["now_us"])
+            now_us = response.json()["now_us"]
         except (ValueError, KeyError, TypeError) as error:
             raise NotOurServerError("unexpected answer to a heartbeat") from error
+        if not isinstance(now_us, int) or not 0 < now_us < YEAR_9999_US:
+            raise NotOurServerError("unexpected time in the answer to a heartbeat")
+        return now_us
 
     def _slices(self, piece: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:
         view = memoryview(piece)
@@ -254,7 +258,7 @@ class Client:
     ) -> httpx.Response:
         try:
             response = self._http.request(method, path, headers=headers, content=content, timeout=timeout)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
                 raise UntrustedError(str(error)) from error
             raise TransientError("unreachable", str(error)) from error

@@ -6,14 +6,14 @@ Each is written into the state folder as well, where `iain-agent status` finds i
 import json
 import os
 import platform
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from threading import Event
+from shutil import disk_usage
+from threading import Event, Thread
 from typing import Protocol
 
 from ingest.agent.client import Client, RefusedError, TransientError
@@ -32,6 +32,7 @@ from ingest.heartbeat import (
 )
 
 FILE_NAME = "now.json"
+ANSWER_WITHIN_S = 2.0
 ROUND_TRIP_MAX_S = 5  # an answer that took longer says too little of the time at which it was given
 
 
@@ -80,7 +81,7 @@ class Heart:
     ) -> None:
         """`paused` hears of every change of why nothing is sent, and for how many seconds that lasts."""
         self._connect, self._queue, self._watch, self._pace, self._clock = connect, queue, watch, pace, clock
-        self._disks, self._state_folder, self._every_s = (*folders, state_folder), state_folder, every_s
+        self._disks, self._state_folder, self._every_s = Disks((*folders, state_folder)), state_folder, every_s
         self._paused = paused
         self._pause: Pause | None = None
         self._told_bytes = 0
@@ -130,7 +131,7 @@ class Heart:
             queued_bytes=summary.waiting_bytes,
             sent_bytes=sent_bytes,
             bytes_per_s=self._pace.bytes_per_s(),
-            free_bytes=free_bytes(self._disks),
+            free_bytes=self._disks.free_bytes(),
             skew_ms=self._clock.skew_ms,
             last_name=_short(summary.last_sent) if summary.last_sent else None,
             last_us=summary.last_sent_us,
@@ -142,15 +143,33 @@ class Heart:
         return beat
 
 
-def free_bytes(folders: Iterable[Path]) -> int | None:
-    """Of the fullest of the disks on which these lie; None when none of them can be asked."""
-    free = []
-    for folder in folders:
-        try:
-            free.append(shutil.disk_usage(folder).free)
-        except OSError:
-            continue
-    return min(free, default=None)
+class Disks:
+    """The disks on which some folders lie. They are asked by a thread of its own: a network share that is away may not
+    answer for hours, and a heartbeat does not wait for it."""
+
+    def __init__(
+        self, folders: Iterable[Path], ask: Callable[[Path], int] = lambda path: disk_usage(path).free
+    ) -> None:
+        self._folders, self._ask = tuple(folders), ask
+        self._asking: Thread | None = None
+        self._free: int | None = None
+
+    def free_bytes(self, within_s: float = ANSWER_WITHIN_S) -> int | None:
+        """Of the fullest of them; None when none of them can be asked, or one does not answer."""
+        if self._asking is None or not self._asking.is_alive():
+            self._asking = Thread(target=self._look, name="disks", daemon=True)
+            self._asking.start()
+        self._asking.join(within_s)
+        return None if self._asking.is_alive() else self._free
+
+    def _look(self) -> None:
+        free = []
+        for folder in self._folders:
+            try:
+                free.append(self._ask(folder))
+            except OSError:
+                continue
+        self._free = min(free, default=None)
 
 
 def read_pulse(state_folder: Path) -> Pulse | None:

@@ -82,7 +82,11 @@ class Screen:
     def _print(self, console: Console, sentence: str, level: str, style: str | None = None) -> None:
         sentence = _plain(sentence)
         # Only a terminal has a width; a log keeps one sentence on one line.
-        console.print(sentence, markup=False, highlight=False, style=style, soft_wrap=not console.is_terminal)
+        # A full disk, or a reader that is gone, for which rich ends the thread, must not end an upload.
+        with suppress(OSError, SystemExit):
+            console.print(
+                sentence, markup=False, emoji=False, highlight=False, style=style, soft_wrap=not console.is_terminal
+            )
         if self._log:
             self._log(level, sentence)
 

@@ -42,21 +42,41 @@ def watch(config: Config, screen: Screen) -> Exit:
 
     client().close()  # a key or a certificate that cannot be read is told at once
     stop = Event()
-    with _queue(config, screen) as queue, _ended_by_signals(stop), screen.showing():
+    try:
+        queue = Queue(config.state_folder)
+    except OSError as error:  # a full disk, perhaps, and no mistake in the configuration: it may be started again
+        screen.problem(words("state-unusable", path=config.state_folder, detail=error.strerror or error))
+        return Exit.REFUSED
+    failures: list[Exception] = []
+    with queue, _ended_by_signals(stop), screen.showing():
         folders = ", ".join(map(str, config.folders))
         screen.say(words("watching", server=server, names=folders))
         witness = WatchScreen(screen, config.glass)
         watching = Watch(_rules(config), queue, client, pace, witness)
         heart = Heart(client, queue, watching, pace, clock, config.folders, config.state_folder, paused=witness.paused)
-        beating = threading.Thread(target=heart.run, args=(stop,), name="heart")
+
+        def beat() -> None:
+            """A watch of which nobody hears is one that somebody has to start again."""
+            try:
+                heart.run(stop)
+            except Exception as error:
+                failures.append(error)
+                stop.set()
+
+        beating = threading.Thread(target=beat, name="heart")
         beating.start()
         try:
             watching.run(stop)
         except OtherWatchError as error:
             raise UsageError(words("watch-other", path=config.state_folder)) from error
+        except (OSError, UsageError) as error:  # all was well when it began
+            screen.problem(str(error))
+            return Exit.REFUSED
         finally:
             stop.set()
             beating.join()
+    if failures:
+        raise failures[0]
     screen.say(words("watch-ends"))
     return Exit.DONE
 
@@ -95,14 +115,6 @@ def _rules(config: Config) -> Rules:
         tell_after_s=config.tell_after_s,
         glass=config.glass,
     )
-
-
-def _queue(config: Config, screen: Screen) -> Queue:
-    try:
-        return Queue(config.state_folder)
-    except OSError as error:
-        sentence = screen.words("state-unusable", path=config.state_folder, detail=error.strerror or error)
-        raise UsageError(sentence) from error
 
 
 @contextmanager

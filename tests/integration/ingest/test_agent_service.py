@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -25,7 +25,7 @@ from ingest.agent.client import Client, KeyRefusedError
 from ingest.agent.clock import SiteClock
 from ingest.agent.config import load
 from ingest.agent.connection import connect
-from ingest.agent.heart import Heart, read_pulse
+from ingest.agent.heart import Disks, Heart, read_pulse
 from ingest.agent.messages import Language, Words
 from ingest.agent.pace import SitePace, parse_quiet
 from ingest.agent.queue import Queue
@@ -222,7 +222,8 @@ class Listener(BaseHTTPRequestHandler):
     """A server that hears heartbeats, at a time of its own."""
 
     heard: list[Heartbeat]
-    now_us: Callable[[], int]
+    now_us: Callable[[], float]
+    headers_more: Mapping[str, str]
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -230,6 +231,8 @@ class Listener(BaseHTTPRequestHandler):
         self.heard.append(parse_heartbeat(body))
         answer = json.dumps({"now_us": type(self).now_us()}).encode()
         self.send_response(200)
+        for name, value in self.headers_more.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -239,9 +242,10 @@ class Listener(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening(now_us: Callable[[], int]) -> Iterator[tuple[str, list[Heartbeat]]]:
+def listening(now_us: Callable[[], float], **more: str) -> Iterator[tuple[str, list[Heartbeat]]]:
+    """`more`: headers of every answer."""
     heard: list[Heartbeat] = []
-    handler = type("Handler", (Listener,), {"heard": heard, "now_us": staticmethod(now_us)})
+    handler = type("Handler", (Listener,), {"heard": heard, "now_us": staticmethod(now_us), "headers_more": more})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -322,6 +326,56 @@ def test_a_heart_goes_on_when_nobody_hears_it(tmp_path: Path) -> None:
     with listening(clock.wall_us) as (url, heard), beating(url, tmp_path, Standing(None), clock, pace):
         wait_until(lambda: bool(heard), "a heartbeat")
         assert heard[0].sent_bytes == 1000, "what nobody heard of is told when somebody does"
+
+
+@pytest.mark.parametrize(
+    ("now_us", "more"),
+    [(float("inf"), {}), (-1, {}), (1 << 70, {}), (1, {"Content-Encoding": "gzip"})],
+    ids=["no number", "negative", "no date", "another encoding"],
+)
+def test_a_heart_survives_answers_that_make_no_sense(now_us: float, more: dict[str, str], tmp_path: Path) -> None:
+    clock = SiteClock(ZoneInfo("Europe/Paris"))
+    with (
+        listening(lambda: now_us, **more) as (url, heard),
+        beating(url, tmp_path, Standing(None), clock, SitePace(clock)),
+    ):
+        wait_until(lambda: len(heard) >= 3, "heartbeats")
+    assert clock.skew_ms is None
+    pulse = read_pulse(tmp_path)
+    assert pulse
+    assert pulse.failure in ("not-our-server", "unreachable")
+
+
+def test_a_share_that_does_not_answer_holds_up_no_heartbeat(tmp_path: Path) -> None:
+    back = threading.Event()
+
+    def ask(folder: Path) -> int:
+        if folder == tmp_path / "share":
+            assert back.wait(20)
+        return 7
+
+    disks = Disks([tmp_path, tmp_path / "share"], ask)
+    assert [disks.free_bytes(0.01), disks.free_bytes(0.01)] == [None, None]
+    back.set()
+    wait_until(lambda: disks.free_bytes(0.01) == 7, "the share to answer")
+
+
+def test_a_watch_that_cannot_begin_for_now_is_worth_being_started_again(workplace: Workplace) -> None:
+    """2 is for mistakes in the configuration, with which no service is started again."""
+    workplace.state.write_text("a file where the folder should be, or a disk that is full")
+    done = workplace.run("watch")
+    assert (done.exit_code, "ne peut pas être utilisé" in done.stderr) == (1, True)
+
+
+def test_a_watch_whose_heart_stands_still_ends(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would know whether it lives; its service starts it again."""
+
+    def fail() -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("platform.release", fail)
+    done = workplace.run("watch")
+    assert isinstance(done.exception, ZeroDivisionError)
 
 
 def test_a_key_that_was_exchanged_is_used_from_then_on(place: Workplace) -> None:

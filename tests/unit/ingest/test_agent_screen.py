@@ -1,5 +1,6 @@
 """What a technician sees of a watch: a line for each slide on its way, and what happened told once."""
 
+import errno
 import io
 import re
 from pathlib import Path
@@ -107,3 +108,19 @@ def test_a_slide_that_came_for_another_case_is_told_when_it_arrives(service: See
     assert "26H2_A.svs : déjà sur la plateforme" in said
     assert "sous le numéro 26H1, et vient d'être envoyée pour 26H2" in said
     assert "26H3_A.svs : reçue et vérifiée" in said
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), BrokenPipeError()])
+def test_what_cannot_be_printed_ends_no_upload(error: OSError) -> None:
+    """A log on a full disk, or one that nobody reads any more."""
+
+    class Unwritable(io.StringIO):
+        def write(self, _: str) -> int:
+            raise error
+
+    console = Console(file=Unwritable(), width=80)
+    logged: list[tuple[str, str]] = []
+    screen = Screen(Words(Language.FR), console, console, lambda *said: logged.append(said))
+    screen.say("a")
+    screen.problem("b")
+    assert logged == [("info", "a"), ("error", "b")]
