@@ -97,6 +97,7 @@ class Queue:
     def retry(self, name: str | None = None) -> int:
         """Puts refused slides of this name (without one: all) in the queue again, and lets those wait no longer that
         wait for their next try. How many slides that concerns."""
+        name = None if name is None else plain(name)
         return self._change(
             "UPDATE entry SET state = 'queued', code = NULL, detail = NULL, attempts = 0, due_us = 0, changed_us = ?"
             " WHERE (state = 'refused' OR (state = 'queued' AND due_us > 0)) AND (? IS NULL OR name = ?)",
@@ -229,9 +230,18 @@ class Queue:
                     )
 
     def forget_before(self, us: int) -> None:
-        """Forgets what was done before, and is no longer where it was found."""
-        for entry in self._entries("WHERE state = 'sent' AND changed_us < ?", us):
-            if not any(os.path.lexists(each.path) for each in entry.files):
+        """Forgets what was done or refused before, and is no longer where it was found."""
+        self._forget("state IN ('sent', 'refused') AND changed_us < ?", us)
+
+    def forget_removed(self) -> None:
+        """Forgets refused slides of which a person has put all files away, as they were told. Those that went away
+        before they were sent are told on."""
+        self._forget("state = 'refused' AND code != ?", GONE)
+
+    def _forget(self, which: str, *values: object) -> None:
+        """Unless all of the folder is away, perhaps for a while."""
+        for entry in self._entries(f"WHERE {which}", *values):
+            if entry.files and entry.root.is_dir() and not any(os.path.lexists(each.path) for each in entry.files):
                 self.drop(entry)
 
     def stamps(self) -> Mapping[Stamp, State]:

@@ -82,8 +82,8 @@ class Settler:
             except OtherBytesError:
                 self._queue.hinder(entry, NOT_AS_SENT)
                 due[entry.id] = self._now() + AGAIN_S
-            except OSError as error:
-                self._queue.hinder(entry, NOT_PUT_AWAY, f"{error.filename or entry.name}: {error.strerror or error}")
+            except (OSError, ValueError) as error:  # ValueError: a part of it lies beside the watched folder
+                self._queue.hinder(entry, NOT_PUT_AWAY, _told(error, entry))
                 due[entry.id] = self._now() + AGAIN_S
 
     def _is_ready(self, entry: Entry) -> bool:
@@ -103,6 +103,8 @@ class Settler:
         if again and self._is_for_other_rules(entry):
             self._queue.finish(entry)
             return
+        if again and not self._is_still_held(entry):
+            return
         if not again and self._rules.after is not After.KEEP:
             proved = self._proved(entry)
             if proved is None:
@@ -118,6 +120,15 @@ class Settler:
     def _is_for_other_rules(self, entry: Entry) -> bool:
         """Whether it was to be moved or deleted by a configuration that is no longer: what is left of it stays."""
         return self._rules.after is not (After.DELETE if entry.place is None else After.MOVE)
+
+    def _is_still_held(self, entry: Entry) -> bool:
+        """Whether the server has what it proved before a power cut, or before a file turned out to be held open; a
+        slide that it has no more is sent again."""
+        proved = {file.name: file.sha256 or "" for file in entry.files}
+        status = self._client.known(_slide_digest(entry.files, proved))
+        if status is None:
+            self._witness.put_back(self._queue.put_back(entry, Problem.UNKNOWN_SLIDE))
+        return status is not None and status.state == "ready"
 
     def _proved(self, entry: Entry) -> Entry | None:
         """The entry with what the server says it has; None when the files are others by now, or gone."""
@@ -145,6 +156,12 @@ class Settler:
             if not any(os.path.lexists(place / each) for each in inner):
                 return place
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(archive / inner[0]))
+
+
+def _told(error: Exception, entry: Entry) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or entry.name}: {error.strerror or error}"
+    return str(error)
 
 
 def _is_proved(file: QueuedFile, *, again: bool) -> bool:

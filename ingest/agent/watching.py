@@ -3,10 +3,11 @@
 Folders are polled, because shares of other computers tell nobody of their changes.
 """
 
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
@@ -47,8 +48,8 @@ class Watch:
         self._troubles: dict[tuple[str, str], Trouble] = {}
 
     def run(self, stop: Event) -> None:
-        """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError, and
-        whatever ended one of its threads."""
+        """Watches until `stop` is set; what is under way then is gone on with next time. Raises OtherWatchError,
+        OSError when the state folder is out of reach, and whatever ended one of its threads."""
         with _alone(self._queue.path.with_name(LOCK_NAME)):
             while not stop.is_set():
                 self._watch(stop)
@@ -126,10 +127,10 @@ class Watch:
 
     def _search(self, stop: Event) -> None:
         rules = self._rules
-        apart = tuple(each.absolute() for each in (rules.archive, self._queue.path.parent) if each)
+        apart = [each for each in (rules.archive, self._queue.path.parent) if each]
         searches = [
-            Search(folder.absolute(), rules.rest_s, rules.tell_after_s, time.monotonic, _now_us, apart)
-            for folder in rules.folders
+            Search(each, rules.rest_s, rules.tell_after_s, time.monotonic, _now_us, tuple(_below(each, apart)))
+            for each in (folder.absolute() for folder in rules.folders)
         ]
         while not (stop.is_set() or self._is_damaged.is_set() or self._failure):
             try:
@@ -137,6 +138,7 @@ class Watch:
                 for search in searches:
                     told += self._look(search)
                 self._tell(told)
+                self._queue.forget_removed()
             except sqlite3.Error as error:
                 if self._is_damage(error):
                     return
@@ -187,14 +189,26 @@ class Watch:
             self._witness.cleared(each)
 
 
+def _below(root: Path, folders: Iterable[Path]) -> Iterator[Path]:
+    """As these folders are called below the root, if they are, whatever links lead to either."""
+    real = Path(os.path.realpath(root))
+    for folder in folders:
+        yield folder.absolute()
+        place = Path(os.path.realpath(folder))
+        if place.is_relative_to(real):
+            yield root / place.relative_to(real)
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Holds a lock that the death of this process ends, on every system: that of an SQLite transaction."""
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise OtherWatchError(str(error)) from error
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise OtherWatchError(str(error)) from error
+            raise OSError(f"{path}: {error}") from error
         yield
 
 

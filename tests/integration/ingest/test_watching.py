@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sqlalchemy import select
 from benchmarks.torture_ingest.powercuts import say_ready
 from benchmarks.torture_ingest.scans import dicom, mirax, tiff
 from ingest.agent.client import Client
-from ingest.agent.entries import State
+from ingest.agent.entries import QueuedFile, Stamp, State
 from ingest.agent.queue import Queue
 from ingest.agent.rules import After
 from ingest.agent.watching import OtherWatchError, Watch
@@ -201,6 +202,20 @@ def test_what_a_power_cut_interrupted_is_gone_on_with(desk: Workstation, databas
     assert not proved_one.exists()
 
 
+def test_what_the_platform_has_no_more_is_sent_again_before_it_goes(desk: Workstation, database: Database) -> None:
+    """It was proved once; since then the platform was restored from an older copy."""
+    desk.after = After.DELETE
+    path = desk.write("a.svs", tiff(b"a"))
+    with Queue(desk.folder / "state") as queue:
+        queue.add("a.svs", desk.scans, [QueuedFile("a.svs", *Stamp.of(path))])
+        queue.settle(queue.take(), {"a.svs": hashlib.sha256(tiff(b"a")).hexdigest()}, None)
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    assert ("put back", "unknown-slide") in desk.notes.heard
+    assert stored(database) == ["a.svs"]
+    assert not path.exists()
+
+
 def test_the_server_comes_and_goes(uploads: Uploads, centres: Centres, readied: None, tmp_path: Path) -> None:
     port = free_port()
     desk = Workstation(tmp_path / "workstation", f"http://127.0.0.1:{port}", centres.caen.scanner_key)
@@ -303,6 +318,40 @@ def test_a_queue_that_somebody_took_away_is_made_anew(desk: Workstation, databas
         wait_until(lambda: any(each.code == "queue-rebuilt" for each in watch.troubles()), "the loss to be noticed")
         desk.until(queue, sent=2)
     assert stored(database) == ["a.svs", "b.svs"]
+
+
+def test_a_lock_that_cannot_be_taken_is_no_other_watch(desk: Workstation) -> None:
+    with Queue(desk.folder / "state") as queue:
+        (desk.folder / "state" / "watch.lock").write_bytes(b"what a power cut left" * 99)
+        watch = Watch(desk.rules(), queue, lambda: Client(desk.url, desk.key), desk.pace, desk.notes)
+        with pytest.raises(OSError, match=r"watch\.lock"):
+            watch.run(threading.Event())
+
+
+def test_an_archive_in_the_watched_folder_is_known_by_any_name(desk: Workstation, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(desk.scans)
+    rules = replace(desk.rules(), after=After.MOVE, archive=tmp_path / "link" / "sent")
+    desk.rules = lambda: rules  # type: ignore[method-assign]
+    with desk.watching() as (queue, _):
+        for number, name in enumerate(("a.svs", "b.svs"), 1):
+            desk.write(name, tiff(name.encode()))
+            wait_until(lambda number=number: queue.summary().counts[State.SENT] >= number, "the slide to be sent")
+    assert sorted(path.relative_to(desk.scans).as_posix() for path in desk.scans.rglob("*.svs")) == [
+        "sent/a.svs",
+        "sent/b.svs",
+    ]
+
+
+def test_a_slide_of_which_a_part_lies_beside_the_watched_folder_ends_nothing(desk: Workstation) -> None:
+    desk.after = After.MOVE
+    for name, data in mirax("scans", {"Data0000.dat": b"0" * 500}).items():
+        path = desk.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    with desk.watching() as (queue, _):
+        wait_until(lambda: any(each.code == "not-deleted" for each in queue.troubles()), "the trouble")
+        desk.write("other/a.svs", tiff(b"a"))
+        desk.until(queue, sent=1)
 
 
 def test_the_end_of_one_thread_is_the_end_of_all(desk: Workstation) -> None:

@@ -146,14 +146,32 @@ def test_names_that_are_no_text_are_kept_as_they_are(queue: Queue) -> None:
 def test_what_was_done_long_ago_and_is_gone_is_forgotten(queue: Queue, clock: Clock, tmp_path: Path) -> None:
     here = tmp_path / "here.svs"
     here.touch()
-    queue.add("gone", ROOT, files())
-    queue.add("here", ROOT, [QueuedFile("here", here, 0, 0)])
-    for _ in range(2):
+    queue.add("gone", tmp_path, [QueuedFile("gone", tmp_path / "gone.svs", 0, 0)])
+    queue.add("here", tmp_path, [QueuedFile("here", here, 0, 0)])
+    queue.add("away", tmp_path / "share", [QueuedFile("away", tmp_path / "share" / "away.svs", 0, 0)])
+    for _ in range(3):
         queue.finish(queue.take())
     queue.forget_before(clock.us)
-    assert len(queue.entries()) == 2
+    assert len(queue.entries()) == 3
     queue.forget_before(clock.us + 1)
-    assert [entry.name for entry in queue.entries()] == ["here"]
+    assert [entry.name for entry in queue.entries()] == ["here", "away"]
+
+
+def test_a_refused_slide_that_a_person_put_away_is_forgotten(queue: Queue, tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("removed", "here", "share/away")]
+    for path in places:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        queue.add(path.name, path.parent, [QueuedFile(path.name, path, 0, 0)])
+        queue.refuse(queue.take(), "damaged")
+    queue.forget_removed()
+    assert len(queue.entries()) == 3
+    for path in (places[0], places[2]):
+        path.unlink()
+    places[2].parent.rmdir()
+    queue.forget_removed()
+    assert [entry.name for entry in queue.entries()] == ["here", "away"]
+    assert queue.retry("\udcff") == 0, "a name that is no text is nobody's"
 
 
 @pytest.mark.parametrize("damage", ["noise", "half", "other"])
