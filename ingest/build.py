@@ -16,6 +16,7 @@ from pathlib import Path
 from ingest import directory
 from ingest.errors import NotNowError
 from ingest.jobs import Job, JobQueue
+from ingest.soundness import of_the_store, require_sound
 from ingest.worker import Effect, Worker
 from sharing import slides
 from sharing.db.engine import Database, Session
@@ -23,7 +24,7 @@ from sharing.slides import Slide, StoredFile
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 from tiler.cutters import CutterPool
-from tiler.errors import DamagedSlideError, SandboxUnavailableError, WorkerTimeoutError
+from tiler.errors import DamagedSlideError, SandboxUnavailableError
 from tiler.index import TileIndex, file_name
 from tiler.pyramid import Built, Pyramid
 from tiler.sandbox import Sandbox
@@ -62,8 +63,8 @@ class Build:
         folder, place = self._slides / slide_id, self._place(job)
         index = TileIndex.open(folder / file_name(digest), digest=digest)
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as opened:
+            with of_the_store(), ExitStack() as opened:
+                place.mkdir(parents=True, exist_ok=True)
                 blobs = [self._store.open(slide.site_id, file.sha256) for file in files]
                 for blob in blobs:
                     opened.callback(blob.close)
@@ -72,14 +73,11 @@ class Build:
                 shown = directory.shown(self._store, slide.site_id, files)
                 pyramid = Pyramid(index, blobs, cutters, slide_id, place, files=shown, writer=str(job.fence))
                 built = pyramid.build(self._teller(job, pyramid.tiles))
-            later = self._keep(slide, folder, built)
+                later = self._keep(slide, folder, built)
         except SandboxUnavailableError as error:
             raise NotNowError(error.sentence) from error
-        except WorkerTimeoutError:
-            raise  # an OSError as well, but the slide's doing: a try that counts
-        except OSError as error:
-            raise NotNowError(f"The slide's derived levels cannot be written: {error.strerror}.") from error
         except DamagedSlideError as error:
+            require_sound(self._database, self._store, slide.site_id, files)
             return self._without(slide, place, error)
 
         def effect(session: Session) -> None:

@@ -13,6 +13,7 @@ from ingest import directory
 from ingest.build import BUILD
 from ingest.errors import NotNowError
 from ingest.jobs import Job, JobQueue
+from ingest.soundness import of_the_store, require_sound
 from ingest.worker import Effect
 from sharing import slides
 from sharing.db.engine import Database, Session
@@ -56,23 +57,27 @@ class Register:
                 return _nothing
             slides.start_indexing(session, slide_id)
             files = slides.files_of(session, slide_id, received_only=True)
-        shown = directory.shown(self._store, slide.site_id, files)
         try:
-            indexed = self._reader.index_slide(shown)
-            index = self._checked(indexed, slide, files)
+            with of_the_store():
+                indexed = self._reader.index_slide(directory.shown(self._store, slide.site_id, files))
+                index = self._checked(indexed, slide, files)
         except SandboxUnavailableError as error:
             raise NotNowError(error.sentence) from error
         except (WorkerDiedError, WorkerTimeoutError) as error:
             if job.attempt < FATAL_TRIES:
                 raise
-            return _refusal(slide_id, error.code, error.sentence)
+            return self._refused(slide, files, error)
         except TilerError as error:
-            return _refusal(slide_id, error.code, error.sentence)
+            return self._refused(slide, files, error)
         return self._opening(slide_id, indexed, index)
 
     def give_up(self, job: Job, tries: int) -> Effect:
         reason = f"The file could not be read in {tries} tries."
         return _refusal(SlideId(job.payload["slide"]), "unreadable", reason)
+
+    def _refused(self, slide: Slide, files: tuple[StoredFile, ...], error: TilerError) -> Effect:
+        require_sound(self._database, self._store, slide.site_id, files)
+        return _refusal(slide.id, error.code, error.sentence)
 
     def _checked(self, indexed: IndexedSlide, slide: Slide, files: tuple[StoredFile, ...]) -> TileIndex:
         """The worker's index, if it points at this slide's bytes and nothing else. Raises BadIndexError."""

@@ -11,6 +11,9 @@ from fixtures.profiles import matrix_profile
 from fixtures.slides import one_level
 
 from ingest.arrival import REGISTER
+from ingest.errors import UnknownSlideError
+from ingest.worker import MAX_ATTEMPTS
+from sharing import custody
 from sharing.clock import FrozenClock
 from sharing.db.engine import Database
 from tiler.errors import SandboxUnavailableError, TilerError, WorkerDiedError
@@ -156,6 +159,38 @@ def test_a_disk_that_cannot_take_the_index_is_waited_for(lab: Lab, clock: Frozen
     clock.advance(minutes=1)
     assert lab.worker().step()
     assert lab.slide(slide_id).state == "ready"
+
+
+def test_a_store_that_is_away_is_waited_for(lab: Lab, clock: FrozenClock) -> None:
+    slide_id = lab.push(SCAN.read_bytes(), "26H01234")
+    (lab.var / "blobs").rename(lab.var / "away")
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert lab.worker().step()
+        assert lab.slide(slide_id).state == "indexing"
+        clock.advance(minutes=1)
+    (lab.var / "away").rename(lab.var / "blobs")
+    assert lab.worker().step()
+    assert lab.slide(slide_id).state == "ready"
+
+
+def test_a_file_that_rots_before_it_is_read_is_waited_for_until_it_comes_again(lab: Lab, clock: FrozenClock) -> None:
+    scan = SCAN.read_bytes()
+    slide_id, agent = lab.push(scan, "26H01234"), lab.centres.caen.agent
+    [file] = lab.files(slide_id)
+    stored = lab.store.path("caen", file.sha256)
+    stored.chmod(0o640)
+    stored.write_bytes(bytes(len(scan)))
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert lab.worker().step()
+        assert lab.slide(slide_id).state == "indexing"
+        clock.advance(minutes=1)
+    with pytest.raises(UnknownSlideError):
+        lab.uploads.known(agent, file.sha256)
+    assert lab.push(scan, "26H01234") == slide_id
+    assert lab.worker().step()
+    assert lab.slide(slide_id).state == "ready"
+    with lab.database.reading() as session:
+        assert custody.damaged(session, lab.centres.caen.technician) == []
 
 
 def test_a_crash_before_the_commit_is_made_good_by_the_next_worker(lab: Lab, clock: FrozenClock) -> None:
