@@ -20,6 +20,8 @@ from typing import Final
 
 PIECE_BYTES: Final = 1 << 20
 _DIRECT: Final[int] = getattr(os, "O_DIRECT", 0)
+# What the program, or the machine, has too little of; it says nothing of the file.
+_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 Told = Callable[[int], None]
 """Called with the number of bytes of each piece that was read; what it raises ends the reading."""
@@ -36,7 +38,7 @@ def prove(path: Path, sha256: str, length: int | None, told: Told = lambda _: No
     """What is wrong with the file; None when its SHA-256 is the one given. `length` in bytes, None when nobody knows.
 
     What looks altered is read twice: a cable or a memory module that is failing spoils what is read, not what lies on
-    the disk.
+    the disk. Raises OSError when there is too little memory, or too many files are open, to look at it.
     """
     try:
         status = path.stat()
@@ -48,7 +50,9 @@ def prove(path: Path, sha256: str, length: int | None, told: Told = lambda _: No
             return None
     except FileNotFoundError:
         return Damage.MISSING
-    except OSError:
+    except OSError as error:
+        if error.errno in _OURS:
+            raise
         return Damage.UNREADABLE
     return Damage.ALTERED
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,14 @@ def test_what_the_callback_raises_ends_the_reading(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         prove(tmp_path / "blob", digest(b""), None, enough)
     assert told == [PIECE_BYTES]
+
+
+def test_too_many_open_files_are_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(b"sound")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            prove(tmp_path / "blob", digest(b"sound"), 5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
