@@ -141,8 +141,7 @@ def resolve(session: Session, subject: Member, claim_id: ClaimId, verdict: Verdi
 
     Raises NotFoundError, RefusedError, ConflictError if it has been decided.
     """
-    row = _known(session, subject, claim_id)
-    claim = _claim(session, row)
+    claim = _held(session, subject, claim_id)
     decided = {"resolved_us": session.now_us, "resolved_by": subject.id, "verdict": verdict}
     _decide(session, claim, decided, resolved=False)
     if verdict is Verdict.MOVED:
@@ -155,7 +154,7 @@ def reopen(session: Session, subject: Member, claim_id: ClaimId) -> None:
 
     Raises NotFoundError, RefusedError, ConflictError if it was taken back before.
     """
-    claim = _claim(session, _known(session, subject, claim_id))
+    claim = _held(session, subject, claim_id)
     _decide(session, claim, {"resolved_us": None, "resolved_by": None, "verdict": None}, resolved=True)
     if claim.verdict is Verdict.MOVED:
         _exchange(session, claim)
@@ -196,6 +195,12 @@ def _known(session: Session, subject: Subject, claim_id: ClaimId) -> ClaimRow:
     entities = Entity("slide", row.slide_id), Entity("site", row.site_id)
     policy.require(session, subject, Action.ASSIGN_SLIDE, AtSite(row.site_id), *entities)
     return row
+
+
+def _held(session: Session, subject: Subject, claim_id: ClaimId) -> Claim:
+    """As it stands, and stays until this transaction ends."""
+    slides.hold(session, _known(session, subject, claim_id).slide_id)
+    return _claim(session, _known(session, subject, claim_id))
 
 
 def _claim(session: Session, row: ClaimRow) -> Claim:

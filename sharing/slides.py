@@ -155,6 +155,7 @@ def mark_ready(
 
     False, and nothing done, if it was ready already with that index. Raises ConflictError from any other wrong state.
     """
+    hold(session, slide_id)
     slide = _known(session, slide_id)
     if slide.state is SlideState.READY and slide.index_digest == index_digest:
         return False
@@ -204,6 +205,12 @@ def get_slide(session: Session, subject: Subject, slide_id: SlideId, action: Act
     slide = _known(session, slide_id)
     policy.require(session, subject, action, slide, Entity("slide", slide_id), *_case_entity(slide.case_id))
     return slide
+
+
+def hold(session: Session, slide_id: SlideId) -> None:
+    """Nobody else changes the slide before this transaction ends; what is read of it from here on stays true. Of two
+    who name its case at once, reception and its registration, the second sees what the first has done."""
+    session.execute(select(SlideRow.id).where(SlideRow.id == slide_id).with_for_update(key_share=True))
 
 
 def files_of(session: Session, slide_id: SlideId, *, received_only: bool = False) -> tuple[StoredFile, ...]:
@@ -273,6 +280,7 @@ def assign(
 
     Raises NotFoundError or RefusedError if the subject may not, InvalidError if the case belongs to another site.
     """
+    hold(session, slide_id)
     slide = get_slide(session, subject, slide_id, Action.ASSIGN_SLIDE)
     case = session.get(CaseRow, case_id)
     if case is None:

@@ -4,8 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fixtures.cases import add_slide
-from sqlalchemy import func, select
+from fixtures.cases import IMAGE, add_slide
+from fixtures.upload_server import wait_until
+from sqlalchemy import func, select, text
 
 from sharing import claims, epoch, slides
 from sharing.claims import Verdict
@@ -180,6 +181,36 @@ def test_only_one_of_two_decides(database, centres, lodge, slide_id):
         claims.reopen(session, centres.caen.technician, claim.id)
     with database.writing() as session, pytest.raises(ConflictError, match="faster"):
         claims.reopen(session, centres.caen.technician, claim.id)
+
+
+def waits(database) -> bool:
+    """Whether somebody waits for what another transaction holds; SQLite lets nobody else begin."""
+    if database.engine.dialect.name == "sqlite":
+        return True
+    locked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with database.reading() as session:
+        return session.scalar(text(locked)) > 0
+
+
+def test_a_decision_made_while_the_slide_is_registered_stands(database, centres):
+    """Or the slide would stand in the case of one number, under the other."""
+    with database.writing() as session:
+        slide_id = add_slide(session, centres.caen, "26H01234", ready=False)
+        slide = slides.get_slide(session, System(), slide_id)
+        claims.lodge(session, centres.caen.agent, slide, accession="26H01235", file_name="again.svs")
+    [claim] = waiting(database, centres.caen.technician)
+
+    def register():
+        with database.writing() as session:
+            return slides.mark_ready(session, slide_id, index_digest="a" * 64, image=IMAGE)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.writing() as session:
+            claims.resolve(session, centres.caen.technician, claim.id, Verdict.MOVED)
+            registered = threads.submit(register)
+            wait_until(lambda: waits(database), "the registration of the slide")
+        assert registered.result(30)
+    assert labelled(database, slide_id)[:2] == ("26H01235", "26H01235")
 
 
 def test_who_may_not_attach_slides_may_not_decide(database, centres, lodge):
