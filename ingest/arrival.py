@@ -118,6 +118,14 @@ class Home:
         with self.database.reading() as session:
             return custody.lost(session, site_id, digests)
 
+    def has(self, place: BlobStore, site_id: SiteId, sha256: str, length: int) -> bool:
+        """Whether these bytes are in a place already, as long as they are said to be, and not known to be damaged."""
+        try:
+            held = place.path(site_id, sha256).stat().st_size
+        except (BlobNotFoundError, FileNotFoundError):
+            return False
+        return held == length and not self.lost(site_id, [sha256])
+
     def keep_aside(self, site_id: SiteId, sha256: str) -> None:
         """Somebody wants it: the time after which it goes begins anew."""
         with suppress(BlobNotFoundError, FileNotFoundError):
@@ -158,7 +166,7 @@ class Arrival:
         places = (self._home.aside, self._home.store) if upload.of_set else (self._home.store,)
         digest = upload.sha256 or ""
         for place in places if self._part.length == 0 and digest else ():
-            if place.holds(upload.site_id, digest) and not self._home.lost(upload.site_id, [digest]):
+            if self._home.has(place, upload.site_id, digest, upload.length):
                 # The site has these bytes: adopted before a crash, or sent by somebody else meanwhile.
                 with self._disk():
                     place.settle(upload.site_id, digest)

@@ -182,8 +182,8 @@ class Uploads:
 
     def _has(self, sender: Sender, request: UploadRequest) -> bool:
         """Whether the site has these bytes, so that none of them will be sent."""
-        sha256, site_id = request.sha256, sender.site_id
-        return sha256 is not None and self._home.store.holds(site_id, sha256) and not self._home.lost(site_id, [sha256])
+        store, sha256 = self._home.store, request.sha256
+        return sha256 is not None and self._home.has(store, sender.site_id, sha256, request.length)
 
     def _own(self, sender: Sender, upload_id: UploadId) -> UploadRow:
         with self._database.reading() as session:

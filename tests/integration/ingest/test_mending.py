@@ -1,5 +1,6 @@
 """Who has the bytes of a damaged file sends them again, and the slide is whole. On SQLite and on PostgreSQL."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from fixtures.centres import Centres
 from fixtures.upload_server import make_uploads
 from sqlalchemy import select
 
-from ingest.errors import FilesMissingError, UnknownSlideError
+from ingest.errors import FileDamagedError, FilesMissingError, UnknownSlideError
 from ingest.protocol import UploadRequest
 from ingest.receive import Uploads
 from sharing import custody
@@ -70,6 +71,24 @@ def acts(database: Database) -> list[tuple[str, str]]:
     told = select(event.act, event.agent_kind).where(event.act.like("blob.%")).order_by(event.position)
     with database.reading() as session:
         return [(row.act, row.agent_kind) for row in session.execute(told)]
+
+
+def test_what_is_there_is_taken_for_what_is_announced_at_its_length_alone(uploads: Uploads, centres: Centres) -> None:
+    """Or a slide would be said to have another length than its file, and its sound file be called cut."""
+    agent = centres.caen.agent
+    send(uploads, centres, ONE, DATA)
+    with uploads.open(agent, uploads.create(agent, replace(ONE, length=3)).id) as arrival:
+        assert (arrival.held().offset, arrival.held().slide) == (0, None)
+        arrival.write(DATA[:3])
+        with pytest.raises(FileDamagedError):
+            arrival.finish()
+
+
+def test_a_cut_file_is_mended_by_sending_it_before_anybody_has_looked(uploads, centres: Centres, database, var) -> None:
+    send(uploads, centres, ONE, DATA)
+    spoil(var, DATA, "cut")
+    assert send(uploads, centres, ONE, DATA) == len(DATA)
+    assert damages(database, var) == []
 
 
 @pytest.mark.parametrize("how", ["altered", "cut", "missing"])
