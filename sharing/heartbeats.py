@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sharing import policy
@@ -51,7 +51,7 @@ class Volume:
 
 
 def hear(session: Session, agent: Agent, *, sent_bytes: int, report: str) -> None:
-    """Keeps what an agent says of its scanner: the last word of each minute, and the sum of what was sent in it."""
+    """Keeps what an agent says of its scanner: its last word, and how much was sent in each minute."""
     minute_us = session.now_us - session.now_us % MINUTE_US
     sent_bytes = min(sent_bytes, MOST_SENT_BYTES)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
@@ -69,6 +69,9 @@ def hear(session: Session, agent: Agent, *, sent_bytes: int, report: str) -> Non
             set_={"at_us": session.now_us, "sent_bytes": HeartbeatRow.sent_bytes + sent_bytes, "report": report},
         )
     )
+    # Only the last word is ever shown, and a word with its troubles has many thousand characters.
+    former = HeartbeatRow.scanner_id == agent.scanner_id, HeartbeatRow.minute_us < minute_us, HeartbeatRow.report != ""
+    session.execute(update(HeartbeatRow).where(*former).values(report=""))
     old = HeartbeatRow.scanner_id == agent.scanner_id, HeartbeatRow.minute_us < minute_us - KEPT_US
     session.execute(delete(HeartbeatRow).where(*old))
 

@@ -115,7 +115,7 @@ def test_no_key_is_made_for_what_is_no_scanner_in_service(database, centres):
     assert listed(database, centres.caen) == []
 
 
-def test_the_last_word_of_each_minute_is_kept_and_what_was_sent_in_it_is_summed(database, centres, clock):
+def test_the_last_word_is_kept_and_what_was_sent_in_each_minute_is_summed(database, centres, clock):
     agent = centres.caen.agent
     for report, sent in (("1", 5), ("2", 7)):
         hear(database, agent, report, sent)
@@ -125,6 +125,7 @@ def test_the_last_word_of_each_minute_is_kept_and_what_was_sent_in_it_is_summed(
     clock.advance(minutes=1)
     hear(database, agent, "3", 1 << 60)
     with database.reading() as session:
+        assert session.scalars(select(HeartbeatRow.report).order_by(HeartbeatRow.minute_us)).all() == ["", "3"]
         volumes = heartbeats.volumes(session, centres.caen.technician, "caen", 0, clock.now_us() + 1)
         assert [each.sent_bytes for each in volumes] == [12, heartbeats.MOST_SENT_BYTES]
         assert heartbeats.volumes(session, centres.rouen.technician, "rouen", 0, clock.now_us() + 1) == []
