@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 
 from sharing import audit, epoch, policy, slides, text
 from sharing.db.engine import Session
@@ -24,6 +24,7 @@ from sharing.vocabulary import Act, Action, CaseId, Entity, SiteId, new_id
 
 ClaimId = NewType("ClaimId", str)
 
+MOST = 50
 _FASTER = "Somebody was faster: this has been decided. Reload the page to see how."
 
 
@@ -117,18 +118,26 @@ def undecided(session: Session, slide: Slide) -> bool:
     return session.scalars(select(ClaimRow.id).where(*of_slide).limit(1)).one_or_none() is not None
 
 
-def waiting(session: Session, subject: Subject) -> list[Claim]:
-    """What waits for a decision at the subject's site, oldest first. Empty for who may not decide."""
+def waiting(session: Session, subject: Subject, *, limit: int = MOST) -> list[Claim]:
+    """What waits for a decision at the subject's site, the oldest `limit`. Empty for who may not decide."""
+    rows = session.scalars(_waiting(subject).order_by(ClaimRow.created_us, ClaimRow.id).limit(limit))
+    return [_claim(session, row) for row in rows]
+
+
+def count_waiting(session: Session, subject: Subject) -> int:
+    return session.scalar(select(func.count()).select_from(_waiting(subject).subquery())) or 0
+
+
+def _waiting(subject: Subject) -> Select[ClaimRow]:
     visible = policy.visible_intake(subject).subquery()
-    rows = session.scalars(
+    # Attaching the slide at reception may have answered the question meanwhile.
+    number = func.coalesce(CaseRow.accession, visible.c.accession, "")
+    return (
         select(ClaimRow)
         .join(visible, visible.c.id == ClaimRow.slide_id)
-        .where(ClaimRow.resolved_us.is_(None))
-        .order_by(ClaimRow.created_us, ClaimRow.id)
+        .outerjoin(CaseRow, CaseRow.id == visible.c.case_id)
+        .where(ClaimRow.resolved_us.is_(None), ClaimRow.accession != number)
     )
-    found = [_claim(session, row) for row in rows]
-    # Attaching the slide at reception may have answered the question meanwhile.
-    return [claim for claim in found if claim.held.accession != claim.other.accession]
 
 
 def get_claim(session: Session, subject: Subject, claim_id: ClaimId) -> Claim:

@@ -94,6 +94,7 @@ def intake(
         unmatched=[slide for slide in slides if unmatched(slide)],
         slides=[slide for slide in slides if search.keeps(slide)],
         claims=claims.waiting(session, member),
+        claims_count=claims.count_waiting(session, member),
         decided=claims.get_claim(session, member, ClaimId(decided)) if decided else None,
         damaged=custody.damaged(session, member),
         done=next((slide for slide in slides if slide.id == done and slide.case_id), None),

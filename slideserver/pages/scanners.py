@@ -90,7 +90,7 @@ def _board(state: State, session: Session, member: Member, language: Language) -
         "refused": [slide for slide in refused if slide.received_us > session.now_us - REFUSED_FOR_US],
         "works": works,
         "waiting": waiting,
-        "claims": len(claims.waiting(session, member)),
+        "claims": claims.count_waiting(session, member),
         "damaged": custody.damaged(session, member),
         "today": today,
         "counted": Counter(_standing(slide) for slide in today),

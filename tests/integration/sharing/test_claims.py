@@ -170,6 +170,19 @@ def test_attaching_the_slide_at_reception_answers_the_question(database, centres
         assert len(session.scalars(select(ClaimRow)).all()) == 1
 
 
+def test_more_than_a_page_can_show_are_counted(database, centres, lodge, slide_id):
+    for number in ("26H01235", "26H01236", "26H09999"):
+        lodge(number)
+    with database.writing() as session:
+        slides.assign(session, centres.caen.technician, slide_id, centres.caen.cases["26H01235"])
+    with database.reading() as session:
+        [oldest] = claims.waiting(session, centres.caen.technician, limit=1)
+        assert oldest.other.accession == "26H01236"
+        assert claims.count_waiting(session, centres.caen.technician) == 2
+        assert claims.count_waiting(session, centres.caen.pathologist) == 0
+        assert claims.count_waiting(session, centres.rouen.technician) == 0
+
+
 def test_only_one_of_two_decides(database, centres, lodge, slide_id):
     lodge()
     [claim] = waiting(database, centres.caen.technician)
