@@ -237,7 +237,7 @@ def _mirax(data: Path, front: Path | None = None) -> Parcel:
         path = beside.get(wanted.casefold())
         if path is None:
             missing.append(f"{data.name}/{wanted}")
-        elif (f"slide/{wanted}", path) not in files:
+        elif all(name != f"slide/{wanted}" for name, _ in files):
             files.append((f"slide/{wanted}", path))
     return Parcel(name, tuple(files), tuple(missing))
 

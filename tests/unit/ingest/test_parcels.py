@@ -133,6 +133,15 @@ def test_what_a_mirax_slide_lacks_is_named(mirax: Path) -> None:
     assert {parcel.name for parcel in find(mirax).parcels} == {"lame.mrxs", "seule.mrxs"}
 
 
+def test_a_slidedat_that_names_itself_is_sent_once(mirax: Path) -> None:
+    """Where `slidedat.ini` and `Slidedat.ini` are two files; the queue keeps one file for each name."""
+    for name in ("Slidedat.ini", "slidedat.ini"):
+        (mirax / "lame" / name).write_bytes(INI.replace(b"Data0000.dat", b"Slidedat.ini"))
+    [parcel] = find(mirax).parcels
+    names = [name for name, _ in parcel.files]
+    assert len(names) == len(set(names))
+
+
 def test_a_slidedat_cannot_name_files_of_other_folders(mirax: Path) -> None:
     ini = INI.replace(b"Data0000.dat", b"../lame.mrxs").replace(b"Data0001.dat", b"/etc/passwd")
     (mirax / "lame" / "Slidedat.ini").write_bytes(ini)
