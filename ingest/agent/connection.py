@@ -11,7 +11,7 @@ from ingest.agent.client import SLICE_BYTES, Client
 from ingest.agent.config import Config, default_path
 from ingest.agent.messages import Words
 
-KEY_MAX_BYTES = 1024
+KEY_MAX_BYTES, KEY_BEGINS = 1024, "iain_"
 _HOSTS_AT_HOME = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -60,8 +60,10 @@ def key_of(config: Config, words: Words) -> str:
         with path.open("rb") as file:
             key = file.read(KEY_MAX_BYTES).decode("ascii", "replace").strip()
     except OSError as error:
-        raise UsageError(words("key-file-missing", path=path, detail=error.strerror or error)) from error
-    if not key.startswith("iain_") or not key.isprintable() or not key.isascii() or " " in key:
+        # Whoever wrote the key itself in place of its file does not want to read it in a log.
+        path = path.with_name(f"{KEY_BEGINS}…") if path.name.startswith(KEY_BEGINS) else path
+        raise UsageError(words("key-file-missing", path=path, detail=error.strerror or type(error).__name__)) from error
+    if not key.startswith(KEY_BEGINS) or not key.isprintable() or not key.isascii() or " " in key:
         raise UsageError(words("key-file-bad", path=path))
     return key
 

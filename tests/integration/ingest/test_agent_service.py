@@ -218,6 +218,14 @@ def test_a_mistake_in_the_configuration_ends_every_command_in_words(workplace: W
     assert "journal" in workplace.run("watch").stderr
 
 
+def test_a_key_written_in_place_of_its_file_is_not_told(workplace: Workplace) -> None:
+    workplace.configure("http://127.0.0.1:9", key_file=workplace.key.read_text())
+    for command in ("watch", "doctor"):
+        done = workplace.run(command)
+        assert "iain_…" in done.stderr
+        assert "b" * 43 not in done.output + workplace.said()
+
+
 class Listener(BaseHTTPRequestHandler):
     """A server that hears heartbeats, at a time of its own."""
 
