@@ -170,9 +170,10 @@ def test_attaching_the_slide_at_reception_answers_the_question(database, centres
         assert len(session.scalars(select(ClaimRow)).all()) == 1
 
 
-def test_more_than_a_page_can_show_are_counted(database, centres, lodge, slide_id):
+def test_more_than_a_page_can_show_are_counted(database, centres, lodge, slide_id, clock):
     for number in ("26H01235", "26H01236", "26H09999"):
         lodge(number)
+        clock.advance(seconds=1)
     with database.writing() as session:
         slides.assign(session, centres.caen.technician, slide_id, centres.caen.cases["26H01235"])
     with database.reading() as session:
