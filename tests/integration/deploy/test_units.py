@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fixtures.centres import Centres
 from fixtures.front import ROOT
+from fixtures.jobs import undo_jobs
 from fixtures.platform import PROGRAMS, SCAN, Platform, clean_environment, push, running_platform
 from fixtures.upload_server import wait_until
 from sqlalchemy import text
@@ -97,7 +98,7 @@ def test_the_worker_unit_registers_slides_without_a_server(
     with database.writing() as session:
         # As it was before the server's own worker had it.
         session.execute(text("UPDATE slide SET state = 'received', index_digest = NULL"))
-        session.execute(text("UPDATE job SET state = 'queued', attempts = 0, finished_us = NULL, worker = NULL"))
+        undo_jobs(session)
     shutil.rmtree(var / "slides")
     environment = clean_environment(IAIN_VAR=str(var), IAIN_DATABASE_URL=database_url)
     with (tmp_path / "log").open("wb") as log:
