@@ -23,6 +23,7 @@ from tiler.storage.base import BlobStore
 from tiler.storage.proof import Damage, Told, prove
 
 AGAIN_AFTER_S = 30 * 24 * 3600
+DAMAGED_AGAIN_AFTER_S = 24 * 3600  # a disk that was away, or a file that somebody put back
 FIRST_AFTER_S = 60.0  # a server that starts has better things to do
 ASK_EVERY_S = 600.0
 BATCH = 100
@@ -50,7 +51,7 @@ def look(store: BlobStore, slides: Path, kept: Kept, told: Told = lambda _: None
 
 
 class Scrub:
-    """Reads at most `bytes_per_s`, and each file again after `again_after_s`."""
+    """Reads at most `bytes_per_s`, each file again after `again_after_s`, and sooner if it was damaged."""
 
     def __init__(
         self,
@@ -60,10 +61,12 @@ class Scrub:
         bytes_per_s: int,
         *,
         again_after_s: float = AGAIN_AFTER_S,
+        damaged_again_after_s: float = DAMAGED_AGAIN_AFTER_S,
         first_after_s: float = FIRST_AFTER_S,
     ) -> None:
         self._database, self._store, self._slides = database, store, slides
-        self._bytes_per_s, self._again_after_s, self._first_after_s = bytes_per_s, again_after_s, first_after_s
+        self._bytes_per_s, self._first_after_s = bytes_per_s, first_after_s
+        self._again_after_s, self._damaged_again_after_s = again_after_s, damaged_again_after_s
 
     def run(self, stop: threading.Event) -> None:
         """Looks at files until `stop` is set."""
@@ -80,7 +83,8 @@ class Scrub:
         """Looks at the files that are due, `BATCH` at most, until `stop` is set; their number."""
         with self._database.reading() as session:
             before_us = session.now_us - round(self._again_after_s * SECOND_US)
-            files = custody.due(session, before_us, limit=BATCH)
+            damaged_before_us = session.now_us - round(self._damaged_again_after_s * SECOND_US)
+            files = custody.due(session, before_us, damaged_before_us, limit=BATCH)
         found: list[tuple[Kept, Damage | None]] = []
         written, looked = time.monotonic(), 0
         try:

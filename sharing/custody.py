@@ -68,13 +68,20 @@ def kept(session: Session) -> list[Kept]:
     return [_kept(row) for row in session.execute(_everything())]
 
 
-def due(session: Session, before_us: int, *, limit: int) -> list[Kept]:
-    """Files that were not looked at since `before_us`: those that never were, then by time."""
+def due(session: Session, before_us: int, damaged_before_us: int, *, limit: int) -> list[Kept]:
+    """Files that were not looked at since `before_us`, damaged ones since `damaged_before_us`: those that never were,
+    then by time."""
     files = _everything().subquery()
     statement = (
         select(files)
         .outerjoin(BlobCheckRow, and_(BlobCheckRow.site_id == files.c.site_id, BlobCheckRow.sha256 == files.c.sha256))
-        .where(or_(BlobCheckRow.checked_us.is_(None), BlobCheckRow.checked_us < before_us))
+        .where(
+            or_(
+                BlobCheckRow.checked_us.is_(None),
+                BlobCheckRow.checked_us < before_us,
+                and_(BlobCheckRow.damage.is_not(None), BlobCheckRow.checked_us < damaged_before_us),
+            )
+        )
         .order_by(func.coalesce(BlobCheckRow.checked_us, 0), files.c.sha256)
         .limit(limit)
     )

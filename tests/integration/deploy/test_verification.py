@@ -190,6 +190,7 @@ def test_the_background_finds_what_the_command_finds(world: World) -> None:
     assert [act for act, _ in acts(world)] == ["blob.damaged"] * 2
     assert sorted(detail.split('"damage":"')[1].split('"')[0] for _, detail in acts(world)) == ["altered", "missing"]
     assert scrub(world).round(stop) == 0, "what was looked at is not looked at again so soon"
+    assert scrub(world, damaged_again_after_s=0).round(stop) == 2, "a disk that was away may be back"
     assert scrub(world, again_after_s=0).round(stop) == 4
     assert len(acts(world)) == 2
 
