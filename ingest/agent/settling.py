@@ -8,11 +8,11 @@ files of one slide is gone on from.
 import errno
 import hashlib
 import os
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
+from typing import BinaryIO
 
 from ingest.agent.client import Client, RefusedError, TransientError
 from ingest.agent.entries import Entry, QueuedFile, Stamp, State
@@ -27,11 +27,15 @@ A_SECOND = 20
 AGAIN_S, FAILED_S = 300.0, 30.0
 NOT_PUT_AWAY, NOT_AS_SENT = "not-deleted", "not-as-sent"
 PLACES = 1000
-_READ = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 class OtherBytesError(Exception):
     """The files have the size and the time of what was sent, and are not what the server has."""
+
+
+class EndedError(Exception):
+    """The program ends while a file is read; what was begun is begun anew."""
 
 
 class Settler:
@@ -70,7 +74,9 @@ class Settler:
             due[entry.id] = self._now() + len(waiting) / A_SECOND
             try:
                 if entry.state is State.SETTLING or self._is_ready(entry):
-                    self._put_away(entry)
+                    self._put_away(entry, stop)
+            except EndedError:
+                return
             except TransientError as error:
                 self._weather.worsen(UNREACHABLE, error.detail)
                 due[entry.id] = self._now() + FAILED_S
@@ -97,8 +103,8 @@ class Settler:
             self._witness.refused(self._queue.refuse(entry, code, reason))
         return status is not None and status.state == "ready"
 
-    def _put_away(self, entry: Entry) -> None:
-        """Raises TransientError, RefusedError, OtherBytesError, OSError."""
+    def _put_away(self, entry: Entry, stop: Event) -> None:
+        """Raises TransientError, RefusedError, OtherBytesError, EndedError, OSError, ValueError."""
         again = entry.state is State.SETTLING
         if again and self._is_for_other_rules(entry):
             self._queue.finish(entry)
@@ -106,14 +112,14 @@ class Settler:
         if again and not self._is_still_held(entry):
             return
         if not again and self._rules.after is not After.KEEP:
-            proved = self._proved(entry)
+            proved = self._proved(entry, stop)
             if proved is None:
                 return
             entry = proved
         if entry.state is State.SETTLING:
             for file in entry.files:
-                if os.path.lexists(file.path) and _is_proved(file, again=again):
-                    _put_away(file, entry)
+                if os.path.lexists(file.path) and _is_proved(file, stop, again=again):
+                    _put_away(file, entry, stop)
             _remove_empty(entry)
         self._witness.ready(self._queue.finish(entry))
 
@@ -130,12 +136,12 @@ class Settler:
             self._witness.put_back(self._queue.put_back(entry, Problem.UNKNOWN_SLIDE))
         return status is not None and status.state == "ready"
 
-    def _proved(self, entry: Entry) -> Entry | None:
+    def _proved(self, entry: Entry, stop: Event) -> Entry | None:
         """The entry with what the server says it has; None when the files are others by now, or gone."""
         digests: dict[str, str] = {}
         for file in entry.files:
             gone = not os.path.lexists(file.path) and os.path.isdir(entry.root)
-            digest = None if gone else _digest(file)
+            digest = None if gone else _digest(file, stop)
             if digest is None:  # what was sent is safe; what is here now, if anything, will be found as what it is
                 self._queue.finish(entry)
                 return None
@@ -164,16 +170,16 @@ def _told(error: Exception, entry: Entry) -> str:
     return str(error)
 
 
-def _is_proved(file: QueuedFile, *, again: bool) -> bool:
+def _is_proved(file: QueuedFile, stop: Event, *, again: bool) -> bool:
     """Whether a file is still what was proved: it was read just now or, after a power cut, is read `again`."""
-    return _digest(file) == file.sha256 if again else Stamp.of(file.path) == file.stamp
+    return _digest(file, stop) == file.sha256 if again else Stamp.of(file.path) == file.stamp
 
 
-def _put_away(file: QueuedFile, entry: Entry) -> None:
+def _put_away(file: QueuedFile, entry: Entry, stop: Event) -> None:
     if entry.place is None:
         file.path.unlink()
     else:
-        _move(file, _free(entry.place, file.path.relative_to(entry.root)))
+        _move(file, _free(entry.place, file.path.relative_to(entry.root)), stop)
 
 
 def _free(place: Path, inner: Path) -> Path:
@@ -185,13 +191,21 @@ def _free(place: Path, inner: Path) -> Path:
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place / inner))
 
 
-def _digest(file: QueuedFile) -> str | None:
+def _read(source: BinaryIO, stop: Event) -> Iterator[bytes]:
+    """All of a file, some at a time. Raises EndedError."""
+    while data := source.read(_READ_BYTES):
+        if stop.is_set():
+            raise EndedError
+        yield data
+
+
+def _digest(file: QueuedFile, stop: Event) -> str | None:
     """SHA-256 of a file that is what was found, before and after it is read; None when it is another."""
     if Stamp.of(file.path) != file.stamp:
         return None
     digest = hashlib.sha256()
-    with file.path.open("rb", buffering=0) as source:
-        while data := source.read(_READ):
+    with file.path.open("rb") as source:
+        for data in _read(source, stop):
             digest.update(data)
     return digest.hexdigest() if Stamp.of(file.path) == file.stamp else None
 
@@ -203,28 +217,29 @@ def _slide_digest(files: tuple[QueuedFile, ...], digests: dict[str, str]) -> str
     return manifest_of(SetFile(each.name, each.length, digests[each.name]) for each in files).sha256
 
 
-def _move(file: QueuedFile, target: Path) -> None:
+def _move(file: QueuedFile, target: Path, stop: Event) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.replace(file.path, target)
     except OSError as error:
         if error.errno != errno.EXDEV and getattr(error, "winerror", None) != 17:  # to another drive
             raise
-        _copy(file, target)
+        _copy(file, target, stop)
         file.path.unlink()
 
 
-def _copy(file: QueuedFile, target: Path) -> None:
+def _copy(file: QueuedFile, target: Path, stop: Event) -> None:
     """A durable copy, read back, under its name only when it is whole."""
     unfinished = target.with_name(f"{target.name}.part")
     with file.path.open("rb") as source, unfinished.open("wb") as copy:
-        shutil.copyfileobj(source, copy, _READ)
+        for data in _read(source, stop):
+            copy.write(data)
         copy.flush()
         os.fsync(copy.fileno())
     os.utime(unfinished, ns=(file.mtime_ns, file.mtime_ns))
     digest = hashlib.sha256()
-    with unfinished.open("rb", buffering=0) as copy:
-        while data := copy.read(_READ):
+    with unfinished.open("rb") as copy:
+        for data in _read(copy, stop):
             digest.update(data)
     if digest.hexdigest() != file.sha256:
         unfinished.unlink()

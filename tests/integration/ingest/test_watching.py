@@ -21,7 +21,9 @@ from ingest.agent.client import Client
 from ingest.agent.entries import QueuedFile, Stamp, State
 from ingest.agent.queue import Queue
 from ingest.agent.rules import After
+from ingest.agent.settling import Settler
 from ingest.agent.watching import OtherWatchError, Watch
+from ingest.agent.weather import Weather
 from ingest.heartbeat import Pause
 from ingest.receive import Uploads
 from sharing.db.engine import Database, open_database
@@ -137,6 +139,7 @@ def test_a_refused_slide_stays_with_its_reason_until_a_person_retries(desk: Work
         assert (entry.name, entry.code, entry.detail) == ("bad.svs", "damaged", "It is cut short.")
         assert queue.troubles()[0].code == "damaged"
         assert (desk.scans / "bad.svs").exists()
+        wait_until(lambda: ("refused", "damaged") in desk.notes.heard, "the first refusal")
         assert queue.retry("bad.svs") == 1
         wait_until(lambda: desk.notes.heard.count(("refused", "damaged")) == 2, "the second refusal")
     assert (desk.scans / "bad.svs").exists()
@@ -307,6 +310,33 @@ def test_what_was_to_be_deleted_stays_once_files_are_to_be_kept(desk: Workstatio
     with desk.watching() as (queue, _):
         desk.until(queue, sent=1)
     assert (desk.scans / "a.svs").exists()
+
+
+def test_a_large_file_that_is_read_once_more_holds_up_no_end(desk: Workstation) -> None:
+    class Ending(threading.Event):
+        """Somebody ends the program a moment later."""
+
+        asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            return self.asked > 3
+
+    path, large = desk.scans / "a.svs", tiff(b"a" * 5_000_000)
+    desk.put(a_svs=large)
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    desk.after = After.DELETE
+    with Queue(desk.folder / "state") as queue, Client(desk.url, desk.key) as client:
+        [entry] = queue.entries()
+        queue.settle(entry, {"a.svs": hashlib.sha256(large).hexdigest()}, None)
+        settler = Settler(desk.rules(), queue, client, Weather(), desk.notes, lambda: 0.0)
+        settler.settle_all(Ending())
+        assert [entry.state for entry in queue.entries()] == [State.SETTLING]
+        assert path.exists()
+    with desk.watching() as (queue, _):
+        desk.until(queue, sent=1)
+    assert not path.exists()
 
 
 def test_a_queue_that_somebody_took_away_is_made_anew(desk: Workstation, database: Database) -> None:
