@@ -58,6 +58,7 @@ def tiles_of(state: State, cutter: PatientCutter) -> Iterator[tuple[TileRoute, i
         base_url="",
     )
     stop = threading.Event()
+    state.access.read_epoch()  # as a server does before it listens; without it the first tile may be answered 503
     server = uvicorn.Server(uvicorn.Config(route, lifespan="off", log_config=None))
     with serving.bind("127.0.0.1", 0) as listener:
         threads = [

@@ -21,6 +21,9 @@ from sharing.slides import Slide
 from sharing.subjects import System
 from sharing.vocabulary import SlideId, SlideState
 
+# What is told does not depend on the database; who is told does, which other tests ask of both.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 PICTURES = ("thumbnail", "label", "macro")
 DOCUMENTS = ("slide.json", "slide.dzi", "iiif/info.json", "profile.icc")
 # Addresses that a page may lead to: in a link, a form, a picture, or in the description of a slide.
