@@ -199,16 +199,18 @@ def test_a_build_survives_the_death_of_its_decoders_and_gives_what_is_decoded_on
     killed = []
 
     def kill(done: int, durable: bool) -> None:
-        if done in (2, 4) and not durable:
-            killed.append(decoders(builders)["red"])
-            os.kill(killed[-1], signal.SIGKILL)
+        decoder = decoders(builders).get("red")
+        # One that was killed may be known for a while yet: its death is met with the next tile that is asked of it.
+        if done >= 2 and len(killed) < 2 and not durable and decoder and decoder not in killed:
+            killed.append(decoder)
+            os.kill(decoder, signal.SIGKILL)
 
     try:
         built = Pyramid(index, [blob], builders, "red", tmp_path, files=slides["red"]).build(kill)
     finally:
         builders.close()
         blob.close()
-    assert len(set(killed)) == 2
+    assert len(killed) == 2
     later, made = TileIndex(built.index_bytes), built.path.read_bytes()
     assert all(level.placed for level in later.levels)
     blobs = {tile.blob for number in range(len(later.levels)) for tile in later.stored_tiles(number)}
