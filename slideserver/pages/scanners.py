@@ -83,11 +83,12 @@ def _board(state: State, session: Session, member: Member, language: Language) -
     today = sharing.slides.intake(session, member, since_us=start_us, limit=MOST_OF_A_DAY)
     sent = heartbeats.volumes(session, member, member.site_id, start_us, end_us)
     refused = sharing.slides.intake(session, member, state=SlideState.REFUSED, limit=MOST_REFUSED)
+    refused = [slide for slide in refused if slide.received_us > session.now_us - REFUSED_FOR_US]
     works, waiting = _works(state, session, member)
     return {
         "scanners": found,
-        "troubles": _troubles(found, language),
-        "refused": [slide for slide in refused if slide.received_us > session.now_us - REFUSED_FOR_US],
+        "troubles": _troubles(found, refused, language),
+        "refused": refused,
         "works": works,
         "waiting": waiting,
         "claims": claims.count_waiting(session, member),
@@ -122,13 +123,16 @@ def _standing(slide: Slide) -> str:
     return "unmatched" if unmatched(slide) else slide.state
 
 
-def _troubles(found: Sequence[signs.Standing], language: Language) -> list[Trouble]:
+def _troubles(found: Sequence[signs.Standing], refused: Sequence[Slide], language: Language) -> list[Trouble]:
+    """What the agents say, but for slides that were refused here: those are told once, with what the server knows."""
+    here = {(slide.scanner_name, slide.file_name) for slide in refused}
     words = messages.Words(messages.Language(language.value))
     return [
         Trouble(each.scanner.name, trouble.name, words.why(trouble.code, trouble.detail or None), trouble.since_us)
         for each in found
         if each.said
         for trouble in each.said.troubles
+        if (each.scanner.name, trouble.name) not in here
     ]
 
 

@@ -77,6 +77,20 @@ def test_every_refusal_is_told_with_what_to_do_about_it(world: World, refused: S
 
 
 @once
+def test_what_the_agent_says_of_a_slide_that_was_refused_here_is_told_once(world: World, refused: SlideId) -> None:
+    elsewhere = Trouble("26H01234-C4.svs", "damaged", "", 0)
+    hear(
+        world.database,
+        world.centres.caen.agent,
+        replace(WELL, troubles=(replace(elsewhere, name="26H01234-C3.svs"), elsewhere)),
+    )
+    told = rows(read(world.signed_in(TECHNICIAN), "/scanners").one(id="to-do"))
+    assert len(told) == 2
+    assert "26H01234-C4.svs" in told[0].text
+    assert told[1].get("id") == f"refused-{refused}"
+
+
+@once
 def test_without_scanners_the_page_says_how_to_add_one(world: World) -> None:
     with world.database.writing() as session:
         scanners.disable_scanner(session, world.centres.caen.agent.scanner_id)
