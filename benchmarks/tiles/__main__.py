@@ -56,7 +56,7 @@ def main() -> int:
                 # The other parts are worth having; the run as a whole has failed.
                 print(f"{name}: {error}", file=sys.stderr)
                 status = 1
-            except Exception:
+            except Exception:  # a fault of the benchmark itself: said, and the other parts are carried out
                 traceback.print_exc()
                 status = 1
     print(f"\n{ratio_table(found)}\n")

@@ -59,7 +59,7 @@ def watch(config: Config, screen: Screen) -> Exit:
             """A watch of which nobody hears is one that somebody has to start again."""
             try:
                 heart.run(stop)
-            except Exception as error:
+            except Exception as error:  # the edge of the thread: its end is the end of the watch
                 failures.append(error)
                 stop.set()
 

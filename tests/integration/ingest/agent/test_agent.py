@@ -4,7 +4,6 @@ import hashlib
 import os
 import pty
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -17,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from fixtures.centres import Centres, found_centres
+from fixtures.centres import Centres
 from fixtures.cutting_proxy import cutting_proxy
 from fixtures.server import running_server
 from fixtures.upload_server import answers, free_port, make_uploads, serving, wait_until
@@ -25,11 +24,11 @@ from sqlalchemy import select
 
 from ingest.agent.client import Client
 from ingest.agent.upload import ChangingFileError, GaveUpError, Glass, Patience, Pusher
-from sharing.db.engine import Database, open_database
+from sharing.db.engine import Database
 from sharing.db.tables import SlideRow
 from slideserver.settings import Settings
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[3]
 SCAN = TESTS / "data" / "CMU-1-Small-Region.svs"
 TLS = TESTS / "data" / "tls"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("IAIN_", "LC_"))}
@@ -40,22 +39,6 @@ def agent(*arguments: object, language: str = "fr_FR.UTF-8") -> subprocess.Compl
         [sys.executable, "-m", "ingest.agent.cli", *map(str, arguments)],
         capture_output=True, text=True, timeout=120, env=ENVIRONMENT | {"LANG": language, "COLUMNS": "200"},
     )  # fmt: skip
-
-
-@pytest.fixture
-def database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
-    """What the agent does does not depend on the server's database: SQLite alone, and a clock that runs."""
-    path = tmp_path / "iain.db"
-    shutil.copyfile(sqlite_template, path)
-    database = open_database(f"sqlite:///{path}")
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def centres(database: Database) -> Centres:
-    with database.writing() as session:
-        return found_centres(session)
 
 
 @pytest.fixture

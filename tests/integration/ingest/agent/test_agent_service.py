@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from fixtures.centres import Centres, found_centres
+from fixtures.centres import Centres
 from fixtures.server import running_server
 from fixtures.upload_server import free_port, wait_until
 from sqlalchemy import select
@@ -30,28 +29,12 @@ from ingest.agent.messages import Language, Words
 from ingest.agent.pace import SitePace, parse_quiet
 from ingest.agent.queue import Queue
 from ingest.heartbeat import REPORT_MAX_BYTES, Heartbeat, Pause, Trouble, parse_heartbeat
-from sharing.db.engine import Database, open_database
+from sharing.db.engine import Database
 from sharing.db.tables import HeartbeatRow, SlideRow
 from slideserver.settings import Settings
 
-SCAN = Path(__file__).parents[2] / "data" / "CMU-1-Small-Region.svs"
+SCAN = Path(__file__).parents[3] / "data" / "CMU-1-Small-Region.svs"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("IAIN_", "LC_"))}
-
-
-@pytest.fixture
-def database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
-    """What the agent does does not depend on the server's database: SQLite alone, and a clock that runs."""
-    path = tmp_path / "iain.db"
-    shutil.copyfile(sqlite_template, path)
-    database = open_database(f"sqlite:///{path}")
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def centres(database: Database) -> Centres:
-    with database.writing() as session:
-        return found_centres(session)
 
 
 class Workplace:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixtures.centres import Centres, found_centres
+from fixtures.centres import Centres
 from fixtures.upload_server import free_port, make_uploads, serving, wait_until
 from fixtures.workstation import Notes, Open, Workstation
 from sqlalchemy import select
@@ -26,26 +25,10 @@ from ingest.agent.watching import OtherWatchError, Watch
 from ingest.agent.weather import Weather
 from ingest.heartbeat import Pause
 from ingest.receive import Uploads
-from sharing.db.engine import Database, open_database
+from sharing.db.engine import Database
 from sharing.db.tables import SlideRow
 
 MIRAX = mirax("lame", {"Data0000.dat": b"0" * 5000, "Data0001.dat": b"1" * 600})
-
-
-@pytest.fixture
-def database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
-    """What the agent does does not depend on the server's database: SQLite alone, and a clock that runs."""
-    path = tmp_path / "iain.db"
-    shutil.copyfile(sqlite_template, path)
-    database = open_database(f"sqlite:///{path}")
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def centres(database: Database) -> Centres:
-    with database.writing() as session:
-        return found_centres(session)
 
 
 @pytest.fixture
@@ -442,7 +425,8 @@ def test_a_queue_that_cannot_be_written_for_a_while_is_written_later(
 
     desk.notes = Locking()
     with desk.watching() as (queue, watch):
-        queue._db.execute("PRAGMA busy_timeout = 0")
+        with queue._lock:  # the watch has its threads at work on the same connection
+            queue._db.execute("PRAGMA busy_timeout = 0")
         desk.put(a_svs=tiff(b"a" * 99))
         wait_until(lambda: ("trouble", "queue-unwritable") in desk.notes.heard, "the trouble")
         held[0].close()

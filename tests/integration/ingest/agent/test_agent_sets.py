@@ -5,39 +5,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.centres import Centres, found_centres
+from fixtures.centres import Centres
 from fixtures.upload_server import answers, free_port, make_uploads, serving, wait_until
 from sqlalchemy import select
 
 from ingest.agent.client import Client
 from ingest.agent.parcels import Parcel, find
 from ingest.agent.upload import Glass, Patience, Pusher
-from sharing.db.engine import Database, open_database
+from sharing.db.engine import Database
 from sharing.db.tables import SlideFileRow, SlideRow
 
-SERVER = Path(__file__).parents[2] / "fixtures" / "upload_server.py"
+SERVER = Path(__file__).parents[3] / "fixtures" / "upload_server.py"
 INI = b"[HIERARCHICAL]\nINDEXFILE = Index.dat\n[DATAFILE]\nFILE_COUNT = 2\nFILE_0 = Data0.dat\nFILE_1 = Data1.dat\n"
 LARGE = 1_500_000
-
-
-@pytest.fixture
-def database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
-    """What the agent does does not depend on the server's database."""
-    path = tmp_path / "iain.db"
-    shutil.copyfile(sqlite_template, path)
-    database = open_database(f"sqlite:///{path}")
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def centres(database: Database) -> Centres:
-    with database.writing() as session:
-        return found_centres(session)
 
 
 @pytest.fixture
