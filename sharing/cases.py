@@ -64,6 +64,7 @@ def register_case(
         "organ": organ,
         "search_text": text.folded(number, name, organ),
         "registered_us": session.now_us,
+        "patient_key": text.patient_key(site_id, name, patient_birth_year, patient_sex),
     }
     insert_new(session, CaseRow, row, f"There is a case {number} already at this site.")
     audit.record(

@@ -16,6 +16,7 @@ from sharing.db.engine import Session
 from sharing.db.rows import insert_new
 from sharing.db.tables import ConsultationMoveRow, ConsultationRow, ConsultationSlideRow, MemberRow
 from sharing.errors import ConflictError, InvalidError, Refusal
+from sharing.rights import CONSULTANTS
 from sharing.subjects import Member
 from sharing.vocabulary import (
     Act,
@@ -385,12 +386,14 @@ def _addressee(
     """The site that is asked. Raises InvalidError if nobody there could answer."""
     if to_site is None and to_member is None:
         raise InvalidError("Choose whom you ask.")
-    pathologist = sites.members().where(MemberRow.role == Role.PATHOLOGIST, MemberRow.site_id != subject.site_id)
+    # Experts are asked by name; a site is asked where it has a pathologist.
+    named = CONSULTANTS if to_member is not None else {Role.PATHOLOGIST}
+    consultant = sites.members().where(MemberRow.role.in_(named), MemberRow.site_id != subject.site_id)
     if to_member is not None:
-        pathologist = pathologist.where(MemberRow.id == to_member)
+        consultant = consultant.where(MemberRow.id == to_member)
     if to_site is not None:
-        pathologist = pathologist.where(MemberRow.site_id == to_site)
-    found = session.execute(pathologist.limit(1)).first()
+        consultant = consultant.where(MemberRow.site_id == to_site)
+    found = session.execute(consultant.limit(1)).first()
     if found is None:
         asked = (Entity("case", case.id), Entity("member", to_member) if to_member else Entity("site", to_site or ""))
         raise InvalidError(

@@ -4,10 +4,10 @@ Servers keep decisions in memory and drop those of an older epoch, so that a rev
 message between them.
 """
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from sharing.db.engine import Session
-from sharing.db.tables import AccessEpochRow
+from sharing.db.tables import AccessEpochRow, EpochMoveRow
 
 
 def read(session: Session) -> int:
@@ -15,4 +15,6 @@ def read(session: Session) -> int:
 
 
 def bump(session: Session) -> None:
-    session.execute(update(AccessEpochRow).values(epoch=AccessEpochRow.epoch + 1))
+    grown = update(AccessEpochRow).values(epoch=AccessEpochRow.epoch + 1).returning(AccessEpochRow.epoch)
+    epoch = session.execute(grown).scalar_one()
+    session.execute(insert(EpochMoveRow).values(epoch=epoch, moved_us=session.now_us))

@@ -25,6 +25,7 @@ from sharing.db.tables import (
 )
 from sharing.errors import ConflictError
 from sharing.opinions import Opinion
+from sharing.rights import CONSULTANTS
 from sharing.subjects import Member
 from sharing.veil import VeiledCase
 from sharing.vocabulary import (
@@ -36,7 +37,6 @@ from sharing.vocabulary import (
     MemberId,
     Move,
     Purpose,
-    Role,
     Side,
     SiteId,
     SlideId,
@@ -209,7 +209,7 @@ def showing(session: Session, subject: Member, slide_id: SlideId) -> Consultatio
 
 
 def colleagues(session: Session, subject: Member) -> list[Colleague]:
-    """The pathologists of other sites, those whom the subject asked lately first, then by site and name."""
+    """The pathologists and experts of other sites, those whom the subject asked lately first, then by site and name."""
     policy.require(session, subject, Action.REQUEST_CONSULTATION, subject, Entity("site", subject.site_id))
     asked = (
         select(ConsultationRow.to_member_id, func.max(ConsultationRow.created_us).label("asked_us"))
@@ -221,9 +221,7 @@ def colleagues(session: Session, subject: Member) -> list[Colleague]:
         select(MemberRow.id, MemberRow.name, MemberRow.site_id, SiteRow.name.label("site_name"), asked.c.asked_us)
         .join(SiteRow, SiteRow.id == MemberRow.site_id)
         .outerjoin(asked, asked.c.to_member_id == MemberRow.id)
-        .where(
-            MemberRow.role == Role.PATHOLOGIST, MemberRow.disabled_us.is_(None), MemberRow.site_id != subject.site_id
-        )
+        .where(MemberRow.role.in_(CONSULTANTS), MemberRow.disabled_us.is_(None), MemberRow.site_id != subject.site_id)
     )
     found = [Colleague(row.id, row.name, row.site_id, row.site_name, row.asked_us) for row in rows]
     return sorted(found, key=lambda c: (-(c.asked_us or 0), c.site_name, c.name))
@@ -294,7 +292,7 @@ def _read(session: Session, subject: Member, rows: Sequence[ConsultationRow]) ->
                 site_name=site_names[row.site_id],
                 case_id=row.case_id if own else None,
                 case=case if own else None,
-                veiled=veil.veiled(case, row.reference, slide_ids, now_us=session.now_us),
+                veiled=veil.veiled(case, row.reference, slide_ids, purpose=Purpose(row.purpose), now_us=session.now_us),
                 state=state,
                 urgency=Urgency(row.urgency),
                 purpose=Purpose(row.purpose),

@@ -50,6 +50,7 @@ ENDED: Mapping[LinkState, str] = {
     LinkState.EXPIRED: "This link has expired. Ask whoever sent it for a new one.",
     LinkState.REVOKED: "This link was withdrawn by the centre that made it. Ask whoever sent it.",
     LinkState.MAKER_GONE: "Whoever made this link may no longer share these slides. Ask their centre for a new one.",
+    LinkState.OBJECTED: "These slides may no longer be shown for this purpose. Ask whoever sent the link.",
 }
 """Why a link admits nobody, for the holder of its secret."""
 
@@ -159,8 +160,13 @@ def create(
         "expires_us": expires_us,
     }
     insert_new(session, LinkRow, row, "The link could not be stored. Make it once more.")
+    pinned = {slide.id: slide for slide in case.slides}
     session.execute(
-        insert(LinkSlideRow), [{"link_id": link.id, "slide_id": s, "number": n} for n, s in enumerate(shown)]
+        insert(LinkSlideRow),
+        [
+            {"link_id": link.id, "slide_id": s, "number": n, "sha256": pinned[s].sha256, "version": pinned[s].version}
+            for n, s in enumerate(shown)
+        ],
     )
     audit.record(
         session,
@@ -234,7 +240,7 @@ def showing(session: Session, subject: Guest) -> Shown:
     shown = _slides(session, [row.id]).get(row.id, ())
     return Shown(
         reference=row.reference,
-        veiled=veil.veiled(case, row.reference, shown, now_us=session.now_us),
+        veiled=veil.veiled(case, row.reference, shown, purpose=Purpose(row.purpose), now_us=session.now_us),
         slide_id=row.slide_id,
         view=row.view,
         purpose=Purpose(row.purpose),

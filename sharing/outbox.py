@@ -157,20 +157,23 @@ class Sender:
         session.execute(update(OutboxRow).where(OutboxRow.id == row.id, OutboxRow.state == "waiting").values(values))
         if "state" not in values or (error is None and not delivered):
             return
-        owner = session.get_one(ConsultationRow, row.consultation_id)
+        consultation_id, member_id, move = row.consultation_id, row.member_id, row.move
+        if consultation_id is None or member_id is None or move is None:
+            return
+        owner = session.get_one(ConsultationRow, consultation_id)
         audit.record(
             session,
             site_id=owner.site_id,
             act=Act.MAIL_SENT if error is None else Act.MAIL_FAILED,
             outcome=Outcome.SUCCESS if error is None else Outcome.FAILED,
             subject=System(),
-            entities=[Entity("consultation", row.consultation_id), Entity("member", row.member_id)],
-            detail={"move": row.move, "to_site": site_id},
+            entities=[Entity("consultation", consultation_id), Entity("member", member_id)],
+            detail={"move": move, "to_site": site_id},
         )
 
     def _mail(self, row: OutboxRow, member: MemberRow) -> EmailMessage:
         language = member.language if member.language in WORDS else "fr"
-        subject = WORDS[language][Move(row.move)]
+        subject = WORDS[language][Move(row.move or Move.REQUEST)]
         message = EmailMessage()
         message["Message-ID"] = f"<{row.id}@{urlsplit(self.base_url).hostname or 'iain.invalid'}>"
         message["Date"] = format_datetime(datetime.fromtimestamp(row.created_us / SECOND_US, UTC))

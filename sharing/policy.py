@@ -1,9 +1,10 @@
 """Who may do what: the only module that decides. Everything that lists or opens a case or a slide comes through here.
 
-At home, a member acts on what the own site owns, according to the role below. Across the border two things open a
-slide, and exactly the slides they name: a consultation, for the pathologists who are asked, and a link, for a guest.
-Both show the slides of one case; a slide that has left that case has left them too. An agent, and a member with a disk
-in hand, may push slides for the own site; the platform itself may do everything; a stranger nothing.
+At home, a member acts on what the own site owns, according to the role (`sharing.rights`). Across the border two things
+open a slide, and exactly the slides they name: a consultation, for those who are asked, and a link, for a guest. Both
+show the slides of one case; a slide that has left that case has left them too. Neither shows anything for a purpose to
+which the patient objects. An agent, and a member with a disk in hand, may push slides for the own site; the platform
+itself may do everything; a stranger nothing.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from sharing.db.tables import (
     LinkRow,
     LinkSlideRow,
     MemberRow,
+    ObjectionRow,
     SiteRow,
     SlideRow,
 )
 from sharing.errors import NotFoundError, Refusal, RefusedError
+from sharing.rights import CONSULTANTS, DEVICE, OBJECTIONABLE, ROLES
 from sharing.subjects import Agent, Guest, Member, Stranger, Subject, System
 from sharing.vocabulary import (
     Action,
@@ -37,26 +40,6 @@ from sharing.vocabulary import (
     SiteId,
     SlideId,
 )
-
-_READER = {Action.VIEW_CASE, Action.VIEW_SLIDE, Action.VIEW_LABEL}
-_ASKER = {
-    Action.REQUEST_CONSULTATION,
-    Action.VIEW_CONSULTATION,
-    Action.FOLLOW_CONSULTATION,
-    Action.SHARE_BY_LINK,
-    Action.REVOKE_LINK,
-}
-_OVERSEER = {Action.LIST_CASES, Action.READ_AUDIT, Action.VIEW_SHARES, Action.END_SHARE, Action.REVOKE_LINK}
-_SENDER = {Action.PUSH_SLIDE}
-_INTAKE = {Action.VIEW_INTAKE, Action.ASSIGN_SLIDE, Action.REGISTER_CASE}
-
-ROLES: dict[Role, frozenset[Action]] = {
-    Role.PATHOLOGIST: frozenset(_READER | _ASKER | _SENDER | {Action.LIST_CASES}),
-    Role.TECHNICIAN: frozenset(_READER | _INTAKE | _SENDER),
-    Role.LAB_MANAGER: frozenset(_READER | _INTAKE | _SENDER | _OVERSEER),
-}
-"""What each role may do at its own site."""
-
 
 UNDO_US = 10 * SECOND_US
 """How long a request for an opinion can be undone as if it had never been sent; no mail leaves before."""
@@ -147,15 +130,17 @@ def basis(session: Session, subject: Subject, slide: Scan) -> Basis | None:
     Of several consultations: one that waits for the subject's opinion, then the newest.
     """
     match subject:
-        case Member(role=Role.PATHOLOGIST) if subject.site_id != slide.site_id:
+        case Member() if subject.role in CONSULTANTS and subject.site_id != slide.site_id:
             consultation = session.execute(
                 select(ConsultationRow.id, ConsultationRow.purpose)
                 .join(ConsultationSlideRow, ConsultationSlideRow.consultation_id == ConsultationRow.id)
+                .join(CaseRow, CaseRow.id == ConsultationRow.case_id)
                 .where(
                     ConsultationSlideRow.slide_id == slide.id,
                     ConsultationRow.case_id == slide.case_id,
                     ConsultationRow.state.in_(SHOWING),
                     asked(subject),
+                    ~objected(ConsultationRow.purpose),
                 )
                 .order_by(
                     ConsultationRow.state.in_(AWAITING_OPINION).desc(),
@@ -169,8 +154,12 @@ def basis(session: Session, subject: Subject, slide: Scan) -> Basis | None:
             link = session.scalars(
                 select(LinkRow)
                 .join(LinkSlideRow, LinkSlideRow.link_id == LinkRow.id)
+                .join(SlideRow, SlideRow.id == LinkSlideRow.slide_id)
                 .where(
-                    LinkRow.id == subject.link_id, LinkSlideRow.slide_id == slide.id, LinkRow.case_id == slide.case_id
+                    LinkRow.id == subject.link_id,
+                    LinkSlideRow.slide_id == slide.id,
+                    LinkRow.case_id == slide.case_id,
+                    or_(LinkSlideRow.sha256.is_(None), LinkSlideRow.sha256 == SlideRow.sha256),
                 )
             ).one_or_none()
             if link is None or link_state(session, link) not in (LinkState.LIVE, LinkState.USED_UP):
@@ -198,17 +187,45 @@ def link_state(session: Session, link: LinkRow) -> LinkState:
     member = Member(row.id, row.site_id, site_name, Role(row.role), row.name, row.login)
     if not may(session, member, Action.SHARE_BY_LINK, case).allowed:
         return LinkState.MAKER_GONE
+    if objects(session, case, Purpose(link.purpose)):
+        return LinkState.OBJECTED
     return LinkState.LIVE if link.uses < link.max_uses else LinkState.USED_UP
 
 
 def asked(subject: Member) -> ColumnElement[bool]:
     """The consultations in which the member is asked: by name, or as any pathologist of the site."""
-    if subject.role is not Role.PATHOLOGIST:
+    if subject.role not in CONSULTANTS:
         return false()
-    return and_(
-        ConsultationRow.to_site_id == subject.site_id,
-        or_(ConsultationRow.to_member_id == subject.id, ConsultationRow.to_member_id.is_(None)),
+    by_name = ConsultationRow.to_member_id == subject.id
+    anybody = ConsultationRow.to_member_id.is_(None) if subject.role is Role.PATHOLOGIST else false()
+    return and_(ConsultationRow.to_site_id == subject.site_id, or_(by_name, anybody))
+
+
+def objected(purpose: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether the patient of the CaseRow in the statement objects to the purpose in a column of it."""
+    return (
+        select(ObjectionRow.id)
+        .where(
+            ObjectionRow.site_id == CaseRow.site_id,
+            ObjectionRow.patient_key == CaseRow.patient_key,
+            ObjectionRow.purpose == purpose,
+            ObjectionRow.withdrawn_us.is_(None),
+        )
+        .exists()
     )
+
+
+def objects(session: Session, case: CaseRow, purpose: Purpose) -> bool:
+    """Whether the patient of the case objects to the purpose now."""
+    if purpose not in OBJECTIONABLE:
+        return False
+    standing = select(ObjectionRow.id).where(
+        ObjectionRow.site_id == case.site_id,
+        ObjectionRow.patient_key == case.patient_key,
+        ObjectionRow.purpose == purpose,
+        ObjectionRow.withdrawn_us.is_(None),
+    )
+    return session.scalar(standing) is not None
 
 
 def visible_consultations(subject: Subject) -> Select[ConsultationRow]:
@@ -236,7 +253,7 @@ def actions_of(subject: Subject) -> frozenset[Action]:
         case System():
             return frozenset(Action)
         case Agent():
-            return frozenset({Action.PUSH_SLIDE})
+            return DEVICE
         case Member():
             return ROLES[subject.role]
         case _:

@@ -1,5 +1,6 @@
 """Text from outside, made fit to store, to show on one line and to search."""
 
+import hashlib
 import re
 import unicodedata
 
@@ -53,3 +54,11 @@ def folded(*values: str | None) -> str:
     """Lower-case letters without accents, words parted by one space: "MODÈLE Élise" gives "modele elise"."""
     text = unicodedata.normalize("NFKD", " ".join(value for value in values if value))
     return " ".join("".join(c for c in text if not unicodedata.combining(c)).casefold().split())
+
+
+def patient_key(site_id: str, name: str, birth_year: int | None, sex: str | None) -> str:
+    """What the cases of one patient at one site have in common: SHA-256 over the site, the words of the name in any
+    order, the year of birth and the sex. Two people who agree in all of these count as one.
+    """
+    words = " ".join(sorted(re.findall(r"\w+", folded(name))))
+    return hashlib.sha256(f"{site_id}\n{words}\n{birth_year or ''}\n{sex or ''}".encode()).hexdigest()

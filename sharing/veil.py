@@ -14,8 +14,9 @@ from sharing import text
 from sharing.cases import Case
 from sharing.clock import SECOND_US
 from sharing.errors import InvalidError
+from sharing.rights import GRANTS
 from sharing.slides import Slide
-from sharing.vocabulary import SlideId, SlideState
+from sharing.vocabulary import Purpose, SlideId, SlideState
 
 OLDEST = 90
 """Ages from here on are told as this one: the very old are few enough to be recognised."""
@@ -48,17 +49,17 @@ class VeiledCase:
     slides: tuple[VeiledSlide, ...]
 
 
-def veiled(case: Case, reference: str, shown: Collection[SlideId], *, now_us: int) -> VeiledCase:
-    """The case under its `reference`, with those of its slides that are `shown`."""
-    age = None
-    if case.patient_birth_year is not None:
+def veiled(case: Case, reference: str, shown: Collection[SlideId], *, purpose: Purpose, now_us: int) -> VeiledCase:
+    """The case under its `reference`, with those of its slides that are `shown`, and what the purpose shows of it."""
+    person, age = GRANTS[purpose].person, None
+    if person and case.patient_birth_year is not None:
         year = datetime.fromtimestamp(now_us / SECOND_US, UTC).year
         age = min(max(year - case.patient_birth_year, 0), OLDEST)
     return VeiledCase(
         reference=reference,
         site_name=case.site_name,
         organ=_unless_named(case.organ, case),
-        sex=case.patient_sex,
+        sex=case.patient_sex if person else None,
         age=age,
         slides=tuple(_slide(slide, case) for slide in case.slides if slide.id in shown),
     )

@@ -21,6 +21,8 @@ ConsultationId = NewType("ConsultationId", str)
 OpinionId = NewType("OpinionId", str)
 LinkId = NewType("LinkId", str)
 GuestId = NewType("GuestId", str)
+ObjectionId = NewType("ObjectionId", str)
+WitnessId = NewType("WitnessId", str)
 
 PLATFORM = SiteId("platform")
 """The audit chain of what belongs to no site: unknown visitors, the start of a server. Never a site's id."""
@@ -40,9 +42,17 @@ def new_reference(initial: str) -> str:
 
 
 class Role(StrEnum):
+    """What a member is at the own site; what each may do is told in `sharing.rights`."""
+
     PATHOLOGIST = "pathologist"
+    TRAINEE = "trainee"
     TECHNICIAN = "technician"
     LAB_MANAGER = "lab_manager"
+    DATA_PROTECTION_OFFICER = "data_protection_officer"
+    SITE_ADMINISTRATOR = "site_administrator"
+    """Looks after accounts, and reads no patient's data."""
+    EXTERNAL_EXPERT = "external_expert"
+    """Answers what is asked of him by name, and has no slides of his own."""
 
 
 class Action(StrEnum):
@@ -70,6 +80,17 @@ class Action(StrEnum):
     VIEW_SHARES = "share.list"
     END_SHARE = "share.end"
     """End what somebody else of the site shares."""
+    CERTIFY_SHARES = "share.certify"
+    """Issue the certificate of what was shared of a case."""
+    DOWNLOAD_SLIDE = "slide.download"
+    """Take the file away as the scanner made it."""
+    EXPLAIN_ACCESS = "access.explain"
+    """Ask why somebody of the site may or may not do something; about oneself everybody may."""
+    VIEW_OBJECTIONS = "objection.view"
+    REGISTER_OBJECTION = "objection.register"
+    """Enter that a patient objects to a purpose, and withdraw it."""
+    MANAGE_MEMBERS = "member.manage"
+    """Open, change and close accounts of the site."""
 
 
 class SlideState(StrEnum):
@@ -90,6 +111,15 @@ class Purpose(StrEnum):
     TEACHING = "teaching"
     RESEARCH = "research"
     AI = "ai"
+
+
+class Origin(StrEnum):
+    """How a patient's objection reached the centre."""
+
+    LETTER = "letter"
+    MAIL = "mail"
+    IN_PERSON = "in_person"
+    OTHER = "other"
 
 
 class Urgency(StrEnum):
@@ -163,6 +193,8 @@ class LinkState(StrEnum):
     REVOKED = "revoked"
     MAKER_GONE = "maker_gone"
     """Its maker's account is closed, or may no longer share the case."""
+    OBJECTED = "objected"
+    """The patient objects to the link's purpose."""
 
 
 class Outcome(StrEnum):
@@ -244,6 +276,24 @@ class Act(StrEnum):
     MAIL_FAILED = "mail.failed"
     BACKUP_TAKEN = "backup.taken"
     BACKUP_RESTORED = "backup.restored"
+    CASE_OPENED = "case.opened"
+    CASES_LISTED = "cases.listed"
+    INTAKE_READ = "intake.read"
+    LABEL_READ = "slide.label_read"
+    SLIDE_DOWNLOADED = "slide.downloaded"
+    UPLOAD_FORGOTTEN = "upload.forgotten"
+    ACCESS_EXPLAINED = "access.explained"
+    OBJECTION_REGISTERED = "objection.registered"
+    OBJECTION_WITHDRAWN = "objection.withdrawn"
+    OBJECTIONS_READ = "objections.read"
+    LINK_CODE_SENT = "link.code_sent"
+    MEMBER_CHANGED = "member.changed"
+    SESSIONS_ENDED = "session.ended"
+    AUDIT_EXPORTED = "audit.exported"
+    SHARES_EXPORTED = "shares.exported"
+    CERTIFICATE_ISSUED = "certificate.issued"
+    WITNESS_ADDED = "witness.added"
+    WITNESS_DISABLED = "witness.disabled"
 
     @property
     def type(self) -> EventType:
@@ -299,13 +349,31 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.MAIL_FAILED: (EventType.APPLICATION_ACTIVITY, ActionCode.E),
     Act.BACKUP_TAKEN: (EventType.EXPORT, ActionCode.R),
     Act.BACKUP_RESTORED: (EventType.IMPORT, ActionCode.C),
+    Act.CASE_OPENED: (EventType.PATIENT_RECORD, ActionCode.R),
+    Act.CASES_LISTED: (EventType.QUERY, ActionCode.E),
+    Act.INTAKE_READ: (EventType.QUERY, ActionCode.E),
+    Act.LABEL_READ: (EventType.INSTANCES_ACCESSED, ActionCode.R),
+    Act.SLIDE_DOWNLOADED: (EventType.EXPORT, ActionCode.R),
+    Act.UPLOAD_FORGOTTEN: (EventType.IMPORT, ActionCode.D),
+    Act.ACCESS_EXPLAINED: (EventType.QUERY, ActionCode.E),
+    Act.OBJECTION_REGISTERED: (EventType.PATIENT_RECORD, ActionCode.C),
+    Act.OBJECTION_WITHDRAWN: (EventType.PATIENT_RECORD, ActionCode.D),
+    Act.OBJECTIONS_READ: (EventType.QUERY, ActionCode.E),
+    Act.LINK_CODE_SENT: (EventType.USER_AUTHENTICATION, ActionCode.E),
+    Act.MEMBER_CHANGED: (EventType.SECURITY_ALERT, ActionCode.U),
+    Act.SESSIONS_ENDED: (EventType.SECURITY_ALERT, ActionCode.D),
+    Act.AUDIT_EXPORTED: (EventType.AUDIT_LOG_USED, ActionCode.R),
+    Act.SHARES_EXPORTED: (EventType.AUDIT_LOG_USED, ActionCode.R),
+    Act.CERTIFICATE_ISSUED: (EventType.AUDIT_LOG_USED, ActionCode.E),
+    Act.WITNESS_ADDED: (EventType.SECURITY_ALERT, ActionCode.C),
+    Act.WITNESS_DISABLED: (EventType.SECURITY_ALERT, ActionCode.U),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
     """A thing an event or a refusal is about: `kind` is case, slide, upload, scanner, member, guest, site, event,
-    consultation, opinion or link.
+    consultation, opinion, link, objection or witness.
     """
 
     kind: str

@@ -14,6 +14,7 @@ ENDS: Mapping[LinkState, str] = {
     LinkState.EXPIRED: N_("This link has expired. Ask the person who sent it to you for a new one."),
     LinkState.REVOKED: N_("This link was withdrawn by the centre that made it. Ask the person who sent it to you."),
     LinkState.MAKER_GONE: N_("Whoever made this link may no longer share these slides. Ask the centre for a new one."),
+    LinkState.OBJECTED: N_("These slides may no longer be shown for this purpose. Ask the person who sent it to you."),
     LinkState.USED_UP: N_(
         "This link has been used as often as it may. Ask the person who sent it to you for a new one."
     ),
@@ -23,6 +24,7 @@ PROBLEMS: Mapping[LinkState, str] = {
     LinkState.EXPIRED: "expired",
     LinkState.REVOKED: "revoked",
     LinkState.MAKER_GONE: "maker",
+    LinkState.OBJECTED: "objected",
     LinkState.USED_UP: "used_up",
 }
 

@@ -29,11 +29,13 @@ from sharing.vocabulary import (
     GuestId,
     LinkId,
     MemberId,
+    ObjectionId,
     OpinionId,
     ScannerId,
     SiteId,
     SlideId,
     UploadId,
+    WitnessId,
 )
 
 IDS: tuple[Any, ...] = (
@@ -48,6 +50,8 @@ IDS: tuple[Any, ...] = (
     OpinionId,
     LinkId,
     GuestId,
+    ObjectionId,
+    WitnessId,
 )
 # SQLite counts by itself only in a column whose type is spelled INTEGER.
 Counter = BigInteger().with_variant(Integer(), "sqlite")
@@ -86,7 +90,13 @@ class MemberRow(Base):
     site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"), index=True)
     login: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    role: Mapped[str] = mapped_column(CheckConstraint("role IN ('pathologist', 'technician', 'lab_manager')", "role"))
+    role: Mapped[str] = mapped_column(
+        CheckConstraint(
+            "role IN ('pathologist', 'trainee', 'technician', 'lab_manager', 'data_protection_officer', "
+            "'site_administrator', 'external_expert')",
+            "role",
+        )
+    )
     password_hash: Mapped[str]
     language: Mapped[str]
     created_us: Mapped[int]
@@ -148,6 +158,7 @@ class CaseRow(Base):
     __table_args__ = (
         UniqueConstraint("site_id", "accession"),
         Index("ix_case__site_id_registered_us", "site_id", "registered_us"),
+        Index("ix_case__site_id_patient_key", "site_id", "patient_key"),
     )
     id: Mapped[CaseId] = mapped_column(primary_key=True)
     site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
@@ -159,6 +170,8 @@ class CaseRow(Base):
     search_text: Mapped[str]
     """Accession, name and organ, folded to plain lower-case letters, to search alike on both engines."""
     registered_us: Mapped[int]
+    patient_key: Mapped[str] = mapped_column(server_default=text("''"))
+    """`text.patient_key`: the same for all cases of a patient at a site; it names nobody."""
 
 
 class SlideRow(Base):
@@ -202,6 +215,7 @@ class SlideFileRow(Base):
     """The files of a slide, in the order in which its tile index numbers them: received ones, then derived ones."""
 
     __tablename__ = "slide_file"
+    __table_args__ = (Index("ix_slide_file_sha256", "sha256"),)
     slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str]
@@ -312,6 +326,47 @@ class ReadingRow(Base):
     seen_us: Mapped[int]
 
 
+class CaseReadingRow(Base):
+    """Who has a case open; as ReadingRow."""
+
+    __tablename__ = "case_reading"
+    subject_kind: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), primary_key=True)
+    opened_us: Mapped[int]
+    seen_us: Mapped[int]
+
+
+class ObjectionRow(Base):
+    """A patient of a site objects to a purpose (FHIR Consent, provision.type deny)."""
+
+    __tablename__ = "objection"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('teaching', 'research', 'ai')", "purpose"),
+        CheckConstraint("origin IN ('letter', 'mail', 'in_person', 'other')", "origin"),
+        Index(
+            "uq_objection_site_id_patient_key_purpose_standing",
+            "site_id",
+            "patient_key",
+            "purpose",
+            unique=True,
+            sqlite_where=text("withdrawn_us IS NULL"),
+            postgresql_where=text("withdrawn_us IS NULL"),
+        ),
+    )
+    id: Mapped[ObjectionId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    patient_key: Mapped[str]
+    purpose: Mapped[str]
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"))
+    """The case by which the patient was found."""
+    origin: Mapped[str]
+    registered_us: Mapped[int]
+    registered_by: Mapped[MemberId] = mapped_column(ForeignKey("member.id"))
+    withdrawn_us: Mapped[int | None]
+    withdrawn_by: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+
+
 class AccessEpochRow(Base):
     """One row. Whatever may take a right away adds one to it."""
 
@@ -319,6 +374,25 @@ class AccessEpochRow(Base):
     __table_args__ = (CheckConstraint("id = 1", "single"),)
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     epoch: Mapped[int]
+
+
+class EpochMoveRow(Base):
+    """When each access epoch began."""
+
+    __tablename__ = "epoch_move"
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    moved_us: Mapped[int] = mapped_column(index=True)
+
+
+class EpochSeenRow(Base):
+    """When a server process learned of an access epoch: it shows nothing any more by an older one."""
+
+    __tablename__ = "epoch_seen"
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    process: Mapped[str] = mapped_column(primary_key=True)
+    seen_us: Mapped[int]
+    first: Mapped[bool] = mapped_column(server_default=false())
+    """The process had just begun: it had shown nothing before."""
 
 
 class AuditEventRow(Base):
@@ -380,6 +454,53 @@ class AuditSealRow(Base):
     sealed_us: Mapped[int]
     prev_hash: Mapped[str]
     hash: Mapped[str]
+
+
+class AuditTreeRow(Base):
+    """The right edge of each chain's Merkle tree (RFC 6962, 2.1): what the next leaf is joined to."""
+
+    __tablename__ = "audit_tree"
+    site_id: Mapped[SiteId] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    edge: Mapped[str]
+    """The hashes of the complete subtrees, largest first, as JSON."""
+
+
+class AuditCheckpointRow(Base):
+    """A signed statement of how far a chain has come. Triggers refuse every change of a row."""
+
+    __tablename__ = "audit_checkpoint"
+    site_id: Mapped[SiteId] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    root: Mapped[str]
+    signed_us: Mapped[int]
+    note: Mapped[str]
+    """The text with the server's signature, as docs/reference/audit-format.md has it."""
+
+
+class WitnessRow(Base):
+    """A program at a site that countersigns checkpoints with a key of its own."""
+
+    __tablename__ = "witness"
+    id: Mapped[WitnessId] = mapped_column(primary_key=True)
+    site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
+    name: Mapped[str] = mapped_column(unique=True)
+    public_key: Mapped[str]
+    """Ed25519 (RFC 8032), 64 hexadecimal digits."""
+    created_us: Mapped[int]
+    disabled_us: Mapped[int | None]
+
+
+class AuditCosignatureRow(Base):
+    """Triggers refuse every change of a row."""
+
+    __tablename__ = "audit_cosignature"
+    site_id: Mapped[SiteId] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    witness_id: Mapped[WitnessId] = mapped_column(ForeignKey("witness.id"), primary_key=True)
+    signed_us: Mapped[int]
+    line: Mapped[str]
+    """The signature line to be put below the checkpoint's note."""
 
 
 class StrangerRefusalRow(Base):
@@ -516,13 +637,46 @@ class LinkRow(Base):
     """When the first guest came in."""
     revoked_us: Mapped[int | None]
     revoked_by: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+    recipient: Mapped[str | None]
+    """The mail address that a guest must prove to hold by a code; None for whoever holds the secret."""
 
 
 class LinkSlideRow(Base):
+    """What a link shows, pinned: the very bytes that were there when it was made."""
+
     __tablename__ = "link_slide"
     link_id: Mapped[LinkId] = mapped_column(ForeignKey("link.id"), primary_key=True)
     slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True, index=True)
     number: Mapped[int]
+    sha256: Mapped[str | None]
+    """Of the slide's bytes then; None in links older than the pin."""
+    version: Mapped[str | None]
+
+
+class LinkCodeRow(Base):
+    """A one-time code on its way to a link's recipient. It is drawn when its mail is sent, and only hashed here."""
+
+    __tablename__ = "link_code"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    link_id: Mapped[LinkId] = mapped_column(ForeignKey("link.id"), index=True)
+    language: Mapped[str]
+    code_hash: Mapped[str | None]
+    """None until the mail is sent."""
+    created_us: Mapped[int]
+    expires_us: Mapped[int]
+    tries: Mapped[int]
+    used_us: Mapped[int | None]
+
+
+class LinkRefusalRow(Base):
+    """How often a link was tried in vain, and why: for whoever made it."""
+
+    __tablename__ = "link_refusal"
+    link_id: Mapped[LinkId] = mapped_column(ForeignKey("link.id"), primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    first_us: Mapped[int]
+    last_us: Mapped[int]
 
 
 class GuestRow(Base):
@@ -547,17 +701,20 @@ class DraftRow(Base):
 
 
 class OutboxRow(Base):
-    """A mail to send, written in the transaction of the act that it tells of. It holds no address and no patient."""
+    """A mail to send, written in the transaction of the act that it tells of: a consultation's move to a member, or a
+    code to the recipient of a link. It holds no address, no patient and no code."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         CheckConstraint("state IN ('waiting', 'sent', 'dropped')", "state"),
+        CheckConstraint("(link_code_id IS NULL) = (consultation_id IS NOT NULL)", "one_subject"),
         Index("ix_outbox_state_not_before_us", "state", "not_before_us"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
-    consultation_id: Mapped[ConsultationId] = mapped_column(ForeignKey("consultation.id"), index=True)
-    member_id: Mapped[MemberId] = mapped_column(ForeignKey("member.id"))
-    move: Mapped[str]
+    consultation_id: Mapped[ConsultationId | None] = mapped_column(ForeignKey("consultation.id"), index=True)
+    member_id: Mapped[MemberId | None] = mapped_column(ForeignKey("member.id"))
+    move: Mapped[str | None]
+    link_code_id: Mapped[str | None] = mapped_column(ForeignKey("link_code.id"))
     state: Mapped[str]
     not_before_us: Mapped[int]
     """Also the lease: a sender at work puts it off."""

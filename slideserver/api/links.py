@@ -47,7 +47,7 @@ class LinkOut(BaseModel):
 class GuestOut(BaseModel):
     """How the guest's right stands; `reason` says it in words once it is over. Without a guest, `state` is "none"."""
 
-    state: Literal["standing", "expired", "revoked", "maker", "none"]
+    state: Literal["standing", "expired", "revoked", "maker", "objected", "none"]
     reason: str = ""
     expires_us: int | None = None
     reference: str | None = None
@@ -108,11 +108,13 @@ def guest(state: StateDep, session: SessionDep, language: LanguageDep, found: Gu
 
 
 def _over(why: LinkState, translate: Callable[[str], str]) -> GuestOut:
-    state: Literal["expired", "revoked", "maker"] = "expired"
+    state: Literal["expired", "revoked", "maker", "objected"] = "expired"
     if why is LinkState.REVOKED:
         state = "revoked"
     elif why is LinkState.MAKER_GONE:
         state = "maker"
+    elif why is LinkState.OBJECTED:
+        state = "objected"
     return GuestOut(state=state, reason=translate(ENDS[why]))
 
 

@@ -29,8 +29,12 @@ STATES: Mapping[SlideState, str] = {
 
 ROLES: Mapping[Role, str] = {
     Role.PATHOLOGIST: N_("Pathologist"),
+    Role.TRAINEE: N_("Trainee"),
     Role.TECHNICIAN: N_("Technician"),
     Role.LAB_MANAGER: N_("Lab manager"),
+    Role.DATA_PROTECTION_OFFICER: N_("Data protection officer"),
+    Role.SITE_ADMINISTRATOR: N_("Site administrator"),
+    Role.EXTERNAL_EXPERT: N_("External expert"),
 }
 
 OUTCOMES: Mapping[Outcome, str] = {
@@ -84,6 +88,24 @@ ACTS: Mapping[Act, str] = {
     Act.SERVER_STARTED: N_("Server started"),
     Act.BACKUP_TAKEN: N_("Backup taken"),
     Act.BACKUP_RESTORED: N_("Backup restored"),
+    Act.CASE_OPENED: N_("Case opened"),
+    Act.CASES_LISTED: N_("Cases listed"),
+    Act.INTAKE_READ: N_("Reception read"),
+    Act.LABEL_READ: N_("Label looked at"),
+    Act.SLIDE_DOWNLOADED: N_("Slide downloaded"),
+    Act.UPLOAD_FORGOTTEN: N_("Upload forgotten"),
+    Act.ACCESS_EXPLAINED: N_("Access explained"),
+    Act.OBJECTION_REGISTERED: N_("Objection entered"),
+    Act.OBJECTION_WITHDRAWN: N_("Objection withdrawn"),
+    Act.OBJECTIONS_READ: N_("Objections read"),
+    Act.LINK_CODE_SENT: N_("Code of a link sent"),
+    Act.MEMBER_CHANGED: N_("Account changed"),
+    Act.SESSIONS_ENDED: N_("Sessions ended"),
+    Act.AUDIT_EXPORTED: N_("Journal exported"),
+    Act.SHARES_EXPORTED: N_("Shares exported"),
+    Act.CERTIFICATE_ISSUED: N_("Certificate of sharing issued"),
+    Act.WITNESS_ADDED: N_("Witness added"),
+    Act.WITNESS_DISABLED: N_("Witness withdrawn"),
 }
 
 PURPOSES: Mapping[Purpose, str] = {
@@ -101,6 +123,7 @@ SHARES: Mapping[str, tuple[str, str]] = {
     "expired": (N_("expired"), "success"),
     "revoked": (N_("revoked"), "ended"),
     "maker_gone": (N_("ended with its maker’s right"), "ended"),
+    "objected": (N_("ended by an objection"), "ended"),
     "requested": (N_("asked"), "standing"),
     "opened": (N_("opened"), "standing"),
     "accepted": (N_("taken on"), "standing"),

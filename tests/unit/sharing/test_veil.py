@@ -9,7 +9,7 @@ from sharing.cases import Case
 from sharing.clock import FrozenClock
 from sharing.errors import InvalidError
 from sharing.slides import Slide
-from sharing.vocabulary import CaseId, ScannerId, SiteId, SlideId, SlideState
+from sharing.vocabulary import CaseId, Purpose, ScannerId, SiteId, SlideId, SlideState
 
 NOW_US = FrozenClock().now_us()  # January 2026
 SLIDE = Slide(
@@ -55,8 +55,14 @@ CASE = Case(
 )
 
 
+def the_slide(slide: Slide) -> veil.VeiledSlide:
+    case = replace(CASE, slides=(slide,))
+    (shown,) = veil.veiled(case, "A-7K2MP", [slide.id], purpose=Purpose.CARE, now_us=NOW_US).slides
+    return shown
+
+
 def test_what_is_shown():
-    shown = veil.veiled(CASE, "A-7K2MP", [SLIDE.id], now_us=NOW_US)
+    shown = veil.veiled(CASE, "A-7K2MP", [SLIDE.id], purpose=Purpose.CARE, now_us=NOW_US)
     assert (shown.reference, shown.site_name, shown.organ, shown.sex, shown.age) == ("A-7K2MP", "Caen", "Sein", "F", 69)
     (slide,) = shown.slides
     assert (slide.id, slide.version, slide.stain, slide.block) == ("slide-id", "1" * 16, "HES", "A1")
@@ -64,7 +70,7 @@ def test_what_is_shown():
 
 
 def test_what_stays():
-    told = repr(veil.veiled(CASE, "A-7K2MP", [SLIDE.id], now_us=NOW_US))
+    told = repr(veil.veiled(CASE, "A-7K2MP", [SLIDE.id], purpose=Purpose.CARE, now_us=NOW_US))
     for secret in ("STAYS", "26H01234", "EXEMPLE", "Camille", "1957", "987654321", "other-slide", "has_label"):
         assert secret not in told
 
@@ -83,14 +89,18 @@ def test_a_new_field_of_a_slide_or_case_does_not_pass_by_itself():
 @pytest.mark.parametrize("field", ["stain", "block"])
 def test_a_field_that_somebody_wrote_an_identifier_into_is_left_out(field, written):
     slide = replace(SLIDE, **{field: written})
-    (shown,) = veil.veiled(replace(CASE, slides=(slide,)), "A-7K2MP", [slide.id], now_us=NOW_US).slides
+    (shown,) = veil.veiled(
+        replace(CASE, slides=(slide,)), "A-7K2MP", [slide.id], purpose=Purpose.CARE, now_us=NOW_US
+    ).slides
     assert getattr(shown, field) is None
 
 
 @pytest.mark.parametrize("written", ["A1", "2", "B12-3", "HES x2", "Anti-CK5/6", "EX 3"])
 def test_an_ordinary_block_or_stain_is_shown(written):
     slide = replace(SLIDE, block=written)
-    (shown,) = veil.veiled(replace(CASE, slides=(slide,)), "A-7K2MP", [slide.id], now_us=NOW_US).slides
+    (shown,) = veil.veiled(
+        replace(CASE, slides=(slide,)), "A-7K2MP", [slide.id], purpose=Purpose.CARE, now_us=NOW_US
+    ).slides
     assert shown.block == written
 
 
@@ -98,7 +108,7 @@ def test_an_ordinary_block_or_stain_is_shown(written):
     ("year", "age"), [(None, None), (2026, 0), (2030, 0), (1936, 90), (1935, 90), (1900, 90), (1937, 89)]
 )
 def test_the_very_old_are_all_ninety(year, age):
-    assert veil.veiled(replace(CASE, patient_birth_year=year), "A", [], now_us=NOW_US).age == age
+    assert veil.veiled(replace(CASE, patient_birth_year=year), "A", [], purpose=Purpose.CARE, now_us=NOW_US).age == age
 
 
 @pytest.mark.parametrize(
@@ -116,9 +126,19 @@ def test_other_text_passes(prose):
 
 def test_a_stain_may_be_the_name_of_its_file():
     slide = replace(SLIDE, stain="CD117", file_name="CD117.svs")
-    (shown,) = veil.veiled(replace(CASE, slides=(slide,)), "A-7K2MP", [slide.id], now_us=NOW_US).slides
+    (shown,) = veil.veiled(
+        replace(CASE, slides=(slide,)), "A-7K2MP", [slide.id], purpose=Purpose.CARE, now_us=NOW_US
+    ).slides
     assert shown.stain == "CD117"
 
 
 def test_a_name_that_is_one_short_word_does_not_forbid_the_language():
     veil.require_unnamed("Lame DE contrôle", "The question", replace(CASE, patient_name="DE"))
+
+
+@pytest.mark.parametrize("purpose", [Purpose.TEACHING, Purpose.RESEARCH, Purpose.AI])
+def test_what_is_no_care_shows_neither_sex_nor_age(purpose):
+    told = veil.veiled(CASE, "A-7K2MP", [SLIDE.id], purpose=purpose, now_us=NOW_US)
+    assert (told.sex, told.age) == (None, None)
+    care = veil.veiled(CASE, "A-7K2MP", [SLIDE.id], purpose=Purpose.CARE, now_us=NOW_US)
+    assert None not in (care.sex, care.age)
