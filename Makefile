@@ -55,7 +55,7 @@ bench-tiles: dev-setup ## tiles beside nginx, large_image, iipsrv and Deep Zoom;
 torture-ingest: dev-setup ## kill, cut, fill, damage whatever lies between a scanner and a slide, and count what is lost
 	$(BIN)/python -m benchmarks.torture_ingest
 
-torture-sharing: dev-setup ## revoke while 32 read, forge links, race for them, restore a backup taken during writes
+torture-sharing: dev-setup ## revoke while 32 read, forge links, alter the record, restore a backup taken during writes
 	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.torture_sharing
 

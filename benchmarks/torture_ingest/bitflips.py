@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.torture_ingest.plan import Plan, Result
+from benchmarks.torture import Plan, Result
 from ingest.scrub import Scrub
 from sharing import custody, scanners, sites, slides
 from sharing.db.engine import Database, open_database

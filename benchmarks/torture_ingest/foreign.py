@@ -23,8 +23,8 @@ from sqlalchemy import select
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.network import Mishap, bad_network
-from benchmarks.torture_ingest.plan import Plan, Result
 from benchmarks.torture_ingest.served import Served, serving
 from sharing.db.tables import SlideRow
 

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest import failing_sites
-from benchmarks.torture_ingest.plan import Plan, Result
 from benchmarks.torture_ingest.small_disk import Found
 
 ROUNDS = 60

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.history import History, Start, start_in
-from benchmarks.torture_ingest.plan import Plan, Result
 
 HISTORIES = 1000
 STEPS = 40

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.job_worker import KIND, MOMENTS, TABLE
-from benchmarks.torture_ingest.plan import Plan, Result
 from ingest.queues import job_queue
 from sharing.db.engine import open_database
 from sharing.db.migrations import upgrade

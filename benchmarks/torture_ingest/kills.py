@@ -27,8 +27,8 @@ import httpx
 from sqlalchemy import func, select
 
 from benchmarks.tiles.processes import accepts
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.dying_server import Moment
-from benchmarks.torture_ingest.plan import Plan, Result
 from ingest.protocol import OFFSET_CONTENT_TYPE, SLIDE_HEADER, TUS_VERSION, UploadRequest
 from sharing import scanners, sites
 from sharing.db.engine import open_database

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.tiles.processes import memory_mb
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.kills import ours
-from benchmarks.torture_ingest.plan import Plan, Result
 from benchmarks.torture_ingest.pushing import push, serving
 
 AT_ONCE, FILE_BYTES, WARM_BYTES = 3, 2_000_000_000, 20_000_000

@@ -20,8 +20,8 @@ import uvicorn
 from sqlalchemy import select
 from starlette.applications import Starlette
 
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.dying_agent import Work
-from benchmarks.torture_ingest.plan import Plan, Result
 from ingest.queues import job_queue
 from ingest.receive import Limits, Uploads
 from sharing import scanners, sites, slides

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.torture_ingest.plan import Plan, Result
+from benchmarks.torture import Plan, Result
 from ingest.agent.entries import QueuedFile
 from ingest.agent.queue import Queue
 

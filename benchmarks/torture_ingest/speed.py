@@ -9,8 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.kills import ours
-from benchmarks.torture_ingest.plan import Plan, Result
 from benchmarks.torture_ingest.pushing import change, push, serving, slide_of
 
 FILE_BYTES = 1_000_000_000

@@ -19,7 +19,7 @@ import httpx
 from sqlalchemy import func, select
 
 from benchmarks.tiles.processes import accepts
-from benchmarks.torture_ingest.plan import Plan, Result
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.served import SITE, Served, free_port, serving
 from ingest.protocol import TUS_VERSION, UploadRequest
 from sharing import scanners, sessions, sites

@@ -21,8 +21,8 @@ from sqlalchemy import select
 
 from benchmarks.collection import Found, slides_below
 from benchmarks.layouts.made import kinds
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.kills import PROGRAMS, Contender, ours
-from benchmarks.torture_ingest.plan import Plan, Result
 from ingest.agent.entries import State
 from ingest.agent.queue import Queue
 from sharing.db.engine import open_database

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.tiles.servers.iain import Description, platform, tile_path
-from benchmarks.torture_ingest.plan import Plan, Result
+from benchmarks.torture import Plan, Result
 from benchmarks.torture_ingest.pushing import change, push, slide_of
 from tiler.address import TileAddress
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from benchmarks.torture import Plan
 from benchmarks.torture_ingest import memory
 from benchmarks.torture_ingest.dying_server import Moment
 from benchmarks.torture_ingest.kills import ours, torture, twin
-from benchmarks.torture_ingest.plan import Plan
 
 SEED = 7
 

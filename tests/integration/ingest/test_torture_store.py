@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.torture import Plan
 from benchmarks.torture_ingest import bitflips, failing_sites
 from benchmarks.torture_ingest.failing_sites import Material
-from benchmarks.torture_ingest.plan import Plan
 
 SEED = 7
 

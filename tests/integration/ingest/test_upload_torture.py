@@ -7,10 +7,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.torture import Plan
 from benchmarks.torture_ingest import strangers
 from benchmarks.torture_ingest.histories import deaf_to_checksums, play
 from benchmarks.torture_ingest.history import start_in
-from benchmarks.torture_ingest.plan import Plan
 
 ROOT = Path(__file__).parents[3]
 

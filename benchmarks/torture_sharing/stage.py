@@ -1,4 +1,4 @@
-"""What `benchmarks.torture_sharing` plays on: two server processes over one database and one data directory.
+"""What the parts play on: two server processes over one database and one data directory.
 
 PostgreSQL, the centres and their people are those of the tests.
 """
@@ -22,12 +22,13 @@ from slideserver.auth.cookies import GuestCookie
 from slideserver.settings import Settings
 from tiler.sandbox import Sandbox
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 from fixtures.centres import Centres, found_centres  # type: ignore[import-not-found]
 from fixtures.postgres import PostgresServer, postgres_server  # type: ignore[import-not-found]
 from fixtures.server import SAME_ORIGIN, SCAN, World  # type: ignore[import-not-found]
 
+ENGINES = ("sqlite", "postgresql")
 IAIN = Path(sys.executable).with_name("iain")
 GUEST_COOKIE = GuestCookie(secure=False).name
 TILES = ((0, 1, 1), (0, 2, 3), (0, 4, 5))
