@@ -5,14 +5,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from sharing import audit, epoch, sites
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.db.tables import MemberRow, SessionTokenRow
 from sharing.subjects import Member
-from sharing.vocabulary import Act
+from sharing.vocabulary import Act, MemberId
 
 IDLE_US = 30 * MINUTE_US
 LIFETIME_US = 12 * 60 * MINUTE_US
@@ -25,6 +25,16 @@ class Login:
     member: Member
     expires_us: int
     """When it ends unless it is used before, and at the latest 12 hours after it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A session as its owner sees it."""
+
+    created_us: int
+    used_us: int
+    this: bool
+    """The one that asks."""
 
 
 def create(session: Session, member: Member, *, personal: Mapping[str, str] | None = None) -> str:
@@ -75,6 +85,31 @@ def revoke(session: Session, token: str, *, personal: Mapping[str, str] | None =
     member = login.member
     audit.record(session, site_id=member.site_id, act=Act.SESSION_CLOSED, subject=member, personal=personal)
     return True
+
+
+def list_own(session: Session, member: Member, token: str) -> list[Open]:
+    """The member's sessions that have not ended, the newest use first; the one of `token` is marked."""
+    rows = session.scalars(
+        select(SessionTokenRow)
+        .where(
+            SessionTokenRow.member_id == member.id,
+            SessionTokenRow.expires_us > session.now_us,
+            SessionTokenRow.used_us > session.now_us - IDLE_US,
+        )
+        .order_by(SessionTokenRow.used_us.desc(), SessionTokenRow.created_us.desc())
+    )
+    return [Open(row.created_us, row.used_us, row.token_hash == _digest(token)) for row in rows]
+
+
+def end_all(session: Session, member_id: MemberId, *, keep: str | None = None) -> int:
+    """End the sessions of an account everywhere, within a second, but for that of the token `keep`; how many."""
+    statement = delete(SessionTokenRow).where(SessionTokenRow.member_id == member_id)
+    if keep is not None:
+        statement = statement.where(SessionTokenRow.token_hash != _digest(keep))
+    ended = len(session.scalars(statement.returning(SessionTokenRow.token_hash)).all())
+    if ended:
+        epoch.bump(session)
+    return ended
 
 
 def _digest(token: str) -> str:

@@ -34,6 +34,8 @@ class Account:
 
     member: Member
     password_hash: str
+    password_until_us: int | None = None
+    """Until when a password that somebody else gave can be replaced; None for the member's own."""
 
 
 def add_site(session: Session, site_id: SiteId, name: str, *, by: Subject | None = None) -> None:
@@ -122,7 +124,7 @@ def add_member(
 def member_by_login(session: Session, login: str) -> Account | None:
     """The account behind a login, in whatever letter case it was typed; None also for a disabled one."""
     row = session.execute(members().where(MemberRow.login == login.strip().lower())).one_or_none()
-    return Account(member_of(row[0], row[1]), row[0].password_hash) if row else None
+    return Account(member_of(row[0], row[1]), row[0].password_hash, row[0].password_until_us) if row else None
 
 
 def set_email(session: Session, member_id: MemberId, email: str | None) -> None:

@@ -103,6 +103,8 @@ class MemberRow(Base):
     disabled_us: Mapped[int | None]
     email: Mapped[str | None]
     """Where a mail that says "something waits for you" goes; None for nowhere."""
+    password_until_us: Mapped[int | None]
+    """Until when a password that somebody else gave can be replaced; None for one that the member has chosen."""
 
 
 class ScannerRow(Base):

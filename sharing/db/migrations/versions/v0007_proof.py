@@ -37,6 +37,7 @@ TABLES = (
 
 def upgrade() -> None:
     _change_roles(_ROLES, _MORE_ROLES)
+    op.add_column("member", integer("password_until_us", null=True))
     op.add_column("case_", sa.Column("patient_key", sa.Text(), nullable=False, server_default=sa.text("''")))
     _know_patients()
     op.create_index("ix_case__site_id_patient_key", "case_", ["site_id", "patient_key"])
@@ -65,6 +66,9 @@ def downgrade() -> None:
     # A link that was bound to a recipient must not become one that is not.
     op.execute("UPDATE link SET revoked_us = created_us WHERE recipient IS NOT NULL AND revoked_us IS NULL")
     op.execute("ALTER TABLE link DROP COLUMN recipient")
+    # The older program takes any password for its owner's: those that were only lent hold no more.
+    op.execute("UPDATE member SET disabled_us = coalesce(disabled_us, created_us) WHERE password_until_us IS NOT NULL")
+    op.execute("ALTER TABLE member DROP COLUMN password_until_us")
     # The older program does not know these roles, and gives nobody more than he had: their accounts are closed.
     op.execute(
         "UPDATE member SET role = 'technician', disabled_us = coalesce(disabled_us, created_us) "
