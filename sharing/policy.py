@@ -27,7 +27,7 @@ from sharing.db.tables import (
     SlideRow,
 )
 from sharing.errors import NotFoundError, Refusal, RefusedError
-from sharing.rights import CONSULTANTS, DEVICE, OBJECTIONABLE, ROLES
+from sharing.rights import ABROAD, CONSULTANTS, DEVICE, OBJECTIONABLE, ROLES
 from sharing.subjects import Agent, Guest, Member, Stranger, Subject, System
 from sharing.vocabulary import (
     Action,
@@ -260,6 +260,17 @@ def actions_of(subject: Subject) -> frozenset[Action]:
             return frozenset()
 
 
+def require_of_role(subject: Member, action: Action) -> None:
+    """Return if members of this role may do such a thing at all, at home or across the border; else raise RefusedError,
+    before anything is looked for: what exists and what does not are refused alike.
+    """
+    if action in actions_of(subject) or (action in ABROAD and subject.role in CONSULTANTS):
+        return
+    reason = f"not open to the role {subject.role}"
+    refusal = Refusal(subject, action, subject.site_id, reason)
+    raise RefusedError(f"This is {reason}. Ask your lab manager if you need it.", refusal=refusal)
+
+
 def require(session: Session, subject: Subject, action: Action, thing: Owned, *entities: Entity) -> None:
     """Return if the subject may; else raise NotFoundError (worded by `absent`) or RefusedError, with the refusal in it.
 
@@ -289,6 +300,16 @@ def visible_cases(subject: Subject) -> Select[CaseRow]:
 def nameable_cases(subject: Subject) -> Select[CaseRow]:
     """The cases to which `subject` may bring a slide, and so may find by their number."""
     return select(CaseRow).where(_at_own_site(subject, Action.PUSH_SLIDE, CaseRow.site_id))
+
+
+def objectionable_cases(subject: Subject) -> Select[CaseRow]:
+    """The cases by which `subject` may find a patient in order to enter an objection."""
+    return select(CaseRow).where(_at_own_site(subject, Action.REGISTER_OBJECTION, CaseRow.site_id))
+
+
+def visible_objections(subject: Subject) -> Select[ObjectionRow]:
+    """The entries of the register of objections that `subject` may read."""
+    return select(ObjectionRow).where(_at_own_site(subject, Action.VIEW_OBJECTIONS, ObjectionRow.site_id))
 
 
 def visible_intake(subject: Subject) -> Select[SlideRow]:

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.responses import HTMLResponse
 
-from sharing import exchange, links, sessions
+from sharing import exchange, links, policy, sessions
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.errors import GoneError
@@ -162,13 +162,15 @@ PageDep = Annotated[Page, Depends(get_page)]
 
 
 class Requires:
-    """Asks for a signed-in member, and says in the route table what the route is for."""
+    """Asks for a signed-in member of a role that may do such a thing at all, and says in the route table what the route
+    is for. None: for every member."""
 
     def __init__(self, action: Action | None) -> None:
         self.action = action
 
-    def __call__(self, member: MemberDep) -> None:
-        return None
+    async def __call__(self, member: MemberDep) -> None:
+        if self.action is not None:
+            policy.require_of_role(member, self.action)
 
 
 def requires(action: Action) -> Any:
@@ -180,10 +182,12 @@ def requires(action: Action) -> Any:
 
 
 class RequiresReader(Requires):
-    """Asks for a signed-in member or for a guest."""
+    """Asks for such a member, or for a guest."""
 
-    def __call__(self, readers: ReadersDep) -> None:  # type: ignore[override]
-        return None
+    async def __call__(self, readers: ReadersDep) -> None:  # type: ignore[override]
+        members = [reader for reader in readers if isinstance(reader, Member)]
+        if self.action is not None and members == readers:
+            policy.require_of_role(members[0], self.action)
 
 
 # For what a guest may see as well as a member: the slides that a link shows.
