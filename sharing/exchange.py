@@ -16,6 +16,7 @@ from sharing.cases import Case
 from sharing.consultations import ALLOWED, BALL
 from sharing.db.engine import Session
 from sharing.db.tables import (
+    CaseRow,
     ConsultationMoveRow,
     ConsultationRow,
     ConsultationSeenRow,
@@ -37,6 +38,7 @@ from sharing.vocabulary import (
     MemberId,
     Move,
     Purpose,
+    Role,
     Side,
     SiteId,
     SlideId,
@@ -103,6 +105,8 @@ class Consultation:
     may: frozenset[Move]
     """What the reader can do now."""
     unread: bool
+    objected: bool
+    """The patient objects to the purpose: the words stay, and the slides are shown to nobody of the other site."""
 
     @property
     def standing(self) -> Opinion | None:
@@ -112,7 +116,7 @@ class Consultation:
     @property
     def shows_slides(self) -> bool:
         """Whether the site that is asked may see the slides."""
-        return self.state in policy.SHOWING
+        return self.state in policy.SHOWING and not self.objected
 
     @property
     def consultant_gone(self) -> bool:
@@ -138,6 +142,8 @@ class Colleague:
     site_name: str
     asked_us: int | None
     """When the member last asked this colleague by name."""
+    role: Role
+    """A site can be asked as a whole where it has a pathologist; an expert is asked by name."""
 
 
 def get(session: Session, subject: Member, consultation_id: ConsultationId) -> Consultation:
@@ -218,12 +224,19 @@ def colleagues(session: Session, subject: Member) -> list[Colleague]:
         .subquery()
     )
     rows = session.execute(
-        select(MemberRow.id, MemberRow.name, MemberRow.site_id, SiteRow.name.label("site_name"), asked.c.asked_us)
+        select(
+            MemberRow.id,
+            MemberRow.name,
+            MemberRow.site_id,
+            SiteRow.name.label("site_name"),
+            asked.c.asked_us,
+            MemberRow.role,
+        )
         .join(SiteRow, SiteRow.id == MemberRow.site_id)
         .outerjoin(asked, asked.c.to_member_id == MemberRow.id)
         .where(MemberRow.role.in_(CONSULTANTS), MemberRow.disabled_us.is_(None), MemberRow.site_id != subject.site_id)
     )
-    found = [Colleague(row.id, row.name, row.site_id, row.site_name, row.asked_us) for row in rows]
+    found = [Colleague(row.id, row.name, row.site_id, row.site_name, row.asked_us, Role(row.role)) for row in rows]
     return sorted(found, key=lambda c: (-(c.asked_us or 0), c.site_name, c.name))
 
 
@@ -278,12 +291,14 @@ def _read(session: Session, subject: Member, rows: Sequence[ConsultationRow]) ->
     )
     site_names = {site.id: site.name for site in sites.list_sites(session)}
     signed = opinions.of_consultations(session, ids)
+    objected = _objected(session, ids)
     about = cases.known(session, [row.case_id for row in rows])
     found = []
     for row in rows:
         side, state, case = consultations.side_of(subject, row), ConsultationState(row.state), about[row.case_id]
         slide_ids = tuple(s.slide_id for s in shown if s.consultation_id == row.id)
         own = side is Side.REQUESTER
+        shown_ids = slide_ids if own or row.id not in objected else ()
         found.append(
             Consultation(
                 id=row.id,
@@ -292,7 +307,7 @@ def _read(session: Session, subject: Member, rows: Sequence[ConsultationRow]) ->
                 site_name=site_names[row.site_id],
                 case_id=row.case_id if own else None,
                 case=case if own else None,
-                veiled=veil.veiled(case, row.reference, slide_ids, purpose=Purpose(row.purpose), now_us=session.now_us),
+                veiled=veil.veiled(case, row.reference, shown_ids, purpose=Purpose(row.purpose), now_us=session.now_us),
                 state=state,
                 urgency=Urgency(row.urgency),
                 purpose=Purpose(row.purpose),
@@ -316,9 +331,20 @@ def _read(session: Session, subject: Member, rows: Sequence[ConsultationRow]) ->
                 opinions=signed.get(row.id, ()),
                 may=frozenset(move for move, step in ALLOWED[state].items() if step.by is side),
                 unread=row.moved_by != subject.id and seen.get(row.id, 0) < row.moves,
+                objected=row.id in objected,
             )
         )
     return found
+
+
+def _objected(session: Session, ids: Sequence[ConsultationId]) -> set[ConsultationId]:
+    """Those for whose purpose the patient objects."""
+    statement = (
+        select(ConsultationRow.id)
+        .join(CaseRow, CaseRow.id == ConsultationRow.case_id)
+        .where(ConsultationRow.id.in_(ids), policy.objected(ConsultationRow.purpose))
+    )
+    return set(session.scalars(statement))
 
 
 def _made(row: ConsultationMoveRow, people: dict[MemberId, Person]) -> MoveMade:

@@ -31,13 +31,22 @@ PASSWORD = "demo-iain-2026"  # noqa: S105 - printed for everybody to see
 SCAN = Path(__file__).parents[1] / "tests" / "data" / "CMU-1-Small-Region.svs"
 
 SITES = {"caen": "Caen", "rouen": "Rouen", "lille": "Lille"}
-ROLES = {"pathologiste": Role.PATHOLOGIST, "technicien": Role.TECHNICIAN, "responsable": Role.LAB_MANAGER}
+ROLES = {
+    "pathologiste": Role.PATHOLOGIST,
+    "interne": Role.TRAINEE,
+    "technicien": Role.TECHNICIAN,
+    "responsable": Role.LAB_MANAGER,
+    "dpo": Role.DATA_PROTECTION_OFFICER,
+    "administrateur": Role.SITE_ADMINISTRATOR,
+}
 # All invented, and looking so.
 NAMES = {
-    "caen": ("Dr Anne Lambert", "Julien Morel", "Claire Vasseur"),
-    "rouen": ("Dr Paul Renard", "Sofia Marchand", "Hugo Delorme"),
-    "lille": ("Dr Inès Caron", "Théo Lefèvre", "Nadia Wattel"),
+    "caen": ("Dr Anne Lambert", "Léo Bertin", "Julien Morel", "Claire Vasseur", "Maud Hébert", "Yanis Roche"),
+    "rouen": ("Dr Paul Renard", "Aya Colin", "Sofia Marchand", "Hugo Delorme", "Éric Vallois", "Lina Fabre"),
+    "lille": ("Dr Inès Caron", "Noé Legrand", "Théo Lefèvre", "Nadia Wattel", "Rose Duhem", "Karim Blondel"),
 }
+EXPERTS = ("experts", "Experts extérieurs", "Pr Simon Perrault")
+"""A site of their own for those whom any centre may ask by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,12 @@ def seed(database: Database, demo: Path) -> None:
             )
             # Before the commit: a key without its scanner is harmless, a scanner whose key is lost is not.
             write_secret(_key_file(demo, site), key)
+        site, name, person = EXPERTS
+        sites.add_site(session, SiteId(site), name)
+        expert = Role.EXTERNAL_EXPERT
+        sites.add_member(
+            session, SiteId(site), login=f"expert.{site}", name=person, role=expert, password_hash=password_hash
+        )
         for case in CASES:
             cases.register_case(
                 session,
@@ -241,12 +256,17 @@ def _welcome(address: str) -> Table:
     table.add_column("Role")
     does = {
         Role.PATHOLOGIST: "reads cases",
+        Role.TRAINEE: "reads cases of the centre",
         Role.TECHNICIAN: "receives slides",
         Role.LAB_MANAGER: "sees who did what",
+        Role.DATA_PROTECTION_OFFICER: "enters objections, sees who did what",
+        Role.SITE_ADMINISTRATOR: "looks after accounts",
     }
     for site, name in SITES.items():
         for (title, role), person in zip(ROLES.items(), NAMES[site], strict=True):
             table.add_row(f"{title}.{site}", f"{person}, {name}", does[role])
+    site, name, person = EXPERTS
+    table.add_row(f"expert.{site}", f"{person}, {name}", "answers what is asked of him by name")
     return table
 
 

@@ -21,6 +21,7 @@ from sharing.vocabulary import (
     Move,
     OpinionId,
     Purpose,
+    Role,
     Side,
     SiteId,
     SlideId,
@@ -253,9 +254,9 @@ def colleagues(session: SessionDep, member: MemberDep) -> ColleaguesOut:
     rows = [_colleague(person) for person in lately]
     for site in sites.list_sites(session):
         others = [person for person in people if person.site_id == site.id]
-        if others:
-            whole = ColleagueOut(to_site=site.id, to_member=None, name=None, site=site.name, asked_us=None)
-            rows += [whole, *(_colleague(person) for person in others if person not in lately)]
+        if any(person.role is Role.PATHOLOGIST for person in others):
+            rows.append(ColleagueOut(to_site=site.id, to_member=None, name=None, site=site.name, asked_us=None))
+        rows += [_colleague(person) for person in others if person not in lately]
     return ColleaguesOut(colleagues=rows)
 
 

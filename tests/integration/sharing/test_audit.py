@@ -157,11 +157,9 @@ def test_a_wrong_cursor_is_refused_in_words(database, centres, cursor):
 def test_the_people_to_choose_from_are_those_of_the_site(database, centres):
     with database.reading() as session:
         people = audit.people(session, centres.caen.lab_manager)
-    assert {member_id for member_id, _ in people} == {
-        centres.caen.pathologist.id,
-        centres.caen.technician.id,
-        centres.caen.lab_manager.id,
-    }
+    caen = centres.caen
+    members = (caen.pathologist, caen.trainee, caen.technician, caen.lab_manager, caen.protection_officer)
+    assert {member_id for member_id, _ in people} == {member.id for member in (*members, caen.administrator)}
 
 
 def test_a_refusal_stands_in_the_chain_of_the_owner(database, centres):

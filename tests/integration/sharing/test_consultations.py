@@ -454,14 +454,14 @@ def test_a_reading_across_stands_in_both_chains(database, centres, shared, ask, 
 
 def test_colleagues_asked_lately_come_first(clock, centres, ask, look, do):
     caen = centres.caen.pathologist
-    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["lille", "rouen"]
+    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["experts", "lille", "rouen"]
     ask()
     clock.advance(minutes=1)
-    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["rouen", "lille"]
+    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["rouen", "experts", "lille"]
     ask(to_member=centres.lille.pathologist.id)
-    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["lille", "rouen"]
+    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["lille", "rouen", "experts"]
     do(sites.disable_member, centres.lille.pathologist.id)
-    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["rouen"]
+    assert [c.site_id for c in look(exchange.colleagues, caen)] == ["rouen", "experts"]
     with pytest.raises(RefusedError):
         look(exchange.colleagues, centres.caen.technician)
 

@@ -11,7 +11,7 @@ from sharing.vocabulary import PLATFORM, Role
 
 def test_sites_are_listed_by_name(database, centres):
     with database.reading() as session:
-        assert [site.name for site in sites.list_sites(session)] == ["Caen", "Lille", "Rouen"]
+        assert [site.name for site in sites.list_sites(session)] == ["Caen", "Experts extérieurs", "Lille", "Rouen"]
 
 
 @pytest.mark.parametrize("wrong", ["Caen", "c", "../caen", "", "caen nord", PLATFORM])

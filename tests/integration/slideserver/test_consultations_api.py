@@ -269,6 +269,7 @@ def test_colleagues_are_those_of_other_sites_the_lately_asked_first(world, slide
     caen = world.signed_in("pathologiste.caen")
     before = caen.get("/api/colleagues").json()["colleagues"]
     assert [(row["site"], row["to_member"] is None) for row in before] == [
+        ("Experts extérieurs", False),
         ("Lille", True),
         ("Lille", False),
         ("Rouen", True),
