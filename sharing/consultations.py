@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, insert, update
 
-from sharing import audit, cases, epoch, opinions, outbox, policy, sites, text, veil
+from sharing import audit, cases, epoch, objections, opinions, outbox, policy, sites, text, veil
 from sharing.cases import Case
 from sharing.db.engine import Session
 from sharing.db.rows import insert_new
@@ -145,13 +145,15 @@ def request(
     same case, is the same request, and nothing is done a second time.
 
     Raises NotFoundError or RefusedError if the case is not the subject's to share, InvalidError if nobody could answer,
-    if a slide is not of the case, or if the question names the patient, ConflictError if the id is taken.
+    if a slide is not of the case, or if the question names the patient, ConflictError if the patient objects to the
+    purpose, or if the id is taken.
     """
     case = cases.get_case(session, subject, case_id)
     about = Entity("case", case_id)
     policy.require(session, subject, Action.REQUEST_CONSULTATION, case, about)
     if consultation_id is not None and _asked_already(session, subject, case, consultation_id):
         return consultation_id
+    objections.refuse(session, subject, Action.REQUEST_CONSULTATION, case_id, case.site_id, purpose)
     shown = shareable(subject, Action.REQUEST_CONSULTATION, case, slides, slide_id)
     site_id = _addressee(session, subject, case, to_site, to_member)
     question = text.prose(question, "The question", limit=PROSE_LIMIT)

@@ -37,6 +37,14 @@ def prose(value: str, what: str, *, limit: int = 4000) -> str:
     return plain
 
 
+def mail_address(value: str, what: str) -> str:
+    """One bare mail address that every mail server takes (RFC 5321, ASCII). Raises InvalidError for anything else."""
+    address = line(value, what, limit=254)
+    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", address):
+        raise InvalidError(f"{what} is no mail address. It looks like name@hospital.example.")
+    return address
+
+
 def fragment(value: str) -> str:
     """A view of the viewer as it stands in an address, without the hash sign. Raises InvalidError for anything else."""
     plain = value.strip().removeprefix("#")
@@ -60,5 +68,10 @@ def patient_key(site_id: str, name: str, birth_year: int | None, sex: str | None
     """What the cases of one patient at one site have in common: SHA-256 over the site, the words of the name in any
     order, the year of birth and the sex. Two people who agree in all of these count as one.
     """
-    words = " ".join(sorted(re.findall(r"\w+", folded(name))))
+    words = " ".join(name_words(name))
     return hashlib.sha256(f"{site_id}\n{words}\n{birth_year or ''}\n{sex or ''}".encode()).hexdigest()
+
+
+def name_words(name: str) -> list[str]:
+    """The words of a name, folded, in the order of the alphabet."""
+    return sorted(re.findall(r"\w+", folded(name)))
