@@ -101,16 +101,21 @@ def record_refusal(database: Database, refusal: Refusal, *, personal: Mapping[st
         count_stranger(database, refusal.action, site_id=refusal.site_id)
         return
     with database.writing() as session:
-        record(
-            session,
-            site_id=refusal.site_id,
-            act=Act.ACCESS_REFUSED,
-            outcome=Outcome.REFUSED,
-            subject=refusal.subject,
-            entities=refusal.entities,
-            detail={"asked": refusal.action, "reason": refusal.reason},
-            personal=personal,
-        )
+        record_refused(session, refusal, personal=personal)
+
+
+def record_refused(session: Session, refusal: Refusal, *, personal: Mapping[str, str] | None = None) -> None:
+    """As `record_refusal`, to somebody known, in a transaction that undoes nothing of it."""
+    record(
+        session,
+        site_id=refusal.site_id,
+        act=Act.ACCESS_REFUSED,
+        outcome=Outcome.REFUSED,
+        subject=refusal.subject,
+        entities=refusal.entities,
+        detail={"asked": refusal.action, "reason": refusal.reason},
+        personal=personal,
+    )
 
 
 def count_stranger(database: Database, reason: str, *, site_id: SiteId = PLATFORM) -> None:

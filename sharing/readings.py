@@ -1,17 +1,25 @@
 """Readings: a subject has a slide open. One reading is one event in the audit log, however many tiles it takes."""
 
-from sqlalchemy import update
+from typing import Any
+
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sharing import audit, policy
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
-from sharing.db.tables import ReadingRow
+from sharing.db.tables import CaseReadingRow, LabelReadingRow, ReadingRow
 from sharing.slides import Slide
 from sharing.subjects import Member, Subject, subject_id
 from sharing.vocabulary import Act, Entity
 
 IDLE_US = 30 * MINUTE_US
+TOUCH_US = MINUTE_US
+"""That a reading goes on is noted at most this often."""
+
+
+class UnrecordedError(Exception):
+    """This reading is not on record yet, and a reading transaction cannot put it there: ask again in a writing one."""
 
 
 def open_reading(session: Session, subject: Subject, slide: Slide) -> bool:
@@ -19,25 +27,10 @@ def open_reading(session: Session, subject: Subject, slide: Slide) -> bool:
     first after 30 idle minutes. It is then on record as *Instances Accessed* in the same transaction: in the chain of
     the site that owns the slide and, when a member of another site reads, in that site's chain too.
 
-    Of any number of simultaneous calls exactly one is told True.
+    Of any number of simultaneous calls exactly one is told True. In a reading transaction it notes nothing, and raises
+    UnrecordedError for a new reading.
     """
-    reader = subject_id(subject)
-    if reader is None:
-        raise ValueError(f"{subject.kind} reads no slides")
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    key = {"subject_kind": subject.kind, "subject_id": reader, "slide_id": slide.id}
-    opened = session.execute(
-        insert(ReadingRow)
-        .values(**key, opened_us=session.now_us, seen_us=session.now_us)
-        .on_conflict_do_update(
-            index_elements=list(key),
-            set_={"opened_us": session.now_us, "seen_us": session.now_us},
-            where=ReadingRow.seen_us <= session.now_us - IDLE_US,
-        )
-        .returning(ReadingRow.slide_id)
-    ).one_or_none()
-    if opened is None:
-        session.execute(update(ReadingRow).filter_by(**key).values(seen_us=session.now_us))
+    if not begin(session, ReadingRow, subject, {"slide_id": slide.id}):
         return False
     basis = policy.basis(session, subject, slide)
     shown = [basis.entity] if basis else []
@@ -57,3 +50,41 @@ def open_reading(session: Session, subject: Subject, slide: Slide) -> bool:
             purpose=purpose,
         )
     return True
+
+
+def begin(
+    session: Session,
+    table: type[ReadingRow | CaseReadingRow | LabelReadingRow],
+    subject: Subject,
+    thing: dict[str, str],
+) -> bool:
+    """Note in a table of readings that the subject has the thing open; True if it had not, for 30 minutes.
+
+    In a reading transaction: False if it has, else UnrecordedError.
+    """
+    reader = subject_id(subject)
+    if reader is None:
+        raise ValueError(f"{subject.kind} reads nothing")
+    key: dict[str, Any] = {"subject_kind": subject.kind, "subject_id": reader, **thing}
+    seen_us = session.scalar(select(table.seen_us).filter_by(**key)) or 0
+    stands = seen_us > session.now_us - IDLE_US
+    if not session.writable:
+        if not stands:
+            raise UnrecordedError
+        return False
+    if stands:
+        if seen_us <= session.now_us - TOUCH_US:
+            session.execute(update(table).filter_by(**key).values(seen_us=session.now_us))
+        return False
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    opened = session.execute(
+        insert(table)
+        .values(**key, opened_us=session.now_us, seen_us=session.now_us)
+        .on_conflict_do_update(
+            index_elements=list(key),
+            set_={"opened_us": session.now_us, "seen_us": session.now_us},
+            where=table.seen_us <= session.now_us - IDLE_US,
+        )
+        .returning(table.seen_us)
+    )
+    return opened.one_or_none() is not None

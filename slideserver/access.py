@@ -4,9 +4,9 @@ Whatever takes a right away adds one to the *access epoch* in its own transactio
 reads that number every 250 ms; a decision made under an older epoch is asked for again, and when the number could not
 be read for 750 ms nothing is answered from memory at all (503). So no process need tell another anything.
 
-`decide` and `holds` are for the event loop and never wait; `ask` is the miss: one transaction in a thread that finds
-out who asks (a member, a guest whom a link admitted, or both in one browser), asks the policy, and puts the reading on
-record. No tile without a row in the audit log.
+`decide` and `holds` are for the event loop and never wait; `ask` is the miss (`slideserver.admissions`). It goes to one
+of two counters, and all who wait at a counter are answered together, by one transaction: who continues a reading that
+is on record is found out by reading alone, and never waits for who begins one, which is written down first.
 """
 
 import asyncio
@@ -14,76 +14,27 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
-from anyio import CapacityLimiter, to_thread
-
-from sharing import audit, epoch, links, policy, readings, sessions, slides
-from sharing.clock import SECOND_US
-from sharing.db.engine import Database, Session
-from sharing.errors import NotFoundError, Refusal, RefusedError
-from sharing.links import GuestSession
-from sharing.slides import Slide
-from sharing.subjects import Guest, Member
-from sharing.vocabulary import Action, Entity, LinkState, SlideId, SlideState
+from sharing import epoch
+from sharing.clock import MINUTE_US
+from sharing.db.engine import Database
+from slideserver.admissions import Admissions, Decision, Key, Look, Verdict
+from slideserver.counter import Counter
+from slideserver.sightings import Sightings
 
 READ_EVERY_S = 0.25
 STALE_AFTER_S = 0.75
-# A decision is asked for anew once a minute, which also keeps the session and the reading alive; a refusal soon, since
-# giving a right moves no epoch.
-KEPT_US = 60 * SECOND_US
-REFUSAL_KEPT_US = 2 * SECOND_US
 MAX_DECISIONS = 20_000
-# Misses wait for a database, not for a core; they must not queue behind each other for long, nor drain its pool.
-THREADS = 8
+# That somebody reads on is noted at most this often, and nobody waits for it.
+NOTED_US = MINUTE_US
+# How many of those who wait are answered together: what they take must not keep others waiting.
+TOGETHER = 32
+# Transactions at once: they wait for a database, not for a core, and must not drain its pool. SQLite has one writer.
+READERS, WRITERS = 4, {"sqlite": 1}
+MOST_WRITERS = 4
 
 log = logging.getLogger(__name__)
-
-
-class Look(StrEnum):
-    """What of a slide is asked for."""
-
-    TILE = "tile"
-    THUMBNAIL = "thumbnail"
-    LABEL = "label"
-
-
-class Verdict(StrEnum):
-    ALLOWED = "allowed"
-    ABSENT = "absent"
-    ENDED = "ended"
-    """To a guest whose link is over: the holder of what once was the right is told so."""
-    SIGNED_OUT = "signed_out"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided, under which epoch, and until when it may be believed. `slide` is there when it is ALLOWED."""
-
-    verdict: Verdict
-    epoch: int
-    expires_us: int
-    slide: Slide | None = None
-    own: bool = False
-    """Whether it is a slide of the reader's own site, of which the browser may keep pictures."""
-    end: LinkState | None = None
-    """Why the link is over, when it is ENDED."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """One of those whom the browser proves to be."""
-
-    subject: Member | Guest
-    expires_us: int
-
-    def owns(self, slide: Slide) -> bool:
-        return isinstance(self.subject, Member) and self.subject.site_id == slide.site_id
-
-
-# Credential (see `auth.cookies.Credentials`), slide, picture.
-Key = tuple[str, str, Look]
 
 
 class Access:
@@ -91,10 +42,16 @@ class Access:
         self._database = database
         self._now_us = database.clock.now_us
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
-        self._pending: dict[Key, asyncio.Future[Decision]] = {}
-        self._limiter = CapacityLimiter(THREADS)
-        self._epoch = 0
+        self._pending: dict[Key, asyncio.Task[Decision]] = {}
+        self._epoch = -1
         self._read_at = -STALE_AFTER_S
+        self.sightings = Sightings(database)
+        """What other processes, and the audit, are told of the epochs that this one has seen."""
+        admissions = Admissions(database)
+        writers = WRITERS.get(database.engine.dialect.name, MOST_WRITERS)
+        self._reading = Counter(admissions.look, turns=READERS, together=TOGETHER)
+        self._writing = Counter(admissions.admit, turns=writers, together=TOGETHER)
+        self._noting: set[asyncio.Task[None]] = set()
 
     def watch(self, stop: threading.Event) -> None:
         """Reads the epoch until `stop` is set. Runs in a thread of its own."""
@@ -114,7 +71,10 @@ class Access:
     def read_epoch(self) -> None:
         asked_at = time.monotonic()
         with self._database.reading() as session:
-            self._epoch = epoch.read(session)
+            found = epoch.read(session)
+        if found != self._epoch:
+            self._epoch = found
+            self.sightings.add(found)
         self._read_at = asked_at
 
     def stale(self) -> bool:
@@ -130,82 +90,43 @@ class Access:
         return decision if decision is not None and self.holds(decision) else None
 
     async def ask(self, credential: str, slide_id: str, look: Look) -> Decision:
-        """A fresh decision, from the database. Tiles of one viewport that arrive together share one transaction."""
+        """A fresh decision, from the database. Tiles of one viewport that arrive together share it."""
         key = (credential, slide_id, look)
         future = self._pending.get(key)
         if future is None:
-            future = asyncio.ensure_future(
-                to_thread.run_sync(self._load, credential, SlideId(slide_id), look, limiter=self._limiter)
-            )
-            self._pending[key] = future
-            future.add_done_callback(lambda done: self._loaded(key, done))
+            future = self._pending[key] = asyncio.ensure_future(self._find(key))
+            future.add_done_callback(lambda _: self._pending.pop(key))
         return await asyncio.shield(future)
 
-    def _loaded(self, key: Key, done: asyncio.Future[Decision]) -> None:
-        del self._pending[key]
-        if done.cancelled() or done.exception() is not None or done.result().verdict is Verdict.SIGNED_OUT:
+    async def _find(self, key: Key) -> Decision:
+        former = self._decisions.get(key)
+        decision = await self._reading.ask(key) or await self._writing.ask(key)
+        if decision.verdict is Verdict.ALLOWED and key[2] is Look.TILE:
+            noted_us = max(decision.noted_us, former.noted_us if former else 0)
+            decision = replace(decision, noted_us=noted_us)
+            if noted_us <= self._now_us() - NOTED_US:
+                self._note(key)
+        self._keep(key, decision)
+        return decision
+
+    def _note(self, key: Key) -> None:
+        """Has it written down that the reading goes on. Nobody waits for that."""
+        task = asyncio.ensure_future(self._write(key))
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+
+    async def _write(self, key: Key) -> None:
+        try:
+            decision = await self._writing.ask(key)
+        except Exception:
+            log.exception("That somebody still reads could not be noted; it will be tried again")
+        else:
+            self._keep(key, decision)
+
+    def _keep(self, key: Key, decision: Decision) -> None:
+        if decision.verdict is Verdict.SIGNED_OUT:
             return
-        self._decisions[key] = done.result()
+        self._decisions[key] = decision
         self._decisions.move_to_end(key)
         if len(self._decisions) > MAX_DECISIONS:
             self._decisions.popitem(last=False)
-
-    def _load(self, credential: str, slide_id: SlideId, look: Look) -> Decision:
-        with self._database.reading() as session:
-            # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
-            under = epoch.read(session)
-            known, over = _readers(session, credential)
-        if not known and over is None:  # strangers do not get a turn to write
-            audit.count_stranger(self._database, "unknown session")
-            return Decision(Verdict.SIGNED_OUT, under, self._now_us())
-        refusal: Refusal | None = None
-        with self._database.writing() as session:
-            readers, over = _readers(session, credential)
-            if not readers and over is None:
-                return Decision(Verdict.SIGNED_OUT, under, session.now_us)
-            kept_us = session.now_us + REFUSAL_KEPT_US
-            for reader in readers:
-                try:
-                    slide = _admit(session, reader, slide_id, look)
-                except (NotFoundError, RefusedError) as error:
-                    refusal = refusal or error.refusal
-                    continue
-                expires_us = min(reader.expires_us, session.now_us + KEPT_US)
-                return Decision(Verdict.ALLOWED, under, expires_us, slide, reader.owns(slide))
-        if over is not None and not readers:
-            entities = (Entity("link", over.guest.link_id), Entity("slide", slide_id))
-            why = f"the link is over: {over.state}"
-            audit.record_refusal(
-                self._database, Refusal(over.guest, Action.VIEW_SLIDE, over.guest.site_id, why, entities)
-            )
-            return Decision(Verdict.ENDED, under, kept_us, end=over.state)
-        if refusal is not None:
-            audit.record_refusal(self._database, refusal)
-        return Decision(Verdict.ABSENT, under, kept_us)
-
-
-def _readers(session: Session, credential: str) -> tuple[list[Reader], GuestSession | None]:
-    """Whom the credential proves, the member first; and the guest's session if that is over, whatever the slide."""
-    member, _, guest = credential.partition(";")
-    readers: list[Reader] = []
-    login = sessions.resolve(session, member) if member else None
-    if login is not None:
-        readers.append(Reader(login.member, login.expires_us))
-    admitted = links.guest(session, guest) if guest else None
-    if admitted is None:
-        return readers, None
-    if admitted.state not in links.ADMITTED:
-        return readers, admitted
-    return [*readers, Reader(admitted.guest, admitted.expires_us)], None
-
-
-def _admit(session: Session, reader: Reader, slide_id: SlideId, look: Look) -> Slide:
-    """The slide, if it is ready and the reader may see it; the reading is then on record."""
-    slide = slides.get_slide(session, reader.subject, slide_id)
-    if slide.state is not SlideState.READY:
-        raise policy.absent("slide")
-    if look is Look.LABEL:
-        policy.require(session, reader.subject, Action.VIEW_LABEL, slide, Entity("slide", slide.id))
-    if look is Look.TILE:
-        readings.open_reading(session, reader.subject, slide)
-    return slide

@@ -13,7 +13,7 @@ from typing import Protocol
 from starlette.types import Scope
 
 from ingest.directory import PROFILE
-from slideserver.access import Look
+from slideserver.admissions import Look
 from slideserver.sources import OpenSlide
 from tiler import descriptor
 from tiler.descriptor import Halvings, Piece

@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from slideserver.access import Access, Decision, Look
+from slideserver.access import Access
+from slideserver.admissions import Decision, Look
 from slideserver.auth.cookies import Credentials
 from slideserver.csp import PICTURE_POLICY, security_headers
 from slideserver.sources import OpenSlide, Sources

@@ -140,7 +140,13 @@ def watching(state: State) -> Iterator[None]:
     """What every process that answers requests needs beside them: the watcher of the access epoch, and the sealer, who
     also writes down which strangers this process refused."""
     state.access.read_epoch()
-    with _threads({"access-epoch": state.access.watch, "sealer": lambda stop: _seal(state.database, stop)}):
+    with _threads(
+        {
+            "access-epoch": state.access.watch,
+            "sightings": state.access.sightings.run,
+            "sealer": lambda stop: _seal(state.database, stop),
+        }
+    ):
         yield
 
 

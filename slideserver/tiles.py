@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slideserver import addresses
-from slideserver.access import Access, Verdict
+from slideserver.access import Access
+from slideserver.admissions import Verdict
 from slideserver.addresses import Headers, Wanted
 from slideserver.auth.cookies import Credentials
 from slideserver.errands import Errands, GoneError, unless_gone

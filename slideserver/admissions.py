@@ -1,0 +1,217 @@
+"""The miss of `slideserver.access`: what the database says to those who ask for a picture, many at a time.
+
+`look` answers in one reading transaction all who need nothing written. `admit` answers the others in a writing one: it
+asks the policy again, and puts a new reading, or the refusal, on record. No tile without a row in the audit log.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sharing import audit, epoch, links, policy, readings, sessions, slides
+from sharing.clock import SECOND_US
+from sharing.db.engine import Database, Session
+from sharing.errors import NotFoundError, Refusal, RefusedError
+from sharing.links import GuestSession
+from sharing.readings import UnrecordedError
+from sharing.slides import Slide
+from sharing.subjects import Guest, Member, subject_id
+from sharing.vocabulary import Action, Entity, LinkState, SlideId, SlideState
+
+# A decision is asked for anew once a minute, which also keeps the session and the reading alive; a refusal soon, since
+# giving a right moves no epoch.
+KEPT_US = 60 * SECOND_US
+REFUSAL_KEPT_US = 2 * SECOND_US
+
+
+class Look(StrEnum):
+    """What of a slide is asked for."""
+
+    TILE = "tile"
+    THUMBNAIL = "thumbnail"
+    LABEL = "label"
+    FILE = "file"
+
+
+class Verdict(StrEnum):
+    ALLOWED = "allowed"
+    ABSENT = "absent"
+    ENDED = "ended"
+    """To a guest whose link is over: the holder of what once was the right is told so."""
+    SIGNED_OUT = "signed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, under which epoch, and until when it may be believed. `slide` is there when it is ALLOWED."""
+
+    verdict: Verdict
+    epoch: int
+    expires_us: int
+    slide: Slide | None = None
+    own: bool = False
+    """Whether it is a slide of the reader's own site, of which the browser may keep pictures."""
+    end: LinkState | None = None
+    """Why the link is over, when it is ENDED."""
+    noted_us: int = 0
+    """When it was last written down that the reader reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One of those whom the browser proves to be."""
+
+    subject: Member | Guest
+    expires_us: int
+
+    def owns(self, slide: Slide) -> bool:
+        return isinstance(self.subject, Member) and self.subject.site_id == slide.site_id
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Whom a browser proves to be, the member first; and the guest's session if that is over, whatever the slide."""
+
+    readers: tuple[Reader, ...]
+    over: GuestSession | None
+
+    @property
+    def nobody(self) -> bool:
+        return not self.readers and self.over is None
+
+
+# Credential (see `auth.cookies.Credentials`), slide, picture.
+Key = tuple[str, str, Look]
+
+
+class Admissions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def look(self, keys: Sequence[Key]) -> dict[Key, Decision | None]:
+        """What can be decided by reading alone; None for who has to be put on record first."""
+        answers: dict[Key, Decision | None] = {}
+        with self._database.reading() as session:
+            # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
+            under = epoch.read(session)
+            shown = {credential: _shown(session, credential) for credential in _credentials(keys)}
+            for key in keys:
+                answers[key] = _by_reading(session, under, shown[key[0]], key)
+        for decision in answers.values():
+            if decision is not None and decision.verdict is Verdict.SIGNED_OUT:
+                audit.count_stranger(self._database, "unknown session")
+        return answers
+
+    def admit(self, keys: Sequence[Key]) -> dict[Key, Decision]:
+        """What is decided about those who have to be put on record, who then are."""
+        with self._database.reading() as session:
+            under = epoch.read(session)
+        answers: dict[Key, Decision] = {}
+        admitted: list[tuple[Key, Reader, Slide]] = []
+        with self._database.writing() as session:
+            # Rows are locked in one order, whoever asks together: browsers' sessions, then readings.
+            shown = {credential: _shown(session, credential) for credential in _credentials(keys)}
+            for key in keys:
+                if shown[key[0]].nobody:
+                    answers[key] = Decision(Verdict.SIGNED_OUT, under, session.now_us)
+                    continue
+                found = _reader(session, shown[key[0]].readers, SlideId(key[1]), key[2])
+                if isinstance(found, tuple):
+                    admitted.append((key, *found))
+                else:
+                    answers[key] = _refuse(session, under, shown[key[0]], key, found)
+            for key, reader, slide in sorted(admitted, key=_place):
+                _put_on_record(session, reader, slide, key[2])
+                answers[key] = _allowed(session, under, reader, slide, noted_us=session.now_us)
+        return answers
+
+
+def _credentials(keys: Sequence[Key]) -> list[str]:
+    return sorted({credential for credential, _, _ in keys})
+
+
+def _place(admitted: tuple[Key, Reader, Slide]) -> tuple[str, str, str, str]:
+    (_, slide_id, look), reader, _ = admitted
+    return reader.subject.kind, subject_id(reader.subject) or "", slide_id, look
+
+
+def _by_reading(session: Session, under: int, shown: Shown, key: Key) -> Decision | None:
+    if shown.nobody:  # strangers do not get a turn to write
+        return Decision(Verdict.SIGNED_OUT, under, session.now_us)
+    _, slide_id, look = key
+    for reader in shown.readers:
+        try:
+            slide = _slide(session, reader, SlideId(slide_id), look)
+            _put_on_record(session, reader, slide, look)
+        except (NotFoundError, RefusedError, UnrecordedError):
+            continue
+        return _allowed(session, under, reader, slide)
+    return None
+
+
+def _allowed(session: Session, under: int, reader: Reader, slide: Slide, *, noted_us: int = 0) -> Decision:
+    expires_us = min(reader.expires_us, session.now_us + KEPT_US)
+    return Decision(Verdict.ALLOWED, under, expires_us, slide, reader.owns(slide), noted_us=noted_us)
+
+
+def _refuse(session: Session, under: int, shown: Shown, key: Key, refusal: Refusal | None) -> Decision:
+    """The "no", put on record where somebody is known."""
+    kept_us = session.now_us + REFUSAL_KEPT_US
+    if shown.over is not None and not shown.readers:
+        over = shown.over
+        entities = (Entity("link", over.guest.link_id), Entity("slide", key[1]))
+        why = f"the link is over: {over.state}"
+        refusal = Refusal(over.guest, Action.VIEW_SLIDE, over.guest.site_id, why, entities)
+        decision = Decision(Verdict.ENDED, under, kept_us, end=over.state)
+    else:
+        decision = Decision(Verdict.ABSENT, under, kept_us)
+    if refusal is not None:
+        audit.record_refused(session, refusal)
+    return decision
+
+
+def _shown(session: Session, credential: str) -> Shown:
+    member, _, guest = credential.partition(";")
+    readers: list[Reader] = []
+    login = sessions.resolve(session, member) if member else None
+    if login is not None:
+        readers.append(Reader(login.member, login.expires_us))
+    admitted = links.guest(session, guest) if guest else None
+    if admitted is not None and admitted.state not in links.ADMITTED:
+        return Shown(tuple(readers), admitted)
+    if admitted is not None:
+        readers.append(Reader(admitted.guest, admitted.expires_us))
+    return Shown(tuple(readers), None)
+
+
+def _reader(
+    session: Session, readers: Sequence[Reader], slide_id: SlideId, look: Look
+) -> tuple[Reader, Slide] | Refusal | None:
+    """The first who may see the slide, and the slide; else why the first may not, None if there is nothing to say."""
+    refusal: Refusal | None = None
+    for reader in readers:
+        try:
+            return reader, _slide(session, reader, slide_id, look)
+        except (NotFoundError, RefusedError) as error:
+            refusal = refusal or error.refusal
+    return refusal
+
+
+def _slide(session: Session, reader: Reader, slide_id: SlideId, look: Look) -> Slide:
+    """The slide, if it is ready and the reader may have this of it."""
+    slide = slides.get_slide(session, reader.subject, slide_id)
+    if slide.state is not SlideState.READY:
+        raise policy.absent("slide")
+    if look in NEEDS:
+        policy.require(session, reader.subject, NEEDS[look], slide, Entity("slide", slide.id))
+    return slide
+
+
+NEEDS = {Look.LABEL: Action.VIEW_LABEL, Look.FILE: Action.DOWNLOAD_SLIDE}
+"""What seeing the slide does not include."""
+
+
+def _put_on_record(session: Session, reader: Reader, slide: Slide, look: Look) -> None:
+    """Raises UnrecordedError in a reading transaction, for what it would have to write."""
+    if look is Look.TILE:
+        readings.open_reading(session, reader.subject, slide)
