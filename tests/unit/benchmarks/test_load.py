@@ -71,10 +71,10 @@ def targets(count):
 
 def test_each_connection_reads_a_group_under_one_credential_before_the_next(generator, server):
     with server.running() as port:
-        load = generator.run(port, targets(40), COOKIES, Pattern("stream", 2, 5), seconds=10, requests=40)
+        load = generator.run(port, targets(80), COOKIES, Pattern("stream", 2, 5), seconds=10, requests=40)
     assert load.answers == 40
-    # The run may end before the last group does, when the other connection has begun the next one.
-    assert {path for _, path, _ in server.log} >= {f"/{number}" for number in range(35)}
+    begun = {int(path[1:]) // 5 for _, path, _ in server.log}
+    assert begun == set(range(len(begun)))  # one after the other; whoever is slow may still be in an early one
     for _, path, cookie in server.log:
         assert cookie == COOKIES[int(path[1:]) // 5 % 3]
     for connection in (1, 2):
