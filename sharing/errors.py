@@ -4,6 +4,7 @@
     ├── NotFoundError     there is no such thing, or this subject must not learn that there is
     │   └── GoneError     the link that led here no longer does; whoever holds its secret may know why
     ├── RefusedError      the subject knows that the thing exists and may not do this to it
+    │   └── CodeWantedError   the link's secret was right; the code that was mailed is missing or wrong
     ├── ConflictError     the thing is already there, or no longer in the state the caller believed
     ├── InvalidError      a value that cannot be stored (also a ValueError)
     ├── SchemaError       the database is of another version than this one, and there is no way from one to the other
@@ -52,6 +53,14 @@ class GoneError(NotFoundError):
 
 class RefusedError(SharingError):
     pass
+
+
+class CodeWantedError(RefusedError):
+    """To be told to nobody but the holder of the link's secret. `wrong`: a code was given, and it opens nothing."""
+
+    def __init__(self, message: str, *, wrong: bool) -> None:
+        super().__init__(message)
+        self.wrong = wrong
 
 
 class ConflictError(SharingError):

@@ -1,8 +1,9 @@
 """Links: a secret address that admits somebody without an account to exactly the slides it names.
 
-The secret has 256 random bits and is shown once, to its maker; the database keeps its SHA-256. A guest comes in by
-`redeem`, which counts the use, and is known afterwards by a token of its own, in the way of `sharing.sessions`. What a
-guest may see is the policy's to say, at every decision anew: a link dies with its maker's right.
+The secret has 256 random bits and is shown once, to its maker; the database keeps its SHA-256. Of a link that is bound
+to a recipient, it opens nothing by itself: a code goes to the recipient's mail (`sharing.link_codes`). A guest comes in
+by `redeem`, which counts the use, and is known afterwards by a token of its own, in the way of `sharing.sessions`. What
+a guest may see is the policy's to say, at every decision anew: a link dies with its maker's right.
 """
 
 import hashlib
@@ -12,14 +13,26 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
-from sharing import audit, cases, consultations, epoch, policy, text, veil
+from sharing import (
+    audit,
+    cases,
+    consultations,
+    epoch,
+    link_codes,
+    link_refusals,
+    objections,
+    outbox,
+    policy,
+    text,
+    veil,
+)
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database, Session
 from sharing.db.rows import insert_new
-from sharing.db.tables import CaseRow, GuestRow, LinkRow, LinkSlideRow, MemberRow
-from sharing.errors import ConflictError, GoneError, InvalidError, NotFoundError, Refusal
+from sharing.db.tables import GuestRow, LinkRow, LinkSlideRow
+from sharing.errors import CodeWantedError, ConflictError, GoneError, InvalidError, NotFoundError, Refusal, SharingError
 from sharing.subjects import Guest, Member, Stranger
 from sharing.veil import VeiledCase
 from sharing.vocabulary import (
@@ -34,6 +47,7 @@ from sharing.vocabulary import (
     Outcome,
     Purpose,
     SlideId,
+    Vain,
     new_id,
     new_reference,
 )
@@ -64,30 +78,6 @@ class NewLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A link as its maker sees it."""
-
-    id: LinkId
-    reference: str
-    case_id: CaseId
-    accession: str
-    slides: tuple[SlideId, ...]
-    slide_id: SlideId
-    view: str
-    purpose: Purpose
-    reason: str
-    max_uses: int
-    uses: int
-    created_us: int
-    expires_us: int
-    opened_us: int | None
-    """When the first guest came in."""
-    revoked_us: int | None
-    maker_name: str
-    state: LinkState
-
-
-@dataclass(frozen=True, slots=True)
 class Redeemed:
     token: str
     guest: Guest
@@ -115,6 +105,8 @@ class Shown:
     view: str
     purpose: Purpose
     expires_us: int
+    pins: Mapping[SlideId, str]
+    """The SHA-256 of each slide's bytes as they were when the link was made; no others are shown."""
 
 
 def create(
@@ -129,13 +121,17 @@ def create(
     slide_id: SlideId,
     max_uses: int = 1,
     view: str = "",
+    recipient: str | None = None,
 ) -> NewLink:
-    """Make a link to slides of a case, all that are ready if none are named. `reason` stays in the centre.
+    """Make a link to slides of a case, all that are ready if none are named; it shows the very bytes they have now.
+    `reason` stays in the centre. Bound to a `recipient`, a mail address, it also wants the code that is mailed there.
 
-    Raises NotFoundError or RefusedError if the case is not the subject's to share, InvalidError for what cannot be.
+    Raises NotFoundError or RefusedError if the case is not the subject's to share, InvalidError for what cannot be,
+    ConflictError if the patient objects to the purpose.
     """
     case = cases.get_case(session, subject, case_id)
     policy.require(session, subject, Action.SHARE_BY_LINK, case, Entity("case", case_id))
+    objections.refuse(session, subject, Action.SHARE_BY_LINK, case_id, case.site_id, purpose)
     shown = consultations.shareable(subject, Action.SHARE_BY_LINK, case, slides, slide_id)
     if not session.now_us < expires_us <= session.now_us + LONGEST_US:
         raise InvalidError("A link lasts until a moment between now and 90 days from now. Choose its end again.")
@@ -158,6 +154,7 @@ def create(
         "uses": 0,
         "created_us": session.now_us,
         "expires_us": expires_us,
+        "recipient": text.mail_address(recipient, "The recipient") if recipient and recipient.strip() else None,
     }
     insert_new(session, LinkRow, row, "The link could not be stored. Make it once more.")
     pinned = {slide.id: slide for slide in case.slides}
@@ -179,36 +176,56 @@ def create(
             "expires_us": str(expires_us),
             "max_uses": str(max_uses),
             "slides": str(len(shown)),
+            "sha256": " ".join(f"{s}:{pinned[s].sha256}" for s in shown),
         },
+        personal={"recipient": str(row["recipient"])} if row["recipient"] else None,
         purpose=purpose,
     )
     return link
 
 
-def redeem(database: Database, link_id: LinkId, secret: str, *, personal: Mapping[str, str] | None = None) -> Redeemed:
+def redeem(
+    database: Database,
+    link_id: LinkId,
+    secret: str,
+    *,
+    code: str | None = None,
+    again: bool = False,
+    language: str = "fr",
+    personal: Mapping[str, str] | None = None,
+) -> Redeemed:
     """Admit a guest, in a transaction of its own. Of any number of tries at the last use exactly one succeeds.
 
     Raises NotFoundError for a wrong secret as for a link that does not exist; both are counted among the refusals of
-    strangers. Raises GoneError to the holder of the right secret of a link that is over; that is put on record.
+    strangers. Raises GoneError to the holder of the right secret of a link that is over; that is put on record. Raises
+    CodeWantedError if the link is bound to a recipient and `code` is missing or opens nothing; without one, a code is
+    mailed in the `language`, a new one if `again` is asked for.
     """
     with database.reading() as session:
         row = session.get(LinkRow, link_id) if re.fullmatch("[a-z2-7]{26}", link_id) else None
         # Nothing is written, and nobody waits, for who does not hold the secret.
         known = hmac.compare_digest(row.secret_hash if row else _digest(""), _digest(secret))
+        live = row is not None and known and policy.link_state(session, row) is LinkState.LIVE
+        code_id = link_codes.standing(session, link_id) if code else None
     if row is None or not known:
+        if row is not None:
+            link_refusals.count_later(database, link_id, Vain.WRONG_KEY)
         reason = "wrong secret of a link" if row else "no such link"
         audit.count_stranger(database, reason, site_id=row.site_id if row else PLATFORM)
         raise _absent()
+    if row.recipient is None or not code:
+        proof = None
+    else:
+        proof = link_codes.proof(code_id or link_id, code)
+        if live and code_id is None:
+            link_refusals.count_later(database, link_id, Vain.STALE_CODE)
+            audit.count_stranger(database, "stale code of a link", site_id=row.site_id)
+            raise _code_wanted(wrong=True)
     with database.writing() as session:
-        redeemed = _use(session, link_id, personal)
-        if redeemed is None:
-            row = session.get_one(LinkRow, link_id, populate_existing=True)
-            state = policy.link_state(session, row)
-            why = LinkState.USED_UP if state is LinkState.LIVE else state
-            _record_refusal(session, row, why, personal)
-    if redeemed is None:
-        raise GoneError(ENDED[why], why)
-    return redeemed
+        outcome = _enter(session, link_id, proof, again, language, personal)
+    if isinstance(outcome, SharingError):
+        raise outcome
+    return outcome
 
 
 def guest(session: Session, token: str) -> GuestSession | None:
@@ -237,7 +254,10 @@ def showing(session: Session, subject: Guest) -> Shown:
     if state not in ADMITTED:
         raise GoneError(ENDED[state], state)
     case = cases.known(session, [row.case_id])[row.case_id]
-    shown = _slides(session, [row.id]).get(row.id, ())
+    pins = session.execute(
+        select(LinkSlideRow.slide_id, LinkSlideRow.sha256).where(LinkSlideRow.link_id == row.id)
+    ).all()
+    shown = [pin.slide_id for pin in pins]
     return Shown(
         reference=row.reference,
         veiled=veil.veiled(case, row.reference, shown, purpose=Purpose(row.purpose), now_us=session.now_us),
@@ -245,6 +265,7 @@ def showing(session: Session, subject: Guest) -> Shown:
         view=row.view,
         purpose=Purpose(row.purpose),
         expires_us=row.expires_us,
+        pins={pin.slide_id: pin.sha256 for pin in pins if pin.sha256},
     )
 
 
@@ -280,22 +301,32 @@ def revoke(session: Session, subject: Member, link_id: LinkId) -> None:
     )
 
 
-def made(session: Session, subject: Member, *, limit: int = 200) -> list[Link]:
-    """The links that the subject has made, newest first."""
-    return _links(session, _newest().where(LinkRow.maker_id == subject.id).limit(limit))
+def _enter(
+    session: Session,
+    link_id: LinkId,
+    proof: link_codes.Proof | None,
+    again: bool,
+    language: str,
+    personal: Mapping[str, str] | None,
+) -> Redeemed | SharingError:
+    """A refusal is returned, not raised: what it leaves on record stands in the same transaction."""
+    row = session.get_one(LinkRow, link_id, populate_existing=True)
+    state = policy.link_state(session, row)
+    if state is not LinkState.LIVE:
+        return _refused(session, row, state, personal)
+    if row.recipient is not None:
+        if proof is None:
+            if code_id := link_codes.ask(session, row, language, again=again):
+                outbox.enqueue_code(session, code_id)
+            return _code_wanted(wrong=False)
+        if not link_codes.spend(session, proof):
+            return _refused(session, row, Vain.WRONG_CODE, personal)
+    return _use(session, row, personal) or _refused(session, row, LinkState.USED_UP, personal)
 
 
-def of_case(session: Session, subject: Member, case_id: CaseId) -> list[Link]:
-    """The links that anybody has made to a case which the subject may see, newest first."""
-    cases.get_case(session, subject, case_id)
-    return _links(session, _newest().where(LinkRow.case_id == case_id))
-
-
-def _use(session: Session, link_id: LinkId, personal: Mapping[str, str] | None) -> Redeemed | None:
-    """One use, if there is one left and the link lives: decided by the statement that counts it."""
-    row = session.get_one(LinkRow, link_id)
-    if policy.link_state(session, row) is not LinkState.LIVE:
-        return None
+def _use(session: Session, row: LinkRow, personal: Mapping[str, str] | None) -> Redeemed | None:
+    """One use, if there is one left: decided by the statement that counts it."""
+    link_id = row.id
     used = session.scalars(
         update(LinkRow)
         .where(
@@ -328,14 +359,17 @@ def _use(session: Session, link_id: LinkId, personal: Mapping[str, str] | None) 
         act=Act.LINK_REDEEMED,
         subject=who,
         entities=[Entity("link", link_id), Entity("case", row.case_id)],
-        detail={"reference": row.reference, "use": str(used), "of": str(row.max_uses)},
+        detail={"reference": row.reference, "use": str(used), "of": str(row.max_uses)} | _pin(session, row),
         personal=personal,
         purpose=Purpose(row.purpose),
     )
     return Redeemed(token, who, row.slide_id, row.view, expires_us)
 
 
-def _record_refusal(session: Session, row: LinkRow, why: LinkState, personal: Mapping[str, str] | None) -> None:
+def _refused(
+    session: Session, row: LinkRow, why: LinkState | Vain, personal: Mapping[str, str] | None
+) -> CodeWantedError | GoneError:
+    link_refusals.count(session, row.id, why)
     audit.record(
         session,
         site_id=row.site_id,
@@ -347,54 +381,19 @@ def _record_refusal(session: Session, row: LinkRow, why: LinkState, personal: Ma
         personal=personal,
         purpose=Purpose(row.purpose),
     )
+    return GoneError(ENDED[why], why) if isinstance(why, LinkState) else _code_wanted(wrong=True)
 
 
-def _newest() -> Select[LinkRow, str, str]:
-    return (
-        select(LinkRow, MemberRow.name, CaseRow.accession)
-        .join(MemberRow, MemberRow.id == LinkRow.maker_id)
-        .join(CaseRow, CaseRow.id == LinkRow.case_id)
-        .order_by(LinkRow.created_us.desc(), LinkRow.id)
+def _pin(session: Session, row: LinkRow) -> dict[str, str]:
+    """The digest of the slide that is looked at first, as it was when the link was made."""
+    sha256 = session.scalar(
+        select(LinkSlideRow.sha256).where(LinkSlideRow.link_id == row.id, LinkSlideRow.slide_id == row.slide_id)
     )
+    return {"sha256": sha256} if sha256 else {}
 
 
-def _links(session: Session, statement: Select[LinkRow, str, str]) -> list[Link]:
-    rows = session.execute(statement).all()
-    shown = _slides(session, [row.id for row, _, _ in rows])
-    return [
-        Link(
-            id=row.id,
-            reference=row.reference,
-            case_id=row.case_id,
-            accession=accession,
-            slides=shown.get(row.id, ()),
-            slide_id=row.slide_id,
-            view=row.view,
-            purpose=Purpose(row.purpose),
-            reason=row.reason,
-            max_uses=row.max_uses,
-            uses=row.uses,
-            created_us=row.created_us,
-            expires_us=row.expires_us,
-            opened_us=row.opened_us,
-            revoked_us=row.revoked_us,
-            maker_name=maker_name,
-            state=policy.link_state(session, row),
-        )
-        for row, maker_name, accession in rows
-    ]
-
-
-def _slides(session: Session, link_ids: Sequence[LinkId]) -> dict[LinkId, tuple[SlideId, ...]]:
-    rows = session.execute(
-        select(LinkSlideRow.link_id, LinkSlideRow.slide_id)
-        .where(LinkSlideRow.link_id.in_(link_ids))
-        .order_by(LinkSlideRow.number)
-    )
-    found: dict[LinkId, tuple[SlideId, ...]] = {}
-    for row in rows:
-        found[row.link_id] = (*found.get(row.link_id, ()), row.slide_id)
-    return found
+def _code_wanted(*, wrong: bool) -> CodeWantedError:
+    return CodeWantedError("This link wants the code that was mailed. Type it, or ask for another.", wrong=wrong)
 
 
 def _absent() -> NotFoundError:

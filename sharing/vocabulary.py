@@ -197,6 +197,15 @@ class LinkState(StrEnum):
     """The patient objects to the link's purpose."""
 
 
+class Vain(StrEnum):
+    """Why a try at a link that stands was in vain; at one that is over it is the LinkState."""
+
+    WRONG_KEY = "wrong_key"
+    WRONG_CODE = "wrong_code"
+    STALE_CODE = "stale_code"
+    """A code was given when none was to be had: it was used or replaced, its time or its tries were over."""
+
+
 class Outcome(StrEnum):
     """How an act ended (DICOM PS3.15 A.5, Event Outcome Indicator)."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharing import cases, consultations, links, sites
+from sharing import cases, consultations, link_lists, links, sites
 from sharing.cases import Case
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database, Session
@@ -41,7 +41,7 @@ def begin(database: Database, demo: Path, address: str) -> Doors | None:
         if kept.exists():
             consultation, link_id, secret = kept.read_text().split()
             with database.reading() as session:
-                states = {link.id: link.state for link in links.made(session, _member(session, ANNE))}
+                states = {link.id: link.state for link in link_lists.made(session, _member(session, ANNE))}
             if states.get(LinkId(link_id)) is LinkState.LIVE:
                 return _doors(address, consultation, link_id, secret)
             with database.writing() as session:

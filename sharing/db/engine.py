@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from sharing.clock import Clock, SystemClock
 from sharing.errors import BusyError
-from sharing.tally import Tally
+from sharing.tally import Refused, Tally, VainTry
 
 BUSY_TIMEOUT_S = 15
 
@@ -35,8 +35,10 @@ class Database:
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         self.engine = engine
         self.clock = clock or SystemClock()
-        self.strangers = Tally()
+        self.strangers: Tally[Refused] = Tally()
         """Refusals of strangers that this process has not yet written down, see `sharing.strangers`."""
+        self.link_tries: Tally[VainTry] = Tally()
+        """Vain tries at links, likewise, see `sharing.link_refusals`."""
         self._reader = engine.execution_options(iain_writes=False, **_postgresql(engine, postgresql_readonly=True))
         self._writer = engine.execution_options(iain_writes=True)
         # SQLite has one writer at a time. Threads of this process queue here, in order, rather than poll its lock.

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+import sharing.link_lists
 import sharing.links
 import sharing.slides
 from sharing.db.engine import Session
@@ -20,7 +21,7 @@ router = APIRouter()
 
 @router.get("/links", dependencies=[requires(Action.SHARE_BY_LINK)])
 def links(session: SessionDep, member: MemberDep, page: PageDep, done: str = "") -> HTMLResponse:
-    made = sharing.links.made(session, member)
+    made = sharing.link_lists.made(session, member)
     return page(
         "links.html",
         made=made,

@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy import select, update
 
-from sharing import cases, chain, epoch, links, policy, readings, sites, slides
+from sharing import cases, chain, epoch, link_lists, links, policy, readings, sites, slides
 from sharing.clock import MINUTE_US, SECOND_US
 from sharing.db.tables import AuditEventRow, GuestRow, LinkRow
 from sharing.errors import ConflictError, GoneError, InvalidError, NotFoundError, RefusedError
@@ -286,17 +286,17 @@ def test_who_may_revoke(database, centres, make, do):
 
 def test_the_maker_sees_whether_it_was_opened(database, clock, centres, shared, make, look):
     link = make()
-    (before,) = look(links.made, centres.caen.pathologist)
+    (before,) = look(link_lists.made, centres.caen.pathologist)
     assert (before.opened_us, before.uses, before.state, before.accession) == (None, 0, LinkState.LIVE, ACCESSION)
     clock.advance(minutes=5)
     links.redeem(database, link.id, link.secret)
-    (after,) = look(links.made, centres.caen.pathologist)
+    (after,) = look(link_lists.made, centres.caen.pathologist)
     assert (after.opened_us, after.uses, after.state) == (clock.now_us(), 1, LinkState.USED_UP)
     assert set(after.slides) == {shared.first, shared.second}
-    assert look(links.of_case, centres.caen.lab_manager, centres.caen.cases[ACCESSION]) == [after]
-    assert look(links.made, centres.rouen.pathologist) == []
+    assert look(link_lists.of_case, centres.caen.lab_manager, centres.caen.cases[ACCESSION]) == [after]
+    assert look(link_lists.made, centres.rouen.pathologist) == []
     with pytest.raises(NotFoundError):
-        look(links.of_case, centres.rouen.pathologist, centres.caen.cases[ACCESSION])
+        look(link_lists.of_case, centres.rouen.pathologist, centres.caen.cases[ACCESSION])
 
 
 def test_a_guests_reading_is_on_record_with_its_link(database, centres, shared, make):
@@ -321,7 +321,7 @@ def test_a_link_that_a_restore_revoked_has_nobody_who_did_it(database, clock, ma
     link = make()
     with database.writing() as session:
         session.execute(update(LinkRow).values(revoked_us=session.now_us))
-    assert look(links.made, centres.caen.pathologist)[0].state is LinkState.REVOKED
+    assert look(link_lists.made, centres.caen.pathologist)[0].state is LinkState.REVOKED
     with pytest.raises(GoneError):
         links.redeem(database, link.id, link.secret)
 

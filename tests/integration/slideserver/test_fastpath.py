@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sharing import consultations, exchange, links, sessions
+from sharing import consultations, exchange, link_lists, links, sessions
 from sharing.vocabulary import Move
 from slideserver import fastpath
 from slideserver.fastpath import MAX_HEADS, Hits
@@ -273,7 +273,7 @@ def test_a_right_across_the_border_is_gone_on_the_short_way_too(wire, centres, c
     asker = centres.caen.pathologist
     with wire.state.database.writing() as session:
         if cookie == "guest":
-            [link] = links.made(session, asker)
+            [link] = link_lists.made(session, asker)
             links.revoke(session, asker, link.id)
         else:
             [asked] = exchange.inbox(session, asker).waiting

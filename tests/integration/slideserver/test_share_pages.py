@@ -11,7 +11,7 @@ from fixtures.pages import ask, check, read, rows
 from fixtures.server import World
 from sqlalchemy import update
 
-from sharing import exchange, links
+from sharing import exchange, link_lists, links
 from sharing.db.tables import MemberRow
 from sharing.links import NewLink
 from sharing.slides import Slide
@@ -61,7 +61,7 @@ def open_link(world: World, link: NewLink) -> tuple[httpx.Client, httpx.Response
 
 def link_state(world: World, link: NewLink) -> LinkState:
     with world.database.reading() as session:
-        [found] = [each for each in links.made(session, world.centres.caen.pathologist) if each.id == link.id]
+        [found] = [each for each in link_lists.made(session, world.centres.caen.pathologist) if each.id == link.id]
     return found.state
 
 
