@@ -140,11 +140,19 @@ def close(session: Session, by: Member, member_id: MemberId) -> None:
     sites.disable_member(session, _other(session, by, member_id).id, by=by)
 
 
-def choose_password(session: Session, member: Member, password_hash: str, *, keep: str | None = None) -> None:
-    """A password that the member has chosen. All sessions of the account end, but for the one of the token `keep`."""
-    session.execute(
-        update(MemberRow).where(MemberRow.id == member.id).values(password_hash=password_hash, password_until_us=None)
+def choose_password(
+    session: Session, member: Member, password_hash: str, *, instead_of: str, keep: str | None = None
+) -> None:
+    """A password that the member has chosen, in place of that whose hash is `instead_of`. All sessions of the account
+    end, but for the one of the token `keep`. Raises ConflictError if the password has changed meanwhile."""
+    changed = (
+        update(MemberRow)
+        .where(MemberRow.id == member.id, MemberRow.password_hash == instead_of, MemberRow.disabled_us.is_(None))
+        .values(password_hash=password_hash, password_until_us=None)
+        .returning(MemberRow.id)
     )
+    if session.scalars(changed).one_or_none() is None:
+        raise ConflictError("The password has just been changed elsewhere. Sign in with the new one.")
     sessions.end_all(session, member.id, keep=keep)
     audit.record(
         session,

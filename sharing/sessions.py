@@ -12,7 +12,7 @@ from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.db.tables import MemberRow, SessionTokenRow
 from sharing.subjects import Member
-from sharing.vocabulary import Act, MemberId
+from sharing.vocabulary import Act, Entity, MemberId
 
 IDLE_US = 30 * MINUTE_US
 LIFETIME_US = 12 * 60 * MINUTE_US
@@ -99,6 +99,21 @@ def list_own(session: Session, member: Member, token: str) -> list[Open]:
         .order_by(SessionTokenRow.used_us.desc(), SessionTokenRow.created_us.desc())
     )
     return [Open(row.created_us, row.used_us, row.token_hash == _digest(token)) for row in rows]
+
+
+def end_others(session: Session, member: Member, token: str) -> int:
+    """End the member's sessions but that of `token`, at the member's own wish; how many."""
+    ended = end_all(session, member.id, keep=token)
+    if ended:
+        audit.record(
+            session,
+            site_id=member.site_id,
+            act=Act.SESSIONS_ENDED,
+            subject=member,
+            entities=[Entity("member", member.id)],
+            detail={"count": str(ended)},
+        )
+    return ended
 
 
 def end_all(session: Session, member_id: MemberId, *, keep: str | None = None) -> int:

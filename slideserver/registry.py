@@ -16,11 +16,9 @@ from sharing.clock import SECOND_US
 from sharing.shares import DAY_US
 from sharing.subjects import System
 from sharing.vocabulary import Role, SiteId
-from slideserver.auth.passwords import MAX_LENGTH, Passwords
+from slideserver.auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
 from slideserver.secret_file import write_secret
 from slideserver.terminal import DatabaseUrl, Var, fail, out, reading, writing
-
-MIN_PASSWORD_LENGTH = 12
 
 sites_app = typer.Typer(help="The centres that take part.", no_args_is_help=True)
 members_app = typer.Typer(help="The people who have an account.", no_args_is_help=True)
@@ -216,6 +214,6 @@ def _ask_password() -> str:
         password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_LENGTH:
-        fail(f"A password has at least {MIN_PASSWORD_LENGTH} characters, and at most {MAX_LENGTH}.")
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        fail(f"A password has at least {MIN_LENGTH} characters, and at most {MAX_LENGTH}.")
     return password

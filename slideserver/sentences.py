@@ -33,6 +33,11 @@ FIXED: tuple[str, ...] = (
     N_("This is no view of a slide. Open the slide again and pin the view anew."),
     N_("Somebody was faster: this has been decided. Reload the page to see how."),
     N_("Somebody was faster: this consultation has just moved. Reload the page to see where it stands."),
+    # of accounts
+    N_("The role is empty. Choose one."),
+    N_("This is your own account. Another administrator of the site can change it."),
+    N_("This account is closed, and stays so. Open a new one if the person is back."),
+    N_("The password has just been changed elsewhere. Sign in with the new one."),
     # of slides (`tiler.descriptor`)
     N_(
         "The levels of this slide are not halves of each other in tiles of one size, so it cannot be told as Deep Zoom "
@@ -53,9 +58,19 @@ FIELDS: Mapping[str, str] = {
     "The message": N_("The message"),
     "The opinion": N_("The opinion"),
     "The reason": N_("The reason"),
+    "The login": N_("The login"),
+    "The name": N_("The name"),
 }
 
 PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"The login (?P<login>.+) is taken, or there is no site .+"),
+        N_("The login %(login)s is taken, here or at another centre. Choose another."),
+    ),
+    (
+        re.compile(r"(?P<address>'.*'|\".*\") is no mail address\. It looks like name@hospital\.example\."),
+        N_("%(address)s is no mail address. It looks like name@hospital.example."),
+    ),
     (
         re.compile(r"A link can be used from once to (?P<most>\d+) times\. Choose the number again\."),
         N_("A link can be used from once to %(most)s times. Choose the number again."),

@@ -7,6 +7,7 @@ things is in `words`, dates and figures in `moments`, who has which page in `nav
 from fastapi import APIRouter
 
 from slideserver.pages import (
+    account,
     audit,
     cases,
     claims,
@@ -16,11 +17,27 @@ from slideserver.pages import (
     guest,
     intake,
     links,
+    members,
     scanners,
     shares,
     slides,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (entrance, cases, slides, consultations, links, guest, intake, claims, deposit, scanners, shares, audit):
+for part in (
+    entrance,
+    account,
+    members,
+    cases,
+    slides,
+    consultations,
+    links,
+    guest,
+    intake,
+    claims,
+    deposit,
+    scanners,
+    shares,
+    audit,
+):
     router.include_router(part.router)

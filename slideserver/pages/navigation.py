@@ -42,4 +42,5 @@ PLACES = (
     Place(N_("Scanners"), "/scanners", "s", Action.VIEW_INTAKE),
     Place(N_("Shares"), "/shares", "p", Action.VIEW_SHARES),
     Place(N_("Journal"), "/audit", "j", Action.READ_AUDIT),
+    Place(N_("Accounts"), "/members", "u", Action.MANAGE_MEMBERS),
 )

@@ -1,6 +1,21 @@
+import re
+
+import pytest
 from argon2 import extract_parameters
 
-from slideserver.auth.passwords import MAX_LENGTH, NOBODY, Passwords
+from slideserver.auth.passwords import (
+    MAX_LENGTH,
+    NOBODY,
+    OWN_NAME,
+    TOO_COMMON,
+    TOO_LONG,
+    TOO_SHORT,
+    Passwords,
+    given,
+    weakness,
+)
+
+ABOUT = ("anne.lambert", "Dr Anne Lambert", "Caen")
 
 
 def test_a_hash_is_argon2id_at_the_recommended_cost() -> None:
@@ -30,3 +45,38 @@ def test_a_password_longer_than_any_is_refused_rather_than_cut() -> None:
     kept = passwords.hash("x" * MAX_LENGTH)
     assert passwords.verify(kept, "x" * MAX_LENGTH)
     assert not passwords.verify(kept, "x" * (MAX_LENGTH + 1))
+
+
+@pytest.mark.parametrize(
+    "good", ["quatre mots sans rapport", "Zq7!Zq7!xyPP", "ô-temps-suspends", "        x y z w", "é" * 3 + "kjhgwbnvqs"]
+)
+def test_a_password_of_any_composition_will_do(good):
+    assert weakness(good, ABOUT) is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("onze lettre", TOO_SHORT),
+        ("x" * (MAX_LENGTH + 1), TOO_LONG),
+        ("aaaaaaaaaaaa", TOO_COMMON),
+        ("abababababab", TOO_COMMON),
+        ("motdepasse2026", TOO_COMMON),
+        ("Mot-De-Passe!", TOO_COMMON),
+        ("azertyazerty1", TOO_COMMON),
+        ("azertyuiop12", TOO_COMMON),
+        ("123456789012", TOO_COMMON),
+        ("poiuytreza!!", TOO_COMMON),
+        ("anne.lambert26", OWN_NAME),
+        ("caen-lambert-1", OWN_NAME),
+    ],
+)
+def test_what_is_guessed_first_is_refused(bad, why):
+    assert weakness(bad, ABOUT) == why
+
+
+def test_a_password_that_is_given_is_long_legible_and_new_each_time():
+    made = {given() for _ in range(100)}
+    assert len(made) == 100
+    assert all(re.fullmatch(r"([2-9a-hjkmnp-z]{5}-){3}[2-9a-hjkmnp-z]{5}", each) for each in made)
+    assert all(weakness(each, ABOUT) is None for each in made)
