@@ -9,7 +9,7 @@ here may block.
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -208,9 +208,32 @@ class Arrival:
         """Forgets the upload and its bytes; a slide that it became stays."""
         if self._part is None:
             return
-        self._part.discard()
+        upload = self._upload
+        personal = {"file_name": upload.file_name, "accession": upload.accession or ""}
+        self._remove(self._part, Act.UPLOAD_FORGOTTEN, {"arrived": str(self._part.length)}, personal=personal)
+
+    def _remove(
+        self,
+        part: Part,
+        act: Act,
+        detail: Mapping[str, str],
+        *,
+        outcome: Outcome = Outcome.SUCCESS,
+        personal: Mapping[str, str] | None = None,
+    ) -> None:
+        part.discard()
         with self._home.database.writing() as session:
             session.execute(delete(UploadRow).where(UploadRow.id == self._upload.id))
+            audit.record(
+                session,
+                site_id=self._sender.site_id,
+                act=act,
+                subject=self._sender,
+                outcome=outcome,
+                entities=[Entity("upload", self._upload.id)],
+                detail=detail,
+                personal=personal,
+            )
         self._release()
 
     def close(self) -> None:
@@ -237,8 +260,8 @@ class Arrival:
         if upload.sha256 is None:
             self._name(sha256)
         elif sha256 != upload.sha256:
-            self.end()
-            self._record_damage(sha256)
+            digests = {"announced_sha256": upload.sha256, "received_sha256": sha256}
+            self._remove(part, Act.SLIDE_RECEIVED, digests, outcome=Outcome.FAILED)
             raise FileDamagedError
         with self._disk():
             (self._home.aside if upload.of_set else self._home.store).adopt(part.path, upload.site_id, sha256)
@@ -282,18 +305,6 @@ class Arrival:
         part, self._part = self._part, None
         if part:
             part.close()
-
-    def _record_damage(self, sha256: str) -> None:
-        with self._home.database.writing() as session:
-            audit.record(
-                session,
-                site_id=self._sender.site_id,
-                act=Act.SLIDE_RECEIVED,
-                outcome=Outcome.FAILED,
-                subject=self._sender,
-                entities=[Entity("upload", self._upload.id)],
-                detail={"announced_sha256": self._upload.sha256 or "", "received_sha256": sha256},
-            )
 
     def _drop(self) -> None:
         """Back to what was acknowledged before this piece."""

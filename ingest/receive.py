@@ -33,7 +33,7 @@ from sharing.db.tables import UploadRow
 from sharing.errors import NotFoundError, Refusal
 from sharing.slides import Slide
 from sharing.subjects import Agent, Sender, System, sender_id
-from sharing.vocabulary import Action, Entity, SlideId, UploadId
+from sharing.vocabulary import Act, Action, Entity, SlideId, UploadId
 from tiler.storage.base import BlobStore
 from tiler.storage.local import LocalBlobStore
 
@@ -206,7 +206,16 @@ class Uploads:
             part.close()
             return
         with self._database.writing() as session:
-            session.execute(delete(UploadRow).where(UploadRow.id == name, UploadRow.completed_us.is_(None)))
+            gone = delete(UploadRow).where(UploadRow.id == name, UploadRow.completed_us.is_(None))
+            for site_id in session.scalars(gone.returning(UploadRow.site_id)).all():
+                audit.record(
+                    session,
+                    site_id=site_id,
+                    act=Act.UPLOAD_FORGOTTEN,
+                    subject=System(),
+                    entities=[Entity("upload", name)],
+                    detail={"arrived": str(part.length)},
+                )
         part.discard()
         part.close()
 

@@ -11,11 +11,12 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
-from sharing import cases, consultations, opinions, policy, sites, slides, veil
+from sharing import cases, consultations, opinions, policy, readings, sightings, sites, slides, veil
 from sharing.cases import Case
 from sharing.consultations import ALLOWED, BALL
 from sharing.db.engine import Session
 from sharing.db.tables import (
+    CaseReadingRow,
     CaseRow,
     ConsultationMoveRow,
     ConsultationRow,
@@ -152,15 +153,27 @@ def get(session: Session, subject: Member, consultation_id: ConsultationId) -> C
 
 
 def open_(session: Session, subject: Member, consultation_id: ConsultationId) -> Consultation:
-    """As `get`, and the subject has now seen it; the first look of who is asked is a move. It writes."""
+    """As `get`, and the subject has now seen it; the first look of who is asked is a move, every other reading is on
+    record as one of the case. It writes.
+    """
     row = consultations.visible(session, subject, consultation_id)
     if consultations.side_of(subject, row) is Side.CONSULTANT and row.state == ConsultationState.REQUESTED:
         with suppress(ConflictError):  # a colleague opened it at the same moment: just as well
             consultations.move(session, subject, consultation_id, Move.OPEN)
+            readings.begin(session, CaseReadingRow, subject, {"case_id": row.case_id})
         row = consultations.visible(session, subject, consultation_id)
+    sightings.open_case(
+        session, subject, row.case_id, row, consultation_id=consultation_id, purpose=Purpose(row.purpose)
+    )
     found = _read(session, subject, [row])[0]
     _see(session, subject, row)
     return found
+
+
+def seen(session: Session, subject: Member, found: Consultation) -> bool:
+    """Whether `open_` would have nothing to write, for who asks again and again."""
+    case_id = session.get_one(ConsultationRow, found.id).case_id
+    return not found.unread and sightings.case_is_open(session, subject, case_id)
 
 
 def inbox(session: Session, subject: Member, *, limit: int = 50) -> Inbox:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sharing import audit, epoch, links, policy, readings, sessions, slides
+from sharing import audit, epoch, links, policy, readings, sessions, sightings, slides
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.errors import NotFoundError, Refusal, RefusedError
@@ -213,5 +213,10 @@ NEEDS = {Look.LABEL: Action.VIEW_LABEL, Look.FILE: Action.DOWNLOAD_SLIDE}
 
 def _put_on_record(session: Session, reader: Reader, slide: Slide, look: Look) -> None:
     """Raises UnrecordedError in a reading transaction, for what it would have to write."""
-    if look is Look.TILE:
-        readings.open_reading(session, reader.subject, slide)
+    match look:
+        case Look.TILE:
+            readings.open_reading(session, reader.subject, slide)
+        case Look.LABEL:
+            sightings.open_label(session, reader.subject, slide)
+        case Look.THUMBNAIL:
+            sightings.glance(session, reader.subject, slide)

@@ -161,6 +161,7 @@ class CaseRow(Base):
         UniqueConstraint("site_id", "accession"),
         Index("ix_case__site_id_registered_us", "site_id", "registered_us"),
         Index("ix_case__site_id_patient_key", "site_id", "patient_key"),
+        Index("ix_case__site_id_organ", "site_id", "organ"),
     )
     id: Mapped[CaseId] = mapped_column(primary_key=True)
     site_id: Mapped[SiteId] = mapped_column(ForeignKey("site.id"))
@@ -339,6 +340,17 @@ class CaseReadingRow(Base):
     seen_us: Mapped[int]
 
 
+class LabelReadingRow(Base):
+    """Who has looked at the label or the macro picture of a slide; as ReadingRow."""
+
+    __tablename__ = "label_reading"
+    subject_kind: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[str] = mapped_column(primary_key=True)
+    slide_id: Mapped[SlideId] = mapped_column(ForeignKey("slide.id"), primary_key=True)
+    opened_us: Mapped[int]
+    seen_us: Mapped[int]
+
+
 class ObjectionRow(Base):
     """A patient of a site objects to a purpose (FHIR Consent, provision.type deny)."""
 
@@ -406,6 +418,15 @@ class AuditEventRow(Base):
         Index("ix_audit_event_agent_id_recorded_us", "agent_id", "recorded_us"),
         Index("ix_audit_event_case_id_recorded_us", "case_id", "recorded_us"),
         Index("ix_audit_event_slide_id_recorded_us", "slide_id", "recorded_us"),
+        Index("ix_audit_event_site_id_act_recorded_us", "site_id", "act", "recorded_us", "position"),
+        Index(
+            "ix_audit_event_site_id_recorded_us_not_success",
+            "site_id",
+            "recorded_us",
+            "position",
+            sqlite_where=text("outcome != 'success'"),
+            postgresql_where=text("outcome != 'success'"),
+        ),
     )
     position: Mapped[int] = mapped_column(Counter, primary_key=True)
     """The order of arrival. Not sealed: the order that counts is the seal's."""
@@ -529,6 +550,8 @@ class ConsultationRow(Base):
         ),
         Index("ix_consultation_to_site_id_moved_us", "to_site_id", "moved_us"),
         Index("ix_consultation_site_id_moved_us", "site_id", "moved_us"),
+        Index("ix_consultation_site_id_created_us", "site_id", "created_us"),
+        Index("ix_consultation_to_site_id_created_us", "to_site_id", "created_us"),
     )
     id: Mapped[ConsultationId] = mapped_column(primary_key=True)
     reference: Mapped[str] = mapped_column(unique=True)

@@ -217,8 +217,8 @@ def request(session: SessionDep, member: MemberDep, asked: ConsultationIn) -> Co
 @router.get("/consultations/{consultation_id}", dependencies=[requires(Action.VIEW_CONSULTATION)])
 async def get(request: Request, state: StateDep, member: MemberDep, consultation_id: ConsultationId) -> Response:
     """Reading what is new marks it as seen; the first look of the site that was asked opens it."""
-    found = await run_in_threadpool(_read, state, member, consultation_id)
-    if found.unread:
+    found, seen = await run_in_threadpool(_read, state, member, consultation_id)
+    if not seen:
         async with state.writers:
             found = await run_in_threadpool(_open, state, member, consultation_id)
     return tagged(request, ConsultationOut.of(found, state.database.clock.now_us()))
@@ -302,9 +302,10 @@ def _colleague(person: Colleague) -> ColleagueOut:
     )
 
 
-def _read(state: State, member: Member, consultation_id: ConsultationId) -> Consultation:
+def _read(state: State, member: Member, consultation_id: ConsultationId) -> tuple[Consultation, bool]:
     with state.database.reading() as session:
-        return exchange.get(session, member, consultation_id)
+        found = exchange.get(session, member, consultation_id)
+        return found, exchange.seen(session, member, found)
 
 
 def _open(state: State, member: Member, consultation_id: ConsultationId) -> Consultation:

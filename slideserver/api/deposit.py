@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from sharing import cases
+from sharing import cases, sightings
 from sharing.vocabulary import Action
 from slideserver.deps import MemberDep, SessionDep, requires
+from slideserver.recording import RecordDep
 
 router = APIRouter(prefix="/api/deposit")
 
@@ -22,8 +23,9 @@ class CaseHint(BaseModel):
 
 @router.get("/cases", dependencies=[requires(Action.PUSH_SLIDE)])
 def cases_numbered(
-    session: SessionDep, member: MemberDep, q: Annotated[str, Query(max_length=64)] = ""
+    session: SessionDep, record: RecordDep, member: MemberDep, q: Annotated[str, Query(max_length=64)] = ""
 ) -> list[CaseHint]:
     """The cases of the member's centre whose accession number begins with `q`; none below three characters."""
     found = cases.cases_numbered(session, member, q)
+    record(sightings.list_cases, member, "deposit", len(found), search=q.strip())
     return [CaseHint(accession=case.accession, patient=case.patient_name, organ=case.organ) for case in found]

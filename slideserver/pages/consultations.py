@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from sharing import audit, consultations, drafts, exchange
+from sharing import audit, consultations, drafts, exchange, sightings
 from sharing.db.engine import Session
 from sharing.errors import ConflictError, InvalidError, NotFoundError
 from sharing.exchange import Consultation
@@ -27,6 +27,7 @@ from slideserver.description import describe_slide
 from slideserver.i18n import Language
 from slideserver.pages import consulting, pinned
 from slideserver.pages.pinned import Picture
+from slideserver.recording import RecordDep
 from slideserver.sentences import said
 from slideserver.state import State
 
@@ -45,8 +46,11 @@ class Typed:
 
 
 @router.get("/consultations", dependencies=[requires(Action.VIEW_CONSULTATION)])
-def inbox(session: SessionDep, member: MemberDep, page: PageDep) -> HTMLResponse:
-    return page("consultations.html", inbox=exchange.inbox(session, member), consulting=consulting)
+def inbox(session: SessionDep, record: RecordDep, member: MemberDep, page: PageDep) -> HTMLResponse:
+    found = exchange.inbox(session, member)
+    count = len(found.to_do) + len(found.waiting) + len(found.recent)
+    record(sightings.list_cases, member, "consultations", count)
+    return page("consultations.html", inbox=found, consulting=consulting)
 
 
 @router.get("/consultations/{consultation_id}", dependencies=[requires(Action.VIEW_CONSULTATION)])

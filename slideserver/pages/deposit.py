@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ingest.errors import UnknownUploadError, UploadBusyError
+from sharing import sightings
 from sharing.errors import ConflictError
 from sharing.policy import actions_of
 from sharing.vocabulary import Action, UploadId
@@ -14,6 +15,7 @@ from slideserver.deps import LanguageDep, MemberDep, PageDep, StateDep, requires
 from slideserver.i18n import Catalogue
 from slideserver.pages import words
 from slideserver.pages.words import N_
+from slideserver.recording import RecordDep
 
 router = APIRouter()
 
@@ -97,10 +99,15 @@ BUSY = N_("This slide is being sent from another window. Stop it there first.")
 
 
 @router.get("/deposit", dependencies=[requires(Action.PUSH_SLIDE)])
-def deposit(state: StateDep, member: MemberDep, page: PageDep, language: LanguageDep) -> HTMLResponse:
+def deposit(
+    state: StateDep, record: RecordDep, member: MemberDep, page: PageDep, language: LanguageDep
+) -> HTMLResponse:
+    unfinished = state.uploads.unfinished(member)
+    if unfinished:
+        record(sightings.list_intake, member, "deposit", len(unfinished))
     return page(
         "deposit.html",
-        unfinished=[(each, asdict(each)) for each in state.uploads.unfinished(member)],
+        unfinished=[(each, asdict(each)) for each in unfinished],
         sayings=_told(state.catalogues[language]),
         allowed=actions_of(member),
     )

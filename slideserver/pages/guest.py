@@ -3,10 +3,12 @@
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
+from sharing import sightings
 from sharing.vocabulary import SlideId
 from slideserver.deps import GuestDep, PageDep, ReadersDep, SessionDep, StateDep, by_link
 from slideserver.description import describe_slide
 from slideserver.pages.slides import viewer
+from slideserver.recording import RecordDep
 
 router = APIRouter()
 
@@ -21,8 +23,16 @@ def landing(page: PageDep, link_id: str) -> HTMLResponse:
 
 @router.get("/g/{slide_id}", dependencies=[by_link])
 def slide(
-    state: StateDep, session: SessionDep, guest: GuestDep, readers: ReadersDep, page: PageDep, slide_id: str
+    state: StateDep,
+    session: SessionDep,
+    record: RecordDep,
+    guest: GuestDep,
+    readers: ReadersDep,
+    page: PageDep,
+    slide_id: str,
 ) -> HTMLResponse:
     """The viewer for a guest, on one of the slides of the link. A member who is no guest sees what members may see."""
     reader = guest or readers[0]
-    return viewer(page, describe_slide(session, state.sources, reader, SlideId(slide_id)), allowed=frozenset())
+    described = describe_slide(session, state.sources, reader, SlideId(slide_id))
+    record(sightings.open_slide, reader, SlideId(slide_id))
+    return viewer(page, described, allowed=frozenset())

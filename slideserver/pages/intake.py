@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import sharing.slides
-from sharing import claims, custody, policy
+from sharing import claims, custody, policy, sightings
 from sharing.cases import case_by_accession, register_case
 from sharing.claims import ClaimId
 from sharing.db.engine import Session
@@ -21,6 +21,7 @@ from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateD
 from slideserver.pages.words import N_
 from slideserver.pages.worklist import PENDING
 from slideserver.pages.works import in_hand
+from slideserver.recording import RecordDep
 
 MOST = 200
 
@@ -78,6 +79,7 @@ def unmatched(slide: Slide) -> bool:
 def intake(
     state: StateDep,
     session: SessionDep,
+    record: RecordDep,
     member: MemberDep,
     page: PageDep,
     q: str = "",
@@ -88,11 +90,13 @@ def intake(
     policy.require(session, member, Action.VIEW_INTAKE, AtSite(member.site_id), Entity("site", member.site_id))
     search = Search(q.strip(), standing)
     slides = sharing.slides.intake(session, member, limit=MOST)
+    kept = [slide for slide in slides if search.keeps(slide)]
+    record(sightings.list_intake, member, "intake", len(kept), search=search.q)
     return page(
         "intake.html",
         search=search,
         unmatched=[slide for slide in slides if unmatched(slide)],
-        slides=[slide for slide in slides if search.keeps(slide)],
+        slides=kept,
         claims=claims.waiting(session, member),
         claims_count=claims.count_waiting(session, member),
         decided=claims.get_claim(session, member, ClaimId(decided)) if decided else None,
@@ -106,6 +110,7 @@ def intake(
 def slide(
     state: StateDep,
     session: SessionDep,
+    record: RecordDep,
     member: MemberDep,
     page: PageDep,
     slide_id: str,
@@ -115,6 +120,7 @@ def slide(
 ) -> HTMLResponse:
     """How one slide was received; with `accession`, the next step for a number that is no case of the site."""
     found = sharing.slides.get_slide(session, member, SlideId(slide_id), Action.VIEW_INTAKE)
+    record(sightings.read_arrival, member, found)
     accession = accession.strip()
     unknown = bool(accession) and case_by_accession(session, member.site_id, accession) is None
     form = Naming(

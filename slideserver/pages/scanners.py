@@ -15,9 +15,9 @@ from starlette.responses import HTMLResponse, Response
 
 import sharing.slides
 from ingest.agent import messages
-from sharing import claims, custody, heartbeats
+from sharing import claims, custody, heartbeats, sightings
 from sharing.db.engine import Session
-from sharing.shares import DAY_US
+from sharing.share_figures import DAY_US
 from sharing.slides import Slide
 from sharing.subjects import Member
 from sharing.vocabulary import Action, SlideId, SlideState
@@ -29,12 +29,14 @@ from slideserver.pages.journal import Translate, csv_of
 from slideserver.pages.words import N_, STATES, refusal
 from slideserver.pages.worklist import PENDING
 from slideserver.pages.works import Work, work_of
+from slideserver.recording import RecordDep
 from slideserver.state import State
 
 MOST_OF_A_DAY = 5_000
 REFUSED_FOR_US = 7 * DAY_US
 MOST_REFUSED = 50
 MOST_JOBS = 5_000
+BOARD = "scanners"
 
 router = APIRouter()
 
@@ -51,23 +53,33 @@ class Trouble:
 
 @router.get("/scanners", dependencies=[requires(Action.VIEW_INTAKE)])
 def scanners(
-    state: StateDep, session: SessionDep, member: MemberDep, language: LanguageDep, page: PageDep
+    state: StateDep, session: SessionDep, record: RecordDep, member: MemberDep, language: LanguageDep, page: PageDep
 ) -> HTMLResponse:
-    return page("scanners.html", every_s=signs.REFRESH_S, **_board(state, session, member, language))
+    board = _board(state, session, member, language)
+    record(sightings.list_intake, member, BOARD, len(board["today"]))
+    return page("scanners.html", every_s=signs.REFRESH_S, **board)
 
 
 @router.get("/scanners/now", dependencies=[requires(Action.VIEW_INTAKE)])
-def now(state: StateDep, session: SessionDep, member: MemberDep, language: LanguageDep, page: PageDep) -> HTMLResponse:
+def now(
+    state: StateDep, session: SessionDep, record: RecordDep, member: MemberDep, language: LanguageDep, page: PageDep
+) -> HTMLResponse:
     """The part of the page that moves, by itself."""
-    return page("scanners_now.html", **_board(state, session, member, language))
+    board = _board(state, session, member, language)
+    if not sightings.watched(session, member, BOARD):
+        record(sightings.watch_intake, member, BOARD, len(board["today"]))
+    return page("scanners_now.html", **board)
 
 
 @router.get("/scanners.csv", dependencies=[requires(Action.VIEW_INTAKE)])
-def export(state: StateDep, session: SessionDep, member: MemberDep, language: LanguageDep) -> Response:
+def export(
+    state: StateDep, session: SessionDep, record: RecordDep, member: MemberDep, language: LanguageDep
+) -> Response:
     """The slides of the day, as a file for a spreadsheet."""
     timezone, translate = ZoneInfo(state.settings.timezone), state.catalogues[language].gettext
     today, _ = _day(session.now_us, timezone)
     found = sharing.slides.intake(session, member, since_us=today, limit=MOST_OF_A_DAY)
+    record(sightings.list_intake, member, "csv", len(found))
     headers = {
         "Content-Disposition": f'attachment; filename="iain-lames-{member.site_id}-'
         f'{moments.at(session.now_us, timezone).date()}.csv"',

@@ -88,6 +88,11 @@ class Search:
         return bool(self.q or self.organ or self.state)
 
     @property
+    def typed(self) -> str:
+        """What was asked for in words."""
+        return " ".join(filter(None, (self.q, self.organ)))
+
+    @property
     def sort_value(self) -> str:
         return ("-" if self.descending else "") + self.sort
 

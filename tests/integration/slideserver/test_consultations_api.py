@@ -103,8 +103,9 @@ def test_from_the_question_to_the_closing(world, slide) -> None:
 
     opened = acts(world, Act.SLIDE_OPENED)
     mirrored = acts(world, Act.SLIDE_OPENED, centre="rouen")
-    reader = world.centres.rouen.pathologist.id
-    assert [row.agent_id for row in opened] == [row.agent_id for row in mirrored] == [reader]
+    reader, asker = world.centres.rouen.pathologist.id, world.centres.caen.pathologist.id
+    assert [row.agent_id for row in opened] == [asker, reader]
+    assert [row.agent_id for row in mirrored] == [reader]
     assert mirrored[0].accession is None
     assert len(acts(world, Act.ACCESS_REFUSED)) >= 2, "the tiles that were asked for before and after"
 

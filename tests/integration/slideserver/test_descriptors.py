@@ -86,9 +86,10 @@ def test_reading_a_document_is_not_yet_reading_the_slide(world, browser, slide) 
             found = audit.query(session, world.centres.caen.lab_manager, audit.Filters(act=Act.SLIDE_OPENED))
             return list(found.rows)
 
+    assert browser.get("/cases").status_code == 200
     for name in DOCUMENTS:
         assert browser.get(below(slide, name)).status_code == 200
-    assert readings() == []
+    assert readings() == [], "they belong to the page that was asked for before"
     assert browser.get(below(slide, "slide_files/8/0_0.jpeg")).status_code == 200
     assert len(readings()) == 1
 

@@ -107,6 +107,7 @@ def test_without_a_session_nothing_is_told_of_any_slide(world, slide) -> None:
 
 def test_a_reading_is_on_record_once_however_many_tiles_and_threads(world, slide) -> None:
     browser = world.signed_in("pathologiste.caen")
+    assert browser.get("/cases").status_code == 200
     assert browser.get(tile(slide, "thumbnail")).status_code == 200
     assert acts(world, Act.SLIDE_OPENED) == [], "looking at a thumbnail in a list is not reading"
     statuses: list[int] = []
