@@ -21,7 +21,7 @@ from sharing.clock import MINUTE_US
 from sharing.db.engine import Database
 from slideserver.admissions import Admissions, Decision, Key, Look, Verdict
 from slideserver.counter import Counter
-from slideserver.sightings import Sightings
+from slideserver.epochs_seen import EpochsSeen
 
 READ_EVERY_S = 0.25
 STALE_AFTER_S = 0.75
@@ -45,7 +45,7 @@ class Access:
         self._pending: dict[Key, asyncio.Task[Decision]] = {}
         self._epoch = -1
         self._read_at = -STALE_AFTER_S
-        self.sightings = Sightings(database)
+        self.epochs_seen = EpochsSeen(database)
         """What other processes, and the audit, are told of the epochs that this one has seen."""
         admissions = Admissions(database)
         writers = WRITERS.get(database.engine.dialect.name, MOST_WRITERS)
@@ -74,7 +74,7 @@ class Access:
             found = epoch.read(session)
         if found != self._epoch:
             self._epoch = found
-            self.sightings.add(found)
+            self.epochs_seen.add(found)
         self._read_at = asked_at
 
     def stale(self) -> bool:

@@ -11,7 +11,18 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Scope
 
 from slideserver import health, login, pages
-from slideserver.api import audit, cases, consultations, deposit, heartbeat, links, session, slides, uploads
+from slideserver.api import (
+    audit,
+    cases,
+    consultations,
+    deposit,
+    downloads,
+    heartbeat,
+    links,
+    session,
+    slides,
+    uploads,
+)
 from slideserver.api.senders import by_session
 from slideserver.assets import StaticFiles
 from slideserver.errors import CROSS_ORIGIN, Answers
@@ -82,7 +93,7 @@ def create_framework(state: State, answers: Answers, beside: Beside = running) -
     members = by_session(state.database, state.cookie)
     app.router.routes.extend(heartbeat.routes(state.database, state.uploads.authenticate))
     app.router.routes.extend(uploads.routes(state.uploads, members=members, languages=state.catalogues))
-    for part in (health, login, session, cases, slides, deposit, consultations, links, audit, pages):
+    for part in (health, login, session, cases, slides, downloads, deposit, consultations, links, audit, pages):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")
     return app

@@ -45,6 +45,7 @@ WORDS: Mapping[int, tuple[str, str]] = {
     409: ("Somebody was faster", "What you wanted to change has changed meanwhile. Reload the page and look again."),
     410: ("This link is over", "Ask the person who sent it to you for a new one."),
     413: ("This is too much at once", "What was sent is larger than this page accepts."),
+    416: ("There is no such part of this file", "Download the whole file again."),
     422: ("Something in the form is not right", "Check what was filled in and send it again."),
     429: ("Too many tries", "Wait a little, then try again."),
     500: ("Something broke on our side", "It is on record and will be looked at. Trying again may help."),

@@ -37,6 +37,8 @@ FIXED: tuple[str, ...] = (
     N_("The role is empty. Choose one."),
     N_("This is your own account. Another administrator of the site can change it."),
     N_("This account is closed, and stays so. Open a new one if the person is back."),
+    N_("Only a slide that is ready can be downloaded. Look in Reception how this one stands."),
+    N_("The file of this slide is not where it was stored. Tell the person who manages the server."),
     N_("The password has just been changed elsewhere. Sign in with the new one."),
     # of slides (`tiler.descriptor`)
     N_(

@@ -46,6 +46,9 @@ STOP_WITHIN_S = 5
 # Hashing a password costs a core and 19 MiB for tens of milliseconds: two at a time leave room for everything else.
 LOGIN_THREADS = 2
 
+# Downloads that wait for a disk at once; between two pieces none of them holds a thread.
+DOWNLOAD_THREADS = 4
+
 # Requests that write at once on PostgreSQL.
 WRITERS = 8
 
@@ -75,6 +78,8 @@ class State:
     passwords: Passwords
     throttle: Throttle
     logins: CapacityLimiter
+    downloads: CapacityLimiter
+    """Taken by a download while it waits for a disk."""
     writers: Semaphore
     """Taken by a request for each writing transaction. SQLite gives one turn at a time, and requests that waited for it
     in threads would hold every thread that the one in front needs to go on."""
@@ -121,6 +126,7 @@ def open_state(
         passwords=Passwords(),
         throttle=Throttle(database.clock, settings.var / "throttle.db"),
         logins=CapacityLimiter(LOGIN_THREADS),
+        downloads=CapacityLimiter(DOWNLOAD_THREADS),
         writers=Semaphore(1 if database.engine.dialect.name == "sqlite" else WRITERS),
         catalogues=catalogues,
         assets=assets,
@@ -143,7 +149,7 @@ def watching(state: State) -> Iterator[None]:
     with _threads(
         {
             "access-epoch": state.access.watch,
-            "sightings": state.access.sightings.run,
+            "epochs-seen": state.access.epochs_seen.run,
             "sealer": lambda stop: _seal(state.database, stop),
         }
     ):

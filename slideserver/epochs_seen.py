@@ -20,7 +20,7 @@ MAX_KEPT = 1000
 log = logging.getLogger(__name__)
 
 
-class Sightings:
+class EpochsSeen:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._process = new_id()
