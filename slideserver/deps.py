@@ -6,7 +6,7 @@ The order of things in a request is pinned here: the session is committed *befor
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -80,12 +80,18 @@ async def get_session(request: Request, state: StateDep, visitor: VisitorDep) ->
         async with contextmanager_in_threadpool(state.database.reading()) as session:
             yield session
     else:
-        async for session in get_recording_session(state, visitor):
+        async with _writing(state) as session:
             yield session
 
 
 async def get_recording_session(state: StateDep, _visitor: VisitorDep) -> AsyncIterator[Session]:
     """A writing transaction, whatever the method: for reading what leaves a trace in the audit log."""
+    async with _writing(state) as session:
+        yield session
+
+
+@asynccontextmanager
+async def _writing(state: State) -> AsyncIterator[Session]:
     async with state.writers, contextmanager_in_threadpool(state.database.writing()) as session:
         yield session
 
@@ -192,6 +198,9 @@ class RequiresReader(Requires):
 
 # For what a guest may see as well as a member: the slides that a link shows.
 by_link = Depends(RequiresReader(Action.VIEW_SLIDE))
+
+# For what every member and every guest may ask about themselves.
+any_reader = Depends(RequiresReader(None))
 
 # For what every member may ask, such as who they are.
 signed_in = Depends(Requires(None))
