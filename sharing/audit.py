@@ -9,10 +9,12 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, literal, literal_column, select, tuple_
+from sqlalchemy.exc import OperationalError
 
 from sharing import policy
 from sharing.clock import MINUTE_US
@@ -38,12 +40,15 @@ from sharing.vocabulary import (
     MemberId,
     Outcome,
     Purpose,
+    Role,
     SiteId,
     SlideId,
     new_id,
 )
 
 VERSION = 1
+LATEST_US = 250_000_000_000_000_000
+"""No event is of a later moment: in a calendar, that is the ninety-ninth century."""
 
 
 def record(
@@ -141,6 +146,10 @@ class Filters:
     """Also what happened to its slides before they were put into it, such as their being pushed."""
     slide_id: SlideId | None = None
 
+    def told(self) -> dict[str, str]:
+        """What is asked for, to be put on record."""
+        return {field.name: str(value) for field in fields(self) if (value := getattr(self, field.name)) is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
@@ -149,7 +158,8 @@ class AuditRow:
     id: EventId
     position: int
     recorded_us: int
-    act: Act
+    act: Act | None
+    """None for a row that was altered past the program, so that it can no longer be read; verification names it."""
     outcome: Outcome
     agent_kind: str
     agent_id: str | None
@@ -187,7 +197,63 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
     """The events of the subject's own site, newest first. The question itself goes on record: the transaction must be
     a writing one.
     """
+    page = read(session, subject, filters, cursor, limit=limit)
+    note_reading(session, subject, filters)
+    return page
+
+
+def read(session: Session, subject: Subject, filters: Filters, cursor: str | None = None, *, limit: int = 100) -> Page:
+    """As `query`, for who puts the reading on record in another transaction, before anybody sees the rows."""
+    return _read(session, require_reader(session, subject), filters, cursor, limit)
+
+
+def note_reading(session: Session, subject: Subject, filters: Filters) -> None:
     site_id = require_reader(session, subject)
+    record(session, site_id=site_id, act=Act.AUDIT_READ, subject=subject, detail=filters.told())
+
+
+def export(
+    database: Database, subject: Subject, filters: Filters, *, form: str, limit: int, step: int = 1000
+) -> Iterator[AuditRow]:
+    """The events of the subject's own site, newest first, `limit` of them at most, to be taken away in a `form` such as
+    "csv". It is on record, once, before the first row comes; nobody waits to write while the rest is read.
+    """
+    with database.writing() as session:
+        site_id = require_reader(session, subject)
+        detail = {**filters.told(), "form": form}
+        record(session, site_id=site_id, act=Act.AUDIT_EXPORTED, subject=subject, detail=detail)
+    return _all(database, site_id, filters, limit, step)
+
+
+def _all(database: Database, site_id: SiteId, filters: Filters, limit: int, step: int) -> Iterator[AuditRow]:
+    cursor: str | None = None
+    for start in range(0, limit, step):
+        with database.reading() as session:
+            page = _read(session, site_id, filters, cursor, min(step, limit - start))
+        yield from page.rows
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _read(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page:
+    """Two questions: which events, by the indexes alone; then what stands in these few, and in the tables beside."""
+    event = AuditEventRow
+    which = (
+        select(event.position)
+        .where(event.site_id == site_id, *_conditions(filters, site_id))
+        .order_by(event.recorded_us.desc(), event.position.desc())
+        .limit(limit + 1)
+    )
+    if cursor:
+        which = which.where(tuple_(event.recorded_us, event.position) < _position(cursor))
+    found = session.scalars(which).all()
+    known = _rows(session, found[:limit])
+    more = _cursor(known[-1]) if len(found) > limit else None
+    return Page(tuple(known), more)
+
+
+def _rows(session: Session, positions: Sequence[int]) -> list[AuditRow]:
     event = AuditEventRow
     statement = (
         select(
@@ -203,17 +269,20 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
         .outerjoin(AuditSealRow, AuditSealRow.event_id == event.id)
         .outerjoin(CaseRow, and_(CaseRow.id == event.case_id, CaseRow.site_id == event.site_id))
         .outerjoin(SlideRow, and_(SlideRow.id == event.slide_id, SlideRow.site_id == event.site_id))
-        .where(event.site_id == site_id, *_conditions(filters, site_id))
-        .order_by(event.recorded_us.desc(), event.position.desc())
-        .limit(limit + 1)
     )
-    if cursor:
-        statement = statement.where(tuple_(event.recorded_us, event.position) < _position(cursor))
-    rows = [_row(row) for row in session.execute(statement)]
-    more = f"{rows[limit - 1].recorded_us}-{rows[limit - 1].position}" if len(rows) > limit else None
-    asked = {field.name: str(value) for field in fields(filters) if (value := getattr(filters, field.name)) is not None}
-    record(session, site_id=site_id, act=Act.AUDIT_READ, subject=subject, detail=asked)
-    return Page(tuple(rows[:limit]), more)
+    try:
+        found = session.execute(statement.where(event.position.in_(positions))).all()
+    except OperationalError:
+        # SQLite holds whatever was written, also what is no text. One such row hides all others: ask for each alone.
+        found = []
+        for position in positions:
+            with suppress(OperationalError):
+                found += session.execute(statement.where(event.position == position)).all()
+    rows = {position: _unreadable(position) for position in positions}
+    for row in found:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            rows[row.position] = _row(row)
+    return [rows[position] for position in positions]
 
 
 def people(session: Session, subject: Subject) -> list[tuple[MemberId, str]]:
@@ -256,8 +325,12 @@ def _conditions(filters: Filters, site_id: SiteId) -> Iterator[ColumnElement[boo
     if filters.until_us is not None:
         yield event.recorded_us < filters.until_us
     if filters.case_id is not None:
+        # A case has few events among many: find them by their own indexes, whatever else is asked.
         its_slides = select(SlideRow.id).where(SlideRow.case_id == filters.case_id, SlideRow.site_id == site_id)
-        yield or_(event.case_id == filters.case_id, event.slide_id.in_(its_slides))
+        of_case = select(event.position).where(event.case_id == filters.case_id)
+        yield event.position.in_(of_case.union(select(event.position).where(event.slide_id.in_(its_slides))))
+    if filters.outcome is not None and filters.outcome is not Outcome.SUCCESS:
+        yield event.outcome != literal_column("'success'")  # in the very words of the index of what went wrong
     for column, value in (
         (event.act, filters.act),
         (event.outcome, filters.outcome),
@@ -268,6 +341,11 @@ def _conditions(filters: Filters, site_id: SiteId) -> Iterator[ColumnElement[boo
             yield column == value
 
 
+def _cursor(row: AuditRow) -> str:
+    # In SQLite a moment that somebody overwrote with words stands before all others.
+    return f"{LATEST_US if row.act is None else row.recorded_us}-{row.position}"
+
+
 def _position(cursor: str) -> ColumnElement[Any]:
     match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", cursor, re.ASCII)
     if not match:
@@ -276,28 +354,72 @@ def _position(cursor: str) -> ColumnElement[Any]:
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> AuditRow:
+    """Raises ValueError, TypeError, KeyError or AttributeError for what no event can be."""
+    entities = tuple(Entity(_text(each["kind"]), _text(each["id"])) for each in json.loads(row.entities))
+    if not isinstance(row.recorded_us, int) or not 0 <= row.recorded_us <= LATEST_US:
+        raise ValueError("no moment")
     return AuditRow(
-        id=row.id,
+        id=EventId(_text(row.id)),
         position=row.position,
         recorded_us=row.recorded_us,
         act=Act(row.act),
         outcome=Outcome(row.outcome),
-        agent_kind=row.agent_kind,
-        agent_id=row.agent_id,
-        agent_site_id=row.agent_site_id,
-        agent_role=row.agent_role,
-        purpose=row.purpose,
-        entities=tuple(Entity(entity["kind"], entity["id"]) for entity in json.loads(row.entities)),
-        detail=json.loads(row.detail),
-        personal={} if row.commitment is None else json.loads(row.body) if row.body else None,
-        case_id=row.case_id,
-        slide_id=row.slide_id,
+        agent_kind=_text(row.agent_kind),
+        agent_id=_text_or_none(row.agent_id),
+        agent_site_id=_text_or_none(row.agent_site_id),
+        agent_role=row.agent_role and Role(row.agent_role),
+        purpose=row.purpose and Purpose(row.purpose),
+        entities=entities,
+        detail=_texts(row.detail),
+        personal={} if row.commitment is None else _texts(row.body) if row.body else None,
+        case_id=row.case_id and CaseId(_text(row.case_id)),
+        slide_id=row.slide_id and SlideId(_text(row.slide_id)),
         accession=row.accession,
         slide_name=row.file_name,
         slide_stain=row.stain,
         slide_block=row.block,
         seq=row.seq,
     )
+
+
+def _unreadable(position: int) -> AuditRow:
+    """What is left to say of a row that was altered past the program."""
+    return AuditRow(
+        id=EventId(""),
+        position=position,
+        recorded_us=0,
+        act=None,
+        outcome=Outcome.FAILED,
+        agent_kind="stranger",
+        agent_id=None,
+        agent_site_id=None,
+        agent_role=None,
+        purpose=None,
+        entities=(),
+        detail={},
+        personal={},
+        case_id=None,
+        slide_id=None,
+        accession=None,
+        slide_name=None,
+        slide_stain=None,
+        slide_block=None,
+        seq=None,
+    )
+
+
+def _texts(text: str) -> dict[str, str]:
+    return {key: _text(value) for key, value in json.loads(text).items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 def canonical_json(value: Any) -> str:

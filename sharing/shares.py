@@ -4,33 +4,34 @@ For lab managers. A share is a consultation or a link, seen from outside: no que
 long anybody looked.
 """
 
-import statistics
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from enum import StrEnum
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, or_, select
+from sqlalchemy import ScalarSelect, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from sharing import audit, consultations, links, policy
-from sharing.clock import MINUTE_US
-from sharing.db.engine import Session
+from sharing import audit, consultations, epoch, links, policy
+from sharing.db.engine import Database, Session
 from sharing.db.tables import (
     CaseRow,
     ConsultationRow,
     ConsultationSlideRow,
+    LinkRefusalRow,
     LinkRow,
     LinkSlideRow,
     MemberRow,
+    ObjectionRow,
     SiteRow,
 )
 from sharing.errors import InvalidError
+from sharing.share_search import Direction, Filters, Kind, matching, own_word
 from sharing.subjects import Member
 from sharing.vocabulary import (
     Act,
     Action,
+    CaseId,
     ConsultationId,
     ConsultationState,
     Entity,
@@ -41,37 +42,6 @@ from sharing.vocabulary import (
     SiteId,
 )
 
-HOUR_US = 60 * MINUTE_US
-DAY_US = 24 * HOUR_US
-WEEK_US = 7 * DAY_US
-BOUNDS_US = (15 * MINUTE_US, HOUR_US, 4 * HOUR_US, DAY_US, 3 * DAY_US)
-"""Where times are cut into classes: each up to its bound, and the last class beyond all."""
-
-
-class Kind(StrEnum):
-    CONSULTATION = "consultation"
-    LINK = "link"
-
-
-class Direction(StrEnum):
-    OUT = "out"
-    IN = "in"
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which shares are asked for. Times in µs since the epoch: made from `since_us` on, before `until_us`."""
-
-    kind: Kind | None = None
-    site: SiteId | None = None
-    """The other site; a guest has none."""
-    person: MemberId | None = None
-    """Who shared it."""
-    purpose: Purpose | None = None
-    since_us: int | None = None
-    until_us: int | None = None
-    opened: bool | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -79,8 +49,10 @@ class Share:
     id: str
     reference: str
     direction: Direction
+    case_id: CaseId | None
+    """Of the own site's cases alone; so is the accession number."""
     accession: str | None
-    """Of the own site's cases alone."""
+    organ: str | None
     by_id: MemberId
     by: str
     with_site_id: SiteId | None
@@ -97,9 +69,21 @@ class Share:
     opened_us: int | None
     answered_us: int | None
     ended_us: int | None
+    """When it ceased to show slides, for whatever reason."""
+    last_tile_us: int | None
+    """When a server can have shown something by it for the last time; None while it may, and where nobody knows."""
+    refused: int
+    """How often a link was tried in vain."""
     state: ConsultationState | LinkState
+    objected: bool
+    """The patient objects to its purpose."""
     live: bool
     """Whether somebody outside may see slides by it now."""
+
+    @property
+    def standing(self) -> str:
+        """Its state, or "objected" for a request that would show its slides if the patient did not object."""
+        return LinkState.OBJECTED if self.objected and self.state in policy.SHOWING else self.state
 
     @property
     def may_end(self) -> bool:
@@ -108,56 +92,61 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Week:
-    start_us: int
-    """Its Monday, midnight UTC."""
-    consultations: int
-    links: int
+class Page:
+    shares: tuple[Share, ...]
+    next: str | None
+    """The cursor of the following page; None on the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """How long something took: the median, and how many in each class of BOUNDS_US, the last without a bound."""
-
-    median_us: int | None
-    classes: tuple[tuple[int | None, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    weeks: tuple[Week, ...]
-    """Without a gap from the first share to the last."""
-    opening: Times
-    answer: Times
-
-
-def list_shares(session: Session, subject: Member, filters: Filters | None = None, *, limit: int = 5000) -> list[Share]:
-    """What the subject's site shares and what is shared with it, newest first. The question goes on record: the
-    transaction must be a writing one. Raises RefusedError if the role may not.
+def query(
+    session: Session, subject: Member, filters: Filters | None = None, cursor: str | None = None, *, limit: int = 100
+) -> Page:
+    """What the subject's site shares and what is shared with it, newest first. Who asks puts the question on record by
+    `note_reading`, before anybody sees the answer. Raises RefusedError if the role may not.
     """
-    filters = filters or Filters()
-    policy.require(session, subject, Action.VIEW_SHARES, subject, Entity("site", subject.site_id))
-    found: list[Share] = []
-    if filters.kind is not Kind.LINK:
-        found += _consultations(session, subject, filters, limit)
-    if filters.kind is not Kind.CONSULTATION and filters.site is None:
-        found += _links(session, subject, filters, limit)
-    asked = {field.name: str(value) for field in fields(filters) if (value := getattr(filters, field.name)) is not None}
-    audit.record(session, site_id=subject.site_id, act=Act.SHARES_READ, subject=subject, detail=asked)
-    return sorted(found, key=lambda share: (-share.created_us, share.id))[:limit]
+    return _page(session, require_viewer(session, subject), filters or Filters(), cursor, limit)
+
+
+def note_reading(session: Session, subject: Member, filters: Filters) -> None:
+    site_id = require_viewer(session, subject)
+    audit.record(session, site_id=site_id, act=Act.SHARES_READ, subject=subject, detail=filters.told())
+
+
+def export(
+    database: Database, subject: Member, filters: Filters, *, form: str, limit: int, step: int = 1000
+) -> Iterator[Share]:
+    """As `query`, to be taken away in a `form` such as "csv". It is on record, once, before the first one comes; nobody
+    waits to write while the rest is read.
+    """
+    with database.writing() as session:
+        site_id = require_viewer(session, subject)
+        detail = {**filters.told(), "form": form}
+        audit.record(session, site_id=site_id, act=Act.SHARES_EXPORTED, subject=subject, detail=detail)
+    return _all(database, site_id, filters, limit, step)
 
 
 def people(session: Session, subject: Member) -> list[tuple[MemberId, str]]:
     """Who of the subject's site has shared anything, to choose from; by name."""
-    policy.require(session, subject, Action.VIEW_SHARES, subject, Entity("site", subject.site_id))
-    asked = select(ConsultationRow.requester_id).where(ConsultationRow.site_id == subject.site_id)
-    linked = select(LinkRow.maker_id).where(LinkRow.site_id == subject.site_id)
-    rows = session.execute(
-        select(MemberRow.id, MemberRow.name)
-        .where(or_(MemberRow.id.in_(asked), MemberRow.id.in_(linked)))
-        .order_by(MemberRow.name)
-    )
-    return [(row.id, row.name) for row in rows]
+    site_id = require_viewer(session, subject)
+    asked = select(ConsultationRow.id).where(ConsultationRow.requester_id == MemberRow.id)
+    linked = select(LinkRow.id).where(LinkRow.maker_id == MemberRow.id)
+    shared = or_(asked.exists(), linked.exists())
+    found = select(MemberRow.id, MemberRow.name).where(MemberRow.site_id == site_id, shared).order_by(MemberRow.name)
+    return [(row.id, row.name) for row in session.execute(found)]
+
+
+def organs(session: Session, subject: Member) -> list[str]:
+    """What the cases of the subject's site are of, to choose from."""
+    site_id = require_viewer(session, subject)
+    found = session.scalars(select(CaseRow.organ).where(CaseRow.site_id == site_id).distinct())
+    return sorted(filter(None, found))
+
+
+def of_case(session: Session, subject: Member, case_id: CaseId) -> list[Share]:
+    """Everything that was ever shared of a case of the subject's site, the oldest first."""
+    site_id = require_viewer(session, subject)
+    filters = Filters(direction=Direction.OUT, case_id=case_id)
+    return list(_page(session, site_id, filters, None, limit=10_000).shares)[::-1]
 
 
 def end(session: Session, subject: Member, kind: Kind, share_id: str) -> None:
@@ -169,24 +158,50 @@ def end(session: Session, subject: Member, kind: Kind, share_id: str) -> None:
             links.revoke(session, subject, LinkId(share_id))
 
 
-def figures(shares: Sequence[Share]) -> Figures:
-    """What the charts show of these shares."""
-    return Figures(
-        weeks=tuple(_weeks(shares)),
-        opening=_times(s.opened_us - s.created_us for s in shares if s.opened_us is not None),
-        answer=_times(s.answered_us - s.created_us for s in shares if s.answered_us is not None),
-    )
+def require_viewer(session: Session, subject: Member) -> SiteId:
+    """The site whose shares the subject may see: the own one. Raises RefusedError if the role may not."""
+    policy.require(session, subject, Action.VIEW_SHARES, subject, Entity("site", subject.site_id))
+    return subject.site_id
 
 
-def _consultations(session: Session, subject: Member, filters: Filters, limit: int) -> Iterator[Share]:
-    row, requester, member, asking, asked = (
-        ConsultationRow,
-        aliased(MemberRow),
-        aliased(MemberRow),
-        aliased(SiteRow),
-        aliased(SiteRow),
-    )
-    mine = row.site_id == subject.site_id
+def _all(database: Database, site_id: SiteId, filters: Filters, limit: int, step: int) -> Iterator[Share]:
+    cursor: str | None = None
+    for start in range(0, limit, step):
+        with database.reading() as session:
+            page = _page(session, site_id, filters, cursor, min(step, limit - start))
+        yield from page.shares
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _page(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page:
+    found: list[tuple[int, str, str]] = []
+    for which in matching(site_id, filters):
+        made_us, own_id = which.selected_columns.created_us, which.selected_columns.id
+        if cursor:
+            last_us, last_id = _place(cursor)
+            which = which.where(made_us <= last_us, or_(made_us < last_us, own_id > last_id))
+        rows = session.execute(which.order_by(made_us.desc(), own_id).limit(limit + 1))
+        found += [(-row.created_us, row.id, row.kind) for row in rows]
+    found = sorted(found)[: limit + 1]
+    shown = found[:limit]
+    told = dict(_consultations(session, site_id, [each for _, each, kind in shown if kind == Kind.CONSULTATION]))
+    told.update(_links(session, [each for _, each, kind in shown if kind == Kind.LINK]))
+    more = f"{-shown[-1][0]}-{shown[-1][1]}" if len(found) > limit else None
+    return Page(tuple(told[each] for _, each, _ in shown), more)
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    match = re.fullmatch(r"(\d{1,18})-([a-z2-7]{26})", cursor, re.ASCII)
+    if not match:
+        raise InvalidError("This is no place in the list of shares. Start again from its first page.")
+    return int(match[1]), match[2]
+
+
+def _consultations(session: Session, site_id: SiteId, ids: Sequence[str]) -> Iterator[tuple[str, Share]]:
+    row, requester, member = ConsultationRow, aliased(MemberRow), aliased(MemberRow)
+    asking, asked = aliased(SiteRow), aliased(SiteRow)
     statement = (
         select(
             row,
@@ -195,83 +210,105 @@ def _consultations(session: Session, subject: Member, filters: Filters, limit: i
             asking.name.label("asking"),
             asked.name.label("asked"),
             CaseRow.accession,
-            _count(ConsultationSlideRow.consultation_id, row.id),
+            CaseRow.organ,
+            own_word(site_id).label("own_word"),
+            _count(ConsultationSlideRow.consultation_id, row.id).label("slides"),
+            _objected_us(row.purpose).label("objected_us"),
         )
         .join(requester, requester.id == row.requester_id)
         .outerjoin(member, member.id == row.to_member_id)
         .join(asking, asking.id == row.site_id)
         .join(asked, asked.id == row.to_site_id)
         .join(CaseRow, CaseRow.id == row.case_id)
-        .where(
-            or_(mine, (row.to_site_id == subject.site_id) & ~policy.undone()),
-            *_conditions(filters, row.requester_id, row.purpose, row.created_us, row.opened_us),
-        )
-        .order_by(row.created_us.desc(), row.id)
-        .limit(limit)
+        .where(row.id.in_(ids))
     )
-    if filters.site is not None:
-        other = filters.site
-        statement = statement.where(or_(mine & (row.to_site_id == other), ~mine & (row.site_id == other)))
-    for found, by, member_name, asking_name, asked_name, accession, slides in session.execute(statement):
-        out, state = found.site_id == subject.site_id, ConsultationState(found.state)
-        yield Share(
-            kind=Kind.CONSULTATION,
-            id=found.id,
-            reference=found.reference,
-            direction=Direction.OUT if out else Direction.IN,
-            accession=accession if out else None,
-            by_id=found.requester_id,
-            by=by,
-            with_site_id=found.to_site_id if out else found.site_id,
-            with_name=(f"{member_name}, {asked_name}" if member_name else asked_name) if out else asking_name,
-            purpose=Purpose(found.purpose),
-            reason="",
-            slides=slides,
-            created_us=found.created_us,
-            until_us=None,
-            opened_us=found.opened_us,
-            answered_us=found.answered_us,
-            ended_us=found.ended_us,
-            state=state,
-            live=state in policy.SHOWING,
+    for each in session.execute(statement) if ids else ():
+        found: ConsultationRow = each.ConsultationRow
+        out, state = found.site_id == site_id, ConsultationState(found.state)
+        ended_us = min(filter(None, (found.ended_us, each.objected_us)), default=None)
+        with_name = (f"{each.member}, {each.asked}" if each.member else each.asked) if out else each.asking
+        yield (
+            found.id,
+            Share(
+                kind=Kind.CONSULTATION,
+                id=found.id,
+                reference=found.reference,
+                direction=Direction.OUT if out else Direction.IN,
+                case_id=found.case_id if out else None,
+                accession=each.accession if out else None,
+                organ=each.organ if out else each.own_word,
+                by_id=found.requester_id,
+                by=each.by,
+                with_site_id=found.to_site_id if out else found.site_id,
+                with_name=with_name,
+                purpose=Purpose(found.purpose),
+                reason="",
+                slides=each.slides,
+                created_us=found.created_us,
+                until_us=None,
+                opened_us=found.opened_us,
+                answered_us=found.answered_us,
+                ended_us=ended_us,
+                last_tile_us=None if ended_us is None else epoch.last_tile(session, ended_us),
+                refused=0,
+                state=state,
+                objected=each.objected_us is not None,
+                live=state in policy.SHOWING and each.objected_us is None,
+            ),
         )
 
 
-def _links(session: Session, subject: Member, filters: Filters, limit: int) -> Iterator[Share]:
+def _links(session: Session, ids: Sequence[str]) -> Iterator[tuple[str, Share]]:
+    refused = select(func.coalesce(func.sum(LinkRefusalRow.count), 0)).where(LinkRefusalRow.link_id == LinkRow.id)
     statement = (
-        select(LinkRow, MemberRow.name, CaseRow.accession, _count(LinkSlideRow.link_id, LinkRow.id))
+        select(
+            LinkRow,
+            MemberRow.name.label("by"),
+            MemberRow.disabled_us,
+            CaseRow.accession,
+            CaseRow.organ,
+            _count(LinkSlideRow.link_id, LinkRow.id).label("slides"),
+            _objected_us(LinkRow.purpose).label("objected_us"),
+            refused.scalar_subquery().label("refused"),
+        )
         .join(MemberRow, MemberRow.id == LinkRow.maker_id)
         .join(CaseRow, CaseRow.id == LinkRow.case_id)
-        .where(
-            LinkRow.site_id == subject.site_id,
-            *_conditions(filters, LinkRow.maker_id, LinkRow.purpose, LinkRow.created_us, LinkRow.opened_us),
-        )
-        .order_by(LinkRow.created_us.desc(), LinkRow.id)
-        .limit(limit)
+        .where(LinkRow.id.in_(ids))
     )
-    for row, by, accession, slides in session.execute(statement):
+    for each in session.execute(statement) if ids else ():
+        row: LinkRow = each.LinkRow
         state = policy.link_state(session, row)
-        over = row.expires_us if row.expires_us <= session.now_us else None
-        yield Share(
-            kind=Kind.LINK,
-            id=row.id,
-            reference=row.reference,
-            direction=Direction.OUT,
-            accession=accession,
-            by_id=row.maker_id,
-            by=by,
-            with_site_id=None,
-            with_name="",
-            purpose=Purpose(row.purpose),
-            reason=row.reason,
-            slides=slides,
-            created_us=row.created_us,
-            until_us=row.expires_us,
-            opened_us=row.opened_us,
-            answered_us=None,
-            ended_us=row.revoked_us if row.revoked_us is not None else over,
-            state=state,
-            live=state in links.ADMITTED,
+        expired_us = row.expires_us if row.expires_us <= session.now_us else None
+        ends = (row.revoked_us, expired_us, each.objected_us, each.disabled_us)
+        ended_us = min((end_us for end_us in ends if end_us is not None), default=None)
+        yield (
+            row.id,
+            Share(
+                kind=Kind.LINK,
+                id=row.id,
+                reference=row.reference,
+                direction=Direction.OUT,
+                case_id=row.case_id,
+                accession=each.accession,
+                organ=each.organ,
+                by_id=row.maker_id,
+                by=each.by,
+                with_site_id=None,
+                with_name=row.recipient or "",
+                purpose=Purpose(row.purpose),
+                reason=row.reason,
+                slides=each.slides,
+                created_us=row.created_us,
+                until_us=row.expires_us,
+                opened_us=row.opened_us,
+                answered_us=None,
+                ended_us=ended_us,
+                last_tile_us=None if ended_us is None else epoch.last_tile(session, ended_us),
+                refused=int(each.refused),
+                state=state,
+                objected=each.objected_us is not None,
+                live=state in links.ADMITTED,
+            ),
         )
 
 
@@ -279,42 +316,14 @@ def _count(column: InstrumentedAttribute[Any], value: InstrumentedAttribute[Any]
     return select(func.count()).where(column == value).scalar_subquery()
 
 
-def _conditions(
-    filters: Filters,
-    person: InstrumentedAttribute[MemberId],
-    purpose: InstrumentedAttribute[str],
-    made_us: InstrumentedAttribute[int],
-    opened_us: InstrumentedAttribute[int | None],
-) -> Iterator[ColumnElement[bool]]:
-    if filters.person is not None:
-        yield person == filters.person
-    if filters.purpose is not None:
-        yield purpose == filters.purpose
-    if filters.since_us is not None:
-        yield made_us >= filters.since_us
-    if filters.until_us is not None:
-        yield made_us < filters.until_us
-    if filters.opened is not None:
-        yield opened_us.is_not(None) if filters.opened else opened_us.is_(None)
-
-
-def _weeks(shares: Sequence[Share]) -> Iterator[Week]:
-    if not shares:
-        return
-    counts = Counter((_monday(share.created_us), share.kind) for share in shares)
-    first, last = min(counts)[0], max(counts)[0]
-    if last - first > 520 * WEEK_US:
-        raise InvalidError("This is more than ten years. Choose a shorter period.")
-    for start in range(first, last + 1, WEEK_US):
-        yield Week(start, counts[start, Kind.CONSULTATION], counts[start, Kind.LINK])
-
-
-def _monday(at_us: int) -> int:
-    return at_us - (at_us + 3 * DAY_US) % WEEK_US  # 1970 began on a Thursday
-
-
-def _times(spans_us: Iterable[int]) -> Times:
-    spans = [max(span, 0) for span in spans_us]  # a clock that was set back makes no time negative
-    cut = Counter(next((bound for bound in BOUNDS_US if span <= bound), None) for span in spans)
-    classes = tuple((bound, cut[bound]) for bound in (*BOUNDS_US, None))
-    return Times(round(statistics.median(spans)) if spans else None, classes)
+def _objected_us(purpose: InstrumentedAttribute[str]) -> ScalarSelect[int | None]:
+    """Since when the patient of the CaseRow in the statement has objected to the purpose in a column of it."""
+    return (
+        select(ObjectionRow.registered_us)
+        .where(
+            and_(ObjectionRow.site_id == CaseRow.site_id, ObjectionRow.patient_key == CaseRow.patient_key),
+            ObjectionRow.purpose == purpose,
+            ObjectionRow.withdrawn_us.is_(None),
+        )
+        .scalar_subquery()
+    )

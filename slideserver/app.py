@@ -17,6 +17,7 @@ from slideserver.api import (
     consultations,
     deposit,
     downloads,
+    fhir,
     heartbeat,
     links,
     session,
@@ -93,7 +94,7 @@ def create_framework(state: State, answers: Answers, beside: Beside = running) -
     members = by_session(state.database, state.cookie)
     app.router.routes.extend(heartbeat.routes(state.database, state.uploads.authenticate))
     app.router.routes.extend(uploads.routes(state.uploads, members=members, languages=state.catalogues))
-    for part in (health, login, session, cases, slides, downloads, deposit, consultations, links, audit, pages):
+    for part in (health, login, session, cases, slides, downloads, deposit, consultations, links, audit, fhir, pages):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")
     return app

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from sharing import cases, heartbeats, scanners, sites
 from sharing.clock import SECOND_US
-from sharing.shares import DAY_US
+from sharing.share_figures import DAY_US
 from sharing.subjects import System
 from sharing.vocabulary import Role, SiteId
 from slideserver.auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords

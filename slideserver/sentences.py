@@ -15,6 +15,7 @@ def N_(message: str) -> str:
 
 FIXED: tuple[str, ...] = (
     N_("This is no place in the audit log. Start again from its first page."),
+    N_("This is no place in the list of shares. Start again from its first page."),
     N_("A slide can only join a case of its own site."),
     N_("Choose whom you ask."),
     N_("Nobody can answer there: the account is closed, or there is no pathologist. Choose another colleague."),
@@ -29,17 +30,37 @@ FIXED: tuple[str, ...] = (
     N_("This consultation was cancelled, so nothing more can be done in it."),
     N_("A link lasts until a moment between now and 90 days from now. Choose its end again."),
     N_("This link was revoked already; nobody gets in by it."),
+    N_(
+        "This server sends no mail, so no code can reach the recipient. Leave the address empty, or ask the person who "
+        "manages the server."
+    ),
     N_("This is more than ten years. Choose a shorter period."),
     N_("This is no view of a slide. Open the slide again and pin the view anew."),
     N_("Somebody was faster: this has been decided. Reload the page to see how."),
     N_("Somebody was faster: this consultation has just moved. Reload the page to see where it stands."),
+    N_("Only a slide that is ready can be downloaded. Look in Reception how this one stands."),
+    N_("The file of this slide is not where it was stored. Tell the person who manages the server."),
     # of accounts
     N_("The role is empty. Choose one."),
     N_("This is your own account. Another administrator of the site can change it."),
     N_("This account is closed, and stays so. Open a new one if the person is back."),
-    N_("Only a slide that is ready can be downloaded. Look in Reception how this one stands."),
-    N_("The file of this slide is not where it was stored. Tell the person who manages the server."),
     N_("The password has just been changed elsewhere. Sign in with the new one."),
+    N_(
+        "The patient objects to teaching, so nothing of this case can be shown for it. Choose care or a tumour board "
+        "if that is what it is for; your data protection officer knows more."
+    ),
+    N_(
+        "The patient objects to research, so nothing of this case can be shown for it. Choose care or a tumour board "
+        "if that is what it is for; your data protection officer knows more."
+    ),
+    N_(
+        "The patient objects to analysis by programs, so nothing of this case can be shown for it. Choose care or a "
+        "tumour board if that is what it is for; your data protection officer knows more."
+    ),
+    N_("Choose at least one purpose to which the patient objects: teaching, research or programs."),
+    N_("This objection is in the register already. Reload the page to see it."),
+    N_("This objection was withdrawn already. Reload the page to see it."),
+    N_("Say how the objection reached you: by letter, by mail, in person or another way."),
     # of slides (`tiler.descriptor`)
     N_(
         "The levels of this slide are not halves of each other in tiles of one size, so it cannot be told as Deep Zoom "
@@ -60,6 +81,7 @@ FIELDS: Mapping[str, str] = {
     "The message": N_("The message"),
     "The opinion": N_("The opinion"),
     "The reason": N_("The reason"),
+    "The recipient": N_("The recipient"),
     "The login": N_("The login"),
     "The name": N_("The name"),
 }

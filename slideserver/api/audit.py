@@ -7,14 +7,16 @@ from fastapi import APIRouter, Query
 from sharing import audit
 from sharing.vocabulary import Act, Action, CaseId, MemberId, Outcome, SlideId
 from slideserver.api.schemas import AuditPageOut
-from slideserver.deps import MemberDep, RecordingSessionDep, requires
+from slideserver.deps import MemberDep, SessionDep, requires
+from slideserver.recording import RecordDep
 
 router = APIRouter(prefix="/api/audit")
 
 
 @router.get("", dependencies=[requires(Action.READ_AUDIT)])
 def query(
-    session: RecordingSessionDep,
+    session: SessionDep,
+    record: RecordDep,
     member: MemberDep,
     since_us: int | None = None,
     until_us: int | None = None,
@@ -36,4 +38,6 @@ def query(
         case_id=case_id,
         slide_id=slide_id,
     )
-    return AuditPageOut.of(audit.query(session, member, filters, cursor, limit=limit))
+    found = audit.read(session, member, filters, cursor, limit=limit)
+    record(audit.note_reading, member, filters)
+    return AuditPageOut.of(found)

@@ -63,12 +63,13 @@ class EntityOut(BaseModel):
 class AuditRowOut(BaseModel):
     """One act. `seq` is its place in the site's chain, null in the moment before it is sealed.
 
-    `personal` names persons; null when that part was erased.
+    `personal` names persons; null when that part was erased. `act` is null for a row that was altered past the program
+    and can no longer be read.
     """
 
     id: EventId
     recorded_us: int
-    act: Act
+    act: Act | None
     outcome: Outcome
     agent_kind: str
     agent_id: str | None

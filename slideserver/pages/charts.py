@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from sharing.clock import MINUTE_US, SECOND_US
-from sharing.shares import DAY_US, HOUR_US, WEEK_US, Times, Week
+from sharing.share_figures import DAY_US, HOUR_US, WEEK_US, Times, Week
 from slideserver.pages.words import N_
 
 WEEKS = 12
 WIDTH, HEIGHT = 260, 200
 """The drawing of the weeks, in its own units."""
 HEAD, FOOT, GAP = 18, 22, 6
+
+PARTS = 6
+"""How many values of a field are drawn."""
 
 DAY_WIDTH, DAY_HEIGHT = 960, 150
 """The drawing of a day."""
@@ -73,6 +76,17 @@ class Delays:
     classes: tuple[Delay, ...]
     waiting: int
     median_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One value of a field: the name that it has in words, how many have it, and the length of its bar, where the most
+    frequent one has 100."""
+
+    value: str
+    name: str
+    count: int
+    length: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,13 @@ def weeks(counted: Sequence[Week]) -> Weeks:
             )
         )
     return Weeks(tuple(columns))
+
+
+def parts(counted: Iterable[tuple[str, str, int]], *, most: int = PARTS) -> tuple[Part, ...]:
+    """The first `most` of what was counted: value, name and number, the most frequent first."""
+    shown = list(counted)[:most]
+    highest = max((count for _, _, count in shown), default=1)
+    return tuple(Part(value, name, count, round(100 * count / highest, 1)) for value, name, count in shown)
 
 
 def delays(times: Times, *, of: int) -> Delays:

@@ -69,7 +69,9 @@ MOVED_ON = (
 )
 
 # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+ALTERED = N_("Entry altered: it can no longer be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Line:
     outcome: Outcome
     seq: int | None
     id: str
+    altered: bool = False
+    """It was altered past the program; `what` says so, and nothing else of it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ def line(
     row: AuditRow, timezone: ZoneInfo, language: Language, translate: Translate, elsewhere: Mapping[str, str]
 ) -> Line:
     """The row in words; `elsewhere` names the other centres. Erased names and particulars are said to be erased."""
+    if row.act is None:
+        return Line("", "", "", "", "", "", ALTERED, None, None, None, "", row.outcome, None, "", altered=True)
     when = moments.at(row.recorded_us, timezone)
     if row.agent_name:
         who = row.agent_name
@@ -145,8 +151,11 @@ def reason(code: str, translate: Translate) -> str:
 def days(lines: Iterable[Line], rows: Sequence[AuditRow], timezone: ZoneInfo, language: Language) -> list[Day]:
     """The lines under the name of their day, in the order given."""
     grouped: dict[str, list[Line]] = {}
+    name = ""
     for entry, row in zip(lines, rows, strict=True):
-        grouped.setdefault(moments.name_of_day(row.recorded_us, timezone, language), []).append(entry)
+        if not entry.altered or not name:  # what can no longer be read stands where it was found
+            name = "–" if entry.altered else moments.name_of_day(row.recorded_us, timezone, language)
+        grouped.setdefault(name, []).append(entry)
     return [Day(name, members) for name, members in grouped.items()]
 
 
@@ -193,6 +202,20 @@ def csv_of(heads: Sequence[str], rows: Iterable[Sequence[str]], language: Langua
         yield _taken(buffer)
         writer.writerow([plain_cell(cell) for cell in row])
     yield _taken(buffer)
+
+
+def in_pieces(lines: Iterable[str], length: int = 1 << 16) -> Iterator[str]:
+    """The lines joined to pieces that are worth a write each."""
+    piece: list[str] = []
+    waiting = 0
+    for each in lines:
+        piece.append(each)
+        waiting += len(each)
+        if waiting >= length:
+            yield "".join(piece)
+            piece, waiting = [], 0
+    if piece:
+        yield "".join(piece)
 
 
 def plain_cell(text: str) -> str:

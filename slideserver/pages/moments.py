@@ -100,6 +100,12 @@ def hour(when_us: int, timezone: ZoneInfo, language: Language) -> str:
     return format_datetime(at(when_us, timezone), HOUR[language], locale=language.value)
 
 
+def exact_hour(when_us: int, timezone: ZoneInfo) -> str:
+    """The hour to the hundredth of a second, alike in every language."""
+    when = at(when_us, timezone)
+    return f"{when:%H:%M:%S}.{when.microsecond // 10_000:02}"
+
+
 def short_day(day: date, language: Language) -> str:
     """ "16 nov." """
     return format_date(day, "d MMM", locale=language.value)

@@ -134,6 +134,18 @@ SHARES: Mapping[str, tuple[str, str]] = {
     "cancelled": (N_("cancelled"), "ended"),
 }
 
+# Why a try at a link was in vain, for whoever made it.
+VAIN: Mapping[str, str] = {
+    "wrong_key": N_("wrong key"),
+    "wrong_code": N_("wrong code"),
+    "stale_code": N_("code no longer valid"),
+    "used_up": N_("uses spent"),
+    "expired": N_("expired"),
+    "revoked": N_("revoked"),
+    "maker_gone": N_("ended with its maker’s right"),
+    "objected": N_("ended by an objection"),
+}
+
 # Why a link opens nothing: a title and a sentence.
 LINK_PROBLEMS: Mapping[str, tuple[str, str]] = {
     "wrong": (
@@ -215,14 +227,19 @@ def install(environment: Environment, language: Language) -> None:
         organ_words=ORGANS,
         purpose_words=PURPOSES,
         share_words=SHARES,
+        vain_words=VAIN,
         link_problems=LINK_PROBLEMS,
         refusal=refusal,
         refusal_reason=lambda reason: refusals.told(reason, names["catalogue"]),
         pages_of=navigation.pages_of,
+        why_of=navigation.why_of,
         tell=lambda when_us: moments.tell(when_us, now_us(), timezone, language),
         ahead=lambda when_us: moments.ahead(when_us, now_us(), timezone, language),
     )
     environment.filters.update(
+        twice=lambda value: (value, value),
+        exact_hour=lambda when_us: moments.exact_hour(when_us, timezone),
+        translated=lambda words: [(value, names["catalogue"].gettext(word)) for value, word in words.items()],
         number=lambda value: moments.number(value, language),
         mm=lambda pixels, mpp: moments.size_mm(pixels, mpp, language),
         bytes=lambda length: moments.bytes_in_words(length, language),

@@ -23,6 +23,7 @@ MAY_LOOK = {
     "sharing/links.py": "asks policy.require, or policy.link_state on behalf of who holds the secret",
     "sharing/link_lists.py": "lists the subject's own, or asks policy.require for VIEW_SHARES or the case",
     "sharing/shares.py": "asks policy.require for VIEW_SHARES, and lists the reader's own site",
+    "sharing/share_search.py": "makes the statements of shares.py and share_figures.py, which ask policy.require",
     "ingest/room.py": "sums up what the files of the sender's own site take, and tells nobody how much",
     "slideserver/operations/verification.py": "serves who runs the machine; reads every file again",
     "slideserver/operations/doctor.py": "serves who runs the machine; counts slides and finds their files",

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from sharing.shares import BOUNDS_US, DAY_US, HOUR_US, WEEK_US, Times, Week
+from sharing.share_figures import BOUNDS_US, DAY_US, HOUR_US, WEEK_US, Times, Week
 from slideserver.pages import charts
 
 MONDAY_US = 1_794_787_200_000_000  # 2026-11-16
