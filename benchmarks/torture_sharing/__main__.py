@@ -9,9 +9,11 @@ import sys
 from benchmarks.torture import run_parts
 
 PARTS = (
+    "storm",
     "revocation",
     "links",
     "backup",
+    "xss",
 )
 
 if __name__ == "__main__":
