@@ -53,7 +53,8 @@ def ask(session: Session, link: LinkRow, language: str, *, again: bool = False) 
         "id": new_id(),
         "link_id": link.id,
         "language": language,
-        "created_us": session.now_us,
+        # The clock may stand or go back; a newer code is newer all the same.
+        "created_us": max(session.now_us, newest.created_us + 1 if newest else 0),
         "expires_us": session.now_us + VALID_US,
         "tries": 0,
     }

@@ -44,6 +44,10 @@ class Link:
     in_vain: tuple[InVain, ...]
     """Tries that did not get in, the latest reason first."""
 
+    @property
+    def tries_in_vain(self) -> int:
+        return sum(each.count for each in self.in_vain)
+
 
 def made(session: Session, subject: Member, *, limit: int = 200) -> list[Link]:
     """The links that the subject has made, newest first."""

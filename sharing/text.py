@@ -41,7 +41,7 @@ def mail_address(value: str, what: str) -> str:
     """One bare mail address that every mail server takes (RFC 5321, ASCII). Raises InvalidError for anything else."""
     address = line(value, what, limit=254)
     if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", address):
-        raise InvalidError(f"{what} is no mail address. It looks like name@hospital.example.")
+        raise InvalidError(f"{address!r} is no mail address. It looks like name@hospital.example.")
     return address
 
 

@@ -10,14 +10,14 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from sharing import cases, exchange, links, policy, slides
+from sharing import cases, exchange, links, objections, policy, slides
 from sharing.cases import Case
 from sharing.db.engine import Session
 from sharing.errors import ConflictError
 from sharing.slides import Slide
 from sharing.subjects import Guest, Member
 from sharing.veil import VeiledCase, VeiledSlide
-from sharing.vocabulary import Action, CaseId, ConsultationId, ConsultationState, Move, SlideId, SlideState
+from sharing.vocabulary import Action, CaseId, ConsultationId, ConsultationState, Move, Purpose, SlideId, SlideState
 from slideserver.sources import Sources
 from tiler.geometry import Region
 from tiler.metadata import DISPLAY_WINDOW, FOCAL_PLANE
@@ -70,7 +70,9 @@ class Context(BaseModel):
     """In which right the slide is read, and what else the reader may do from here.
 
     `consultation_id`: the consultation about this slide in which the reader takes part; of several, at home the newest,
-    abroad as `policy.basis` has it. `expires_us`: when a guest's right ends at the latest.
+    abroad as `policy.basis` has it. `expires_us`: when a guest's right ends at the latest. `sha256`: of the bytes to
+    which the guest's link is pinned; no others are shown. `objections`: the purposes for which the patient lets nothing
+    be shown elsewhere, told at home.
     """
 
     kind: Literal["own", "consultation", "guest"]
@@ -81,6 +83,8 @@ class Context(BaseModel):
     may_link: bool = False
     may_answer: bool = False
     expires_us: int | None = None
+    sha256: str | None = None
+    objections: list[Purpose] = []
 
 
 class SlideDescription(BaseModel):
@@ -194,6 +198,7 @@ def _told_at_home(session: Session, reader: Member, slide: Slide) -> _Told:
         reference=asked[0].reference if asked else None,
         may_ask=case is not None and Action.REQUEST_CONSULTATION in allowed,
         may_link=case is not None and Action.SHARE_BY_LINK in allowed,
+        objections=list(objections.of_case(session, case.id)) if case else [],
     )
     siblings = [sibling(other) for other in (case.slides if case else (slide,))]
     return _Told(_case(case) if case else None, slide.stain, slide.block, siblings, context)
@@ -203,7 +208,13 @@ def _told_abroad(session: Session, reader: Member | Guest, slide: Slide) -> _Tol
     if isinstance(reader, Guest):
         shown = links.showing(session, reader)
         case = shown.veiled
-        context = Context(kind="guest", role="guest", reference=shown.reference, expires_us=shown.expires_us)
+        context = Context(
+            kind="guest",
+            role="guest",
+            reference=shown.reference,
+            expires_us=shown.expires_us,
+            sha256=shown.pins.get(slide.id),
+        )
     else:
         consultation = exchange.showing(session, reader, slide.id)
         case = consultation.veiled

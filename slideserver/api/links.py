@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from sharing import links
 from sharing.clock import SECOND_US
-from sharing.errors import GoneError, NotFoundError
+from sharing.errors import CodeWantedError, GoneError, InvalidError, NotFoundError
 from sharing.links import Shown
 from sharing.subjects import Guest
 from sharing.vocabulary import Action, CaseId, LinkId, LinkState, Purpose, SlideId
@@ -23,7 +23,9 @@ router = APIRouter()
 
 
 class LinkIn(BaseModel):
-    """`expires_in_s` from now, since the browser's clock may be wrong; `max_uses` null: as many as there can be."""
+    """`expires_in_s` from now, since the browser's clock may be wrong; `max_uses` null: as many as there can be.
+    `recipient`: the mail address that a guest must be able to read; null or empty: whoever holds the address comes in.
+    """
 
     case_id: CaseId
     slides: list[SlideId] | None = Field(default=None, max_length=500)
@@ -33,6 +35,7 @@ class LinkIn(BaseModel):
     reason: str = Field(max_length=2000)
     expires_in_s: int = Field(ge=60, le=links.LONGEST_US // SECOND_US)
     max_uses: int | None = Field(default=1, ge=1, le=links.MOST_USES)
+    recipient: str | None = Field(default=None, max_length=254)
 
 
 class LinkOut(BaseModel):
@@ -58,7 +61,12 @@ class GuestOut(BaseModel):
 
 @router.post("/api/links", status_code=201, dependencies=[requires(Action.SHARE_BY_LINK)])
 def create(request: Request, state: StateDep, session: SessionDep, member: MemberDep, wanted: LinkIn) -> LinkOut:
-    """An address that admits somebody without an account to some slides of a case."""
+    """An address that admits somebody without an account to some slides of a case, as they are now."""
+    if wanted.recipient and not state.settings.smtp_host:
+        raise InvalidError(
+            "This server sends no mail, so no code can reach the recipient. Leave the address empty, or ask the person "
+            "who manages the server."
+        )
     expires_us = session.now_us + wanted.expires_in_s * SECOND_US
     made = links.create(
         session,
@@ -71,6 +79,7 @@ def create(request: Request, state: StateDep, session: SessionDep, member: Membe
         max_uses=wanted.max_uses or links.MOST_USES,
         slide_id=wanted.slide_id,
         view=wanted.view,
+        recipient=wanted.recipient,
     )
     base = (state.settings.base_url or str(request.base_url)).rstrip("/")
     url = f"{base}/l/{made.id}#{made.secret}"
@@ -123,20 +132,35 @@ async def redeem(
     request: Request,
     state: StateDep,
     page: PageDep,
+    language: LanguageDep,
     inside: GuestSessionDep,
     link_id: str,
     secret: Annotated[str, Form(max_length=200)] = "",
+    code: Annotated[str, Form(max_length=40)] = "",
+    again: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The button of the link's page: a guest's session, and on to the slide. Who came in by this link before, and goes
-    back, goes on without spending another use. What is wrong with a link is told only to whoever has its secret; to
-    everybody else it does not exist."""
+    """The button of the link's page: a guest's session, and on to the slide; where the link is bound to a recipient,
+    the page that asks for the code first. Who came in by this link before, and goes back, goes on without spending
+    another use. What is wrong with a link is told only to whoever has its secret; to everybody else it does not
+    exist."""
     if inside is not None and inside.guest.link_id == link_id and inside.state in links.ADMITTED:
         shown = await run_in_threadpool(_shown, state, inside.guest)
         return RedirectResponse(_address(shown.slide_id, shown.view), 303)
-    personal = {"source": source_of(request.client.host if request.client else None)}
     try:
         async with state.writers:
-            admitted = await run_in_threadpool(links.redeem, state.database, LinkId(link_id), secret, personal=personal)
+            admitted = await run_in_threadpool(
+                links.redeem,
+                state.database,
+                LinkId(link_id),
+                secret,
+                code=None if again else code.strip() or None,
+                again=again,
+                language=language,
+                personal={"source": source_of(request.client.host if request.client else None)},
+            )
+    except CodeWantedError as error:
+        status = 403 if error.wrong else 200
+        return page("link_code.html", status=status, link_id=link_id, secret=secret, wrong=error.wrong)
     except GoneError as error:
         return page("link.html", status=410, link_id=link_id, problem=PROBLEMS[error.why])
     except NotFoundError:

@@ -226,6 +226,7 @@ def test_a_link_is_made_only_of_what_its_maker_may_share(world, slide) -> None:
         ("pathologiste.caen", sent | {"reason": " "}, 422),
         ("pathologiste.caen", sent | {"purpose": "curiosity"}, 422),
         ("pathologiste.caen", sent | {"case_id": new_id()}, 404),
+        ("pathologiste.caen", sent | {"recipient": "pr.martin@hopital.example"}, 422),  # no mail server, no code
     ]
     for login, body, status in asks:
         answer = world.signed_in(login).post("/api/links", json=body)
