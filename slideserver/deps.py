@@ -16,10 +16,10 @@ from starlette.responses import HTMLResponse
 from sharing import exchange, links, policy, sessions
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
-from sharing.errors import GoneError
+from sharing.errors import GoneError, Refusal
 from sharing.links import GuestSession
 from sharing.subjects import Guest, Member
-from sharing.vocabulary import Action
+from sharing.vocabulary import Action, Entity
 from slideserver.errors import SignInRequired
 from slideserver.i18n import Language
 from slideserver.middleware import SAFE_METHODS
@@ -134,7 +134,7 @@ def get_readers(visitor: VisitorDep, found: GuestSessionDep) -> list[Member | Gu
     readers: list[Member | Guest] = [reader for reader in (visitor, guest) if reader is not None]
     if not readers:
         if found is not None:
-            raise GoneError(links.ENDED[found.state], found.state)
+            raise GoneError(links.ENDED[found.state], found.state, refusal=_over(found))
         raise SignInRequired
     return readers
 
@@ -204,6 +204,12 @@ any_reader = Depends(RequiresReader(None))
 
 # For what every member may ask, such as who they are.
 signed_in = Depends(Requires(None))
+
+
+def _over(found: GuestSession) -> Refusal:
+    guest = found.guest
+    why, link = f"the link is over: {found.state}", Entity("link", guest.link_id)
+    return Refusal(guest, Action.VIEW_SLIDE, guest.site_id, why, (link,))
 
 
 def _guest(state: State, token: str) -> GuestSession | None:

@@ -18,9 +18,11 @@ from slideserver.pages import (
     intake,
     links,
     members,
+    objections,
     scanners,
     shares,
     slides,
+    why,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -39,5 +41,7 @@ for part in (
     scanners,
     shares,
     audit,
+    objections,
+    why,
 ):
     router.include_router(part.router)

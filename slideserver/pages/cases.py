@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 import sharing.cases
-from sharing import exchange, policy, sightings
+from sharing import exchange, objections, policy, sightings
 from sharing.policy import AtSite, actions_of
 from sharing.vocabulary import Action, CaseId, Entity
 from slideserver.deps import MemberDep, PageDep, SessionDep, StateDep, requires
@@ -62,5 +62,6 @@ def case(session: SessionDep, record: RecordDep, member: MemberDep, page: PageDe
         first_ready=listed(found).first_ready,
         allowed=allowed,
         asked=asked,
+        objected=objections.of_case(session, found.id),
         consulting=consulting,
     )

@@ -1,5 +1,6 @@
 """Which pages a member has, and where a working day begins."""
 
+import re
 from dataclasses import dataclass
 
 from sharing.policy import actions_of
@@ -40,7 +41,19 @@ PLACES = (
     Place(N_("Reception"), "/intake", "r", Action.VIEW_INTAKE),
     Place(N_("Deposit"), "/deposit", "d", Action.PUSH_SLIDE),
     Place(N_("Scanners"), "/scanners", "s", Action.VIEW_INTAKE),
+    Place(N_("Objections"), "/objections", "b", Action.VIEW_OBJECTIONS),
     Place(N_("Shares"), "/shares", "p", Action.VIEW_SHARES),
+    Place(N_("Open links"), "/links/open", "o", Action.VIEW_SHARES),
     Place(N_("Journal"), "/audit", "j", Action.READ_AUDIT),
     Place(N_("Accounts"), "/members", "u", Action.MANAGE_MEMBERS),
 )
+
+_ASKED_FOR = re.compile(r"/(?:slides|intake|g)/(?P<slide>[a-z2-7]{26})|/cases/(?P<case>[a-z2-7]{26})")
+
+
+def why_of(path: str) -> str:
+    """Where it is told why the page at `path` cannot be seen."""
+    asked = _ASKED_FOR.match(path)
+    if asked is None:
+        return "/why"
+    return f"/why/{asked['slide']}" if asked["slide"] else f"/why/cases/{asked['case']}"

@@ -4,6 +4,7 @@ import "./style/tokens.css";
 import "./style/pages.css";
 import "./style/scanners.css";
 import "./style/accounts.css";
+import "./style/objections.css";
 import { Age } from "./pages/age";
 import { Await } from "./pages/await";
 import { Bell, offerArrivals } from "./pages/bell";
