@@ -235,7 +235,10 @@ def visible_consultations(subject: Subject) -> Select[ConsultationRow]:
     statement = select(ConsultationRow)
     if not isinstance(subject, Member) or Action.VIEW_CONSULTATION not in actions_of(subject):
         return statement.where(false())
-    return statement.where(or_(ConsultationRow.site_id == subject.site_id, and_(asked(subject), ~undone())))
+    to_us = and_(asked(subject), ~undone())
+    if Action.FOLLOW_CONSULTATION not in actions_of(subject):  # who answers alone, and asks nothing
+        return statement.where(to_us)
+    return statement.where(or_(ConsultationRow.site_id == subject.site_id, to_us))
 
 
 def undone() -> ColumnElement[bool]:
@@ -328,6 +331,8 @@ def _at_own_site(subject: Subject, action: Action, owner: InstrumentedAttribute[
 
 
 def _at_home(subject: Member, action: Action, thing: Owned) -> Decision:
+    if subject.role is Role.EXTERNAL_EXPERT:
+        return Decision(False, "nothing of the own site is open to experts", hidden=True)
     if action is Action.ANSWER_CONSULTATION:
         return Decision(False, "asked of another site")
     if action not in actions_of(subject):

@@ -63,9 +63,10 @@ from ingest.protocol import (
     parse_set,
 )
 from ingest.receive import Uploads
+from sharing import policy
 from sharing.clock import SECOND_US
-from sharing.subjects import Sender
-from sharing.vocabulary import SlideId, UploadId
+from sharing.subjects import Member, Sender
+from sharing.vocabulary import Action, SlideId, UploadId
 from slideserver import refusals
 from slideserver.api.bodies import in_turn, take
 from slideserver.api.senders import Members, sender_of
@@ -145,11 +146,14 @@ class _Door:
         self._movers = ThreadPoolExecutor(THREADS, "upload", _yield_to_readers)
 
     def guarded(self, act: Act, *, tus: bool = True) -> Callable[[Request], Awaitable[Response]]:
-        """`act` for whoever may bring slides; every refusal as problem+json."""
+        """`act` for whoever may bring slides; every refusal as problem+json. Members of a role that brings none get a
+        RefusedError, which the application answers and puts on record."""
 
         async def endpoint(request: Request) -> Response:
             try:
                 sender = await self._blocking(sender_of, request, self._uploads.authenticate, self._members)
+                if isinstance(sender, Member):
+                    policy.require_of_role(sender, Action.PUSH_SLIDE)
                 if tus and request.headers.get("Tus-Resumable") != TUS_VERSION:
                     return problem(Problem.TUS_VERSION, f"Tus-Resumable must be {TUS_VERSION}.")
                 return await act(request, sender)

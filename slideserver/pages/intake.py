@@ -143,6 +143,7 @@ def attach(
     block: Annotated[str, Form()] = "",
 ) -> Response:
     """Attach the slide to the case of that number; when there is none, ask whether to create it."""
+    sharing.slides.get_slide(session, member, SlideId(slide_id), Action.ASSIGN_SLIDE)
     accession = accession.strip()
     if not accession:
         return RedirectResponse(f"/intake/{slide_id}", 303)
