@@ -93,8 +93,13 @@ class Uploads:
                 slide = slides.get_slide(session, System(), slide_id)
             except NotFoundError as error:
                 raise UnknownSlideError from error
-            allowed = policy.may(session, sender, Action.PUSH_SLIDE, slide).allowed
-            return _status(session, slide if allowed else None)
+            decision = policy.may(session, sender, Action.PUSH_SLIDE, slide)
+            if decision.allowed:
+                return _status(session, slide)
+        about = (Entity("slide", slide_id),)
+        refusal = Refusal(sender, Action.PUSH_SLIDE, slide.site_id, decision.reason, about)
+        audit.record_refusal(self._database, refusal)
+        raise UnknownSlideError
 
     def create(self, sender: Sender, request: UploadRequest) -> Announced:
         """The upload for these bytes: the open one of this sender when there is one, else a new one.

@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from dataclasses import replace
 
-from sharing import epoch
+from sharing import audit, epoch
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database
 from slideserver.admissions import Admissions, Decision, Key, Look, Verdict
@@ -79,6 +79,10 @@ class Access:
 
     def stale(self) -> bool:
         return time.monotonic() - self._read_at > STALE_AFTER_S
+
+    def count_stranger(self) -> None:
+        """Somebody asked who shows nothing that could be looked up."""
+        audit.count_stranger(self._database, "not signed in")
 
     def holds(self, decision: Decision) -> bool:
         """Whether the decision may be acted upon now."""

@@ -129,6 +129,7 @@ class Answers:
         return self.answer(request, status, sentence=sentence, headers=retry)
 
     def _sign_in(self, request: Request, _: Exception) -> Response:
+        audit.count_stranger(self._state.database, "not signed in")
         if request.url.path.startswith("/api/"):
             return self.answer(request, 401)
         if request.url.path.startswith("/g/"):

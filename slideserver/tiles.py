@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slideserver import addresses
 from slideserver.access import Access
-from slideserver.admissions import Verdict
 from slideserver.addresses import Headers, Wanted
+from slideserver.admissions import Verdict
 from slideserver.auth.cookies import Credentials
 from slideserver.errands import Errands, GoneError, unless_gone
 from slideserver.guests import ENDS
@@ -114,6 +114,7 @@ class TileRoute:
             return No(404)
         credential = self._shown.find(scope["headers"])
         if credential is None:
+            self._access.count_stranger()
             return No(401)
         slide_id, version, wanted = found
         if self._access.stale():

@@ -11,7 +11,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from ingest.errors import SignedOutError
-from sharing import sessions
+from sharing import audit, sessions
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database
 from sharing.subjects import Agent, Member, Sender
@@ -38,7 +38,7 @@ def sender_of(request: Request, keys: Callable[[str], Agent], members: Members |
 
 
 def by_session(database: Database, cookie: SessionCookie) -> Members:
-    """The members of a platform, by the cookie that signing in gave them."""
+    """The members of a platform, by the cookie that signing in gave them; who shows one that is over is counted."""
 
     def member(headers: Headers) -> Member | None:
         token = cookie.find(headers)
@@ -52,6 +52,7 @@ def by_session(database: Database, cookie: SessionCookie) -> Members:
             with database.writing() as session:
                 login = sessions.resolve(session, token)
         if login is None:
+            audit.count_stranger(database, "unknown session")
             raise SignedOutError
         return login.member
 

@@ -48,6 +48,7 @@ REASONS = {
     "bad-index": N_("the file describes itself wrongly"),
     "wrong secret of a link": N_("wrong key of a link"),
     "unknown session": N_("unknown session"),
+    "not signed in": N_("not signed in"),
     "asked of another site": N_("asked of another centre"),
     "for the side that asked": N_("for the side that asked"),
     "a link that somebody else made": N_("a link that somebody else made"),
