@@ -1,31 +1,35 @@
 """The chain that seals the audit log: one per site, each entry bound to all before it.
 
-A transaction that acts only inserts its event (see `audit.record`); the sealer chains the new ones, within a second.
-`verify` walks the chains and names the first entry that is not as it was sealed. What that can prove and what it cannot
-is told in docs/reference/audit-format.md.
+A transaction that acts only inserts its event (see `audit.record`); the sealer chains the new ones, within a second,
+and grows the Merkle tree over them, whose root `sharing.checkpoints` signs. `verify` walks the chains and names the
+first entry that is not as it was sealed. docs/explanations/audit-proof.md tells what that proves and what it cannot.
 """
 
-import hashlib
 import json
-from collections.abc import Generator
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from json.encoder import encode_basestring
-from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, text, union
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import delete, func, insert, select, text, union
 
-from sharing import audit, strangers
+from sharing import audit, entries, merkle, strangers
 from sharing.db.engine import Database, Session
-from sharing.db.tables import AuditEventRow, AuditPendingRow, AuditPersonalRow, AuditSealRow
+from sharing.db.tables import (
+    AuditCheckpointRow,
+    AuditEventRow,
+    AuditPendingRow,
+    AuditSealRow,
+)
+from sharing.entries import GENESIS, Entry
+from sharing.entries import canonical as canonical
+from sharing.entries import leaf_hash as leaf_hash
+from sharing.entries import link_hash as link_hash
+from sharing.merkle import Edge
 from sharing.subjects import Member
+from sharing.verifier import NoteError, parse_checkpoint
 from sharing.vocabulary import Act, EventId, Outcome, SiteId
 
-GENESIS = "0" * 64
-"""What the first entry of a chain stands on."""
-
-_LEAF, _LINK = b"\x00", b"\x02"  # 0x01 is left to the nodes of a Merkle tree over the leaves (RFC 6962, 2.1)
 _LOCK = 0x1A1A5EA1  # of PostgreSQL: one sealer at a time
 _BATCH = 5000
 
@@ -101,8 +105,7 @@ def seal(database: Database) -> int:
 
 def _seal_batch(database: Database) -> int:
     with database.writing() as session:
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        _take_turn(session)
         events = session.execute(
             select(AuditEventRow.__table__)
             .join(AuditPendingRow, AuditPendingRow.position == AuditEventRow.position)
@@ -110,14 +113,18 @@ def _seal_batch(database: Database) -> int:
             .limit(_BATCH)
         ).all()
         heads: dict[SiteId, tuple[int, str]] = {}
+        leaves: dict[SiteId, list[bytes]] = defaultdict(list)
         seals = []
         for event in events:
-            seq, prev_hash = heads.get(event.site_id) or _head(session, event.site_id)
-            link = link_hash(prev_hash, seq + 1, session.now_us, leaf_hash(event))
-            heads[event.site_id] = (seq + 1, link)
+            site_id = event.site_id
+            seq, prev_hash = heads.get(site_id) or _head(session, site_id)
+            leaf = leaf_hash(event)
+            link = link_hash(prev_hash, seq + 1, session.now_us, leaf)
+            heads[site_id] = (seq + 1, link)
+            leaves[site_id].append(leaf)
             seals.append(
                 {
-                    "site_id": event.site_id,
+                    "site_id": site_id,
                     "seq": seq + 1,
                     "event_id": event.id,
                     "sealed_us": session.now_us,
@@ -129,7 +136,56 @@ def _seal_batch(database: Database) -> int:
             session.execute(insert(AuditSealRow), seals)
             positions = [event.position for event in events]
             session.execute(delete(AuditPendingRow).where(AuditPendingRow.position.in_(positions)))
+            for site_id, new in leaves.items():
+                _grow(session, site_id, heads[site_id][0] - len(new), new)
         return len(seals)
+
+
+def _take_turn(session: Session) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def _grow(session: Session, site_id: SiteId, size: int, leaves: list[bytes]) -> None:
+    """Put leaves on a tree that had `size` before. A tree that is behind (the chain is older than trees are) is left to
+    `catch_up`, and one that somebody tampered with to those who verify it.
+    """
+    try:
+        edge = merkle.edge_of(session, site_id)
+    except ValueError:
+        return
+    if edge.size == size:
+        edge.extend(leaves)
+        merkle.keep(session, site_id, edge)
+
+
+def catch_up(database: Database) -> None:
+    """Let every tree grow to the length of its chain, a batch in each transaction. To be called once at a start."""
+    with database.reading() as session:
+        site_ids = session.scalars(select(AuditSealRow.site_id).distinct()).all()
+    for site_id in site_ids:
+        while _grow_behind(database, site_id):
+            pass
+
+
+def _grow_behind(database: Database, site_id: SiteId) -> bool:
+    """Whether the tree may still be behind."""
+    with database.writing() as session:
+        _take_turn(session)
+        try:
+            edge = merkle.edge_of(session, site_id)
+        except ValueError:
+            return False
+        if edge.size >= _head(session, site_id)[0]:
+            return False
+        with closing(entries.read(session, site_id, edge.size, edge.size + _BATCH)) as rows:
+            try:
+                leaves = [leaf_hash(row) for row in rows]
+            except (TypeError, ValueError, AttributeError):  # an entry was tampered with: verification names it
+                return False
+        edge.extend(leaves)
+        merkle.keep(session, site_id, edge)
+        return bool(leaves)
 
 
 def _head(session: Session, site_id: SiteId) -> tuple[int, str]:
@@ -145,7 +201,9 @@ def _head(session: Session, site_id: SiteId) -> tuple[int, str]:
 
 def verify(session: Session) -> Report:
     """Walk every chain from its first entry to its last."""
-    found = union(select(AuditEventRow.site_id), select(AuditSealRow.site_id)).subquery()
+    found = union(
+        select(AuditEventRow.site_id), select(AuditSealRow.site_id), select(AuditCheckpointRow.site_id)
+    ).subquery()
     return Report(
         tuple(_verify_site(session, site_id) for site_id in session.scalars(select(found).order_by("site_id")))
     )
@@ -193,82 +251,94 @@ def record_verification(session: Session, subject: Member, report: SiteReport) -
 
 
 def _verify_site(session: Session, site_id: SiteId) -> SiteReport:
+    # What was said of the chain is read first: what is sealed meanwhile makes it longer, never shorter.
+    said = _said(session, site_id)
     seq, head, erased, sealed_us, bad = 0, GENESIS, 0, None, None
-    with closing(_entries(session, site_id)) as entries:
-        for row in entries:
+    edge, agreed = Edge(), 0
+    with closing(entries.read(session, site_id)) as rows:
+        for row in rows:
             if row is None:
                 bad = BadEntry(seq + 1, None, "the entry holds bytes that are no text")
                 break
-            flaw = _flaw(row, site_id, seq + 1, head)
+            flaw, leaf = _examined(row, site_id, seq + 1, head)
             if flaw:
                 bad = BadEntry(row.seq, row.event_id, flaw)
                 break
             seq, head, sealed_us = row.seq, row.hash, row.sealed_us
             erased += row.commitment is not None and row.body is None
+            edge.extend((leaf,))
+            if seq in said:
+                if not all(each.agrees(edge, head) for each in said.pop(seq)):
+                    what = f"one of the entries {agreed + 1} to {seq} is not what it was when a checkpoint was made"
+                    bad = BadEntry(agreed + 1, None, what)
+                    break
+                agreed = seq
     waiting, loose = _unsealed(session, site_id)
     if loose and not bad:
         bad = BadEntry(None, loose, "the event has no seal and does not wait for one")
+    if said and not bad:
+        what = f"the chain had {max(said)} entries when a checkpoint was made: its last ones were removed"
+        bad = BadEntry(seq + 1, None, what)
     return SiteReport(site_id, seq, waiting, erased, head, sealed_us, bad)
 
 
-def _entries(session: Session, site_id: SiteId) -> Generator[Row[*tuple[Any, ...]] | None]:
-    """The entries of a chain with all that they seal; None in the place of one that the driver cannot read as text."""
-    event, personal = AuditEventRow.__table__, AuditPersonalRow.__table__
-    entries = (
-        select(
-            AuditSealRow.seq,
-            AuditSealRow.event_id,
-            AuditSealRow.sealed_us,
-            AuditSealRow.prev_hash,
-            AuditSealRow.hash,
-            *(column for column in event.columns if column.name != "position"),
-            personal.c.salt,
-            personal.c.body,
-        )
-        .outerjoin(event, event.c.id == AuditSealRow.event_id)
-        .outerjoin(personal, personal.c.event_id == AuditSealRow.event_id)
-        .where(AuditSealRow.site_id == site_id)
-        .order_by(AuditSealRow.seq)
-    )
-    after = 0
-    for batch in (1000, 1):  # one bad row hides its batch: then go on one by one, to name the very entry
-        try:
-            query = entries.where(AuditSealRow.seq > after)
-            with session.execute(query, execution_options={"yield_per": batch}) as rows:
-                for row in rows:
-                    yield row
-                    after = row.seq
-            return
-        except OperationalError:
-            continue
-    yield None
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the tree, or a checkpoint, says of the chain at a size; None where it says nothing, or nothing sensible."""
+
+    root: bytes | None
+    head: str | None = None
+
+    def agrees(self, edge: Edge, head: str) -> bool:
+        return self.root == edge.root() and self.head in (None, head)
 
 
-def _flaw(row: Any, site_id: SiteId, seq: int, prev_hash: str) -> str | None:
-    """What is wrong with an entry that should be number `seq` and stand on `prev_hash`; None if nothing is."""
-    if row.seq != seq:
-        return f"entry {seq} is missing"
-    if row.id is None:
-        return "its event is missing"
-    if row.site_id != site_id:
-        return "its event belongs to another chain"
-    if row.prev_hash != prev_hash:
-        return "it does not stand on the entry before it"
+def _said(session: Session, site_id: SiteId) -> dict[int, list[_Said]]:
+    said: dict[int, list[_Said]] = defaultdict(list)
     try:
-        entities, detail = json.loads(row.entities), json.loads(row.detail)
-        whole = link_hash(prev_hash, seq, row.sealed_us, leaf_hash(row)) == row.hash
+        edge = merkle.edge_of(session, site_id)
+        if edge.size:
+            said[edge.size].append(_Said(edge.root()))
+    except (ValueError, TypeError):
+        said[1].append(_Said(None))
+    row = AuditCheckpointRow
+    for size, root, note in session.execute(select(row.size, row.root, row.note).where(row.site_id == site_id)):
+        try:
+            checkpoint = parse_checkpoint(note)
+            same = checkpoint.size == size and checkpoint.root.hex() == root
+            said[size].append(_Said(checkpoint.root if same else None, checkpoint.head.hex()))
+        except (NoteError, TypeError, AttributeError):
+            said[size].append(_Said(None))
+    return said
+
+
+def _examined(row: Entry, site_id: SiteId, seq: int, prev_hash: str) -> tuple[str | None, bytes]:
+    """What is wrong with an entry that should be number `seq` and stand on `prev_hash` (None: nothing); its leaf."""
+    if row.seq != seq:
+        return f"entry {seq} is missing", b""
+    if row.id is None:
+        return "its event is missing", b""
+    if row.site_id != site_id:
+        return "its event belongs to another chain", b""
+    if row.prev_hash != prev_hash:
+        return "it does not stand on the entry before it", b""
+    try:
+        leaf = leaf_hash(row)
+        whole = link_hash(prev_hash, seq, row.sealed_us, leaf) == row.hash
+        entities = () if row.entities == "[]" else json.loads(row.entities)
         shortcuts = (_first(entities, "case"), _first(entities, "slide"))
+        whole = whole and (row.detail == "{}" or isinstance(json.loads(row.detail), dict))
         personal = row.body is None or audit.commitment(row.salt, row.body) == row.commitment
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return "the event is not in the format it was sealed in"
-    if not whole or not isinstance(detail, dict):
-        return "the event or its seal is not as it was sealed"
+        return "the event is not in the format it was sealed in", b""
+    if not whole:
+        return "the event or its seal is not as it was sealed", b""
     if shortcuts != (row.case_id, row.slide_id):
-        return "the event is filed under another case or slide than it names"
-    return None if personal else "the personal part of the event is not the one that was sealed"
+        return "the event is filed under another case or slide than it names", b""
+    return None if personal else "the personal part of the event is not the one that was sealed", leaf
 
 
-def _first(entities: list[dict[str, str]], kind: str) -> str | None:
+def _first(entities: Sequence[dict[str, str]], kind: str) -> str | None:
     return next((entity["id"] for entity in entities if entity["kind"] == kind), None)
 
 
@@ -282,32 +352,3 @@ def _unsealed(session: Session, site_id: SiteId) -> tuple[int, EventId | None]:
         .order_by(AuditEventRow.position)
     ).all()
     return sum(row.position is not None for row in rows), next((row.id for row in rows if row.position is None), None)
-
-
-def leaf_hash(event: Any) -> bytes:
-    return hashlib.sha256(_LEAF + canonical(event).encode()).digest()
-
-
-def link_hash(prev_hash: str, seq: int, sealed_us: int, leaf: bytes) -> str:
-    numbers = seq.to_bytes(8, "big") + sealed_us.to_bytes(8, "big")
-    return hashlib.sha256(_LINK + bytes.fromhex(prev_hash) + numbers + leaf).hexdigest()
-
-
-def canonical(event: Any) -> str:
-    """The canonical JSON of a row of `audit_event`: keys sorted, no spaces.
-
-    It is spelled out, not built by `audit.canonical_json`, because a million are read at a verification; `entities` and
-    `detail` are stored in that form. Raises ValueError or TypeError for a value that no event can have.
-    """
-    q = _quoted
-    return (
-        f'{{"act":{q(event.act)},"action":{q(event.action)},"agent":{{"id":{q(event.agent_id)},'
-        f'"kind":{q(event.agent_kind)},"role":{q(event.agent_role)},"site":{q(event.agent_site_id)}}},'
-        f'"commitment":{q(event.commitment)},"detail":{event.detail},"entities":{event.entities},"id":{q(event.id)},'
-        f'"outcome":{q(event.outcome)},"purpose":{q(event.purpose)},"recorded_us":{event.recorded_us:d},'
-        f'"site":{q(event.site_id)},"type":{q(event.type)},"version":{event.version:d}}}'
-    )
-
-
-def _quoted(value: str | None) -> str:
-    return "null" if value is None else encode_basestring(value)

@@ -20,9 +20,11 @@ from slideserver.api import (
     fhir,
     heartbeat,
     links,
+    proof,
     session,
     slides,
     uploads,
+    witnesses,
 )
 from slideserver.api.senders import by_session
 from slideserver.assets import StaticFiles
@@ -92,9 +94,24 @@ def create_framework(state: State, answers: Answers, beside: Beside = running) -
     app.state.iain = state
     answers.install(app)
     members = by_session(state.database, state.cookie)
+    app.router.routes.extend(witnesses.routes(state.database, state.signer))
     app.router.routes.extend(heartbeat.routes(state.database, state.uploads.authenticate))
     app.router.routes.extend(uploads.routes(state.uploads, members=members, languages=state.catalogues))
-    for part in (health, login, session, cases, slides, downloads, deposit, consultations, links, audit, fhir, pages):
+    for part in (
+        health,
+        login,
+        session,
+        cases,
+        slides,
+        downloads,
+        deposit,
+        consultations,
+        links,
+        audit,
+        proof,
+        fhir,
+        pages,
+    ):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(state.assets.directory), name="static")
     return app

@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 
-from sharing import chain
 from sharing.db.migrations import downgrade, upgrade
 from sharing.errors import SchemaError
 from slideserver import demo as demonstration
-from slideserver import registry, serving
+from slideserver import proof, registry, serving
 from slideserver.operations import backup as backups
 from slideserver.operations import doctor as doctors
 from slideserver.operations import restore as restores
@@ -28,8 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
-app.add_typer(audit_app, name="audit")
+app.add_typer(proof.audit_app, name="audit")
+app.add_typer(proof.witnesses_app, name="witness")
 app.add_typer(registry.sites_app, name="site")
 app.add_typer(registry.members_app, name="member")
 app.add_typer(registry.scanners_app, name="scanner")
@@ -201,32 +199,4 @@ def verify_files(
     for line in verification.lines(report):
         out.print(line, markup=False, highlight=False)
     if not report.sound:
-        raise typer.Exit(1)
-
-
-@audit_app.command("verify")
-def verify(
-    site: Annotated[str | None, typer.Option("--site", help="Only the chain of this site.")] = None,
-    var: Var = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Walk the chains of the audit log. Exit code 1, and the first bad entry named, when one was altered."""
-    with opened(settings_of(var=var, database_url=database_url)) as database, database.reading() as session:
-        reports = [report for report in chain.verify(session).sites if site in (None, report.site_id)]
-    if not reports:
-        fail(f"There is no chain of a site {site}." if site else "The audit log is empty.")
-    table = Table("Chain", "Whole", "Entries", "Waiting", "Erased", "Head")
-    for report in reports:
-        whole = "[green]yes[/]" if report.whole else "[bold red]NO[/]"
-        table.add_row(
-            report.site_id, whole, f"{report.entries}", f"{report.waiting}", f"{report.erased}", report.head[:16]
-        )
-    out.print(table)
-    broken = [report for report in reports if report.first_bad is not None]
-    for report in broken:
-        bad = report.first_bad
-        assert bad is not None  # noqa: S101 - filtered one line above
-        where = f"entry {bad.seq}" if bad.seq is not None else "an event outside the chain"
-        out.print(f"{report.site_id}: {where} (event {bad.event_id or 'unknown'}): {bad.what}", markup=False)
-    if broken:
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     base_url: str = ""
+    checkpoint_key_file: Path | None = None
     trusted_proxies: str = ""
     secure_cookies: bool = False
     sandbox: Literal["strict", "weak"] = "strict"

@@ -17,7 +17,8 @@ from ingest.receive import Limits, Uploads
 from ingest.register import Register
 from ingest.scrub import Scrub
 from ingest.worker import Worker
-from sharing import audit, chain
+from sharing import audit, chain, checkpoints, link_refusals
+from sharing.checkpoints import Signer
 from sharing.clock import Clock
 from sharing.db.engine import Database, open_database
 from sharing.subjects import System
@@ -31,6 +32,7 @@ from slideserver.i18n import Catalogue, Language, load_catalogues
 from slideserver.mail import Mailer
 from slideserver.rendering import Install, Renderer
 from slideserver.settings import Settings
+from slideserver.signing import open_signer
 from slideserver.sources import Sources
 from tiler.cache import TileCache
 from tiler.cutters import CutterPool
@@ -62,6 +64,8 @@ log = logging.getLogger(__name__)
 class State:
     settings: Settings
     database: Database
+    signer: Signer
+    """Signs checkpoints of the audit log."""
     store: BlobStore
     sandbox: Sandbox
     sandbox_problem: str | None
@@ -112,6 +116,7 @@ def open_state(
     return State(
         settings=settings,
         database=database,
+        signer=open_signer(settings),
         store=store,
         sandbox=sandbox,
         sandbox_problem=sandbox.probe(),
@@ -150,7 +155,7 @@ def watching(state: State) -> Iterator[None]:
         {
             "access-epoch": state.access.watch,
             "epochs-seen": state.access.epochs_seen.run,
-            "sealer": lambda stop: _seal(state.database, stop),
+            "sealer": lambda stop: _seal(state.database, state.signer, stop),
         }
     ):
         yield
@@ -207,12 +212,17 @@ def _sweep(uploads: Uploads, stop: threading.Event) -> None:
             log.exception("Unfinished uploads could not be removed; the next try is in %s s", SWEEP_EVERY_S)
 
 
-def _seal(database: Database, stop: threading.Event) -> None:
-    """Seals what the last half second brought, until `stop` is set, and once more then."""
-    stopping = False
+def _seal(database: Database, signer: Signer, stop: threading.Event) -> None:
+    """Seals what the last half second brought, and signs it now and then, until `stop` is set, and once more then."""
+    stopping = caught_up = False
     while not stopping:
         stopping = stop.wait(SEAL_EVERY_S)
         try:
+            link_refusals.write_down(database)
             chain.seal(database)
+            if not caught_up:  # chains that are older than their trees
+                chain.catch_up(database)
+                caught_up = True
+            checkpoints.sign(database, signer)
         except Exception:  # the edge of the thread: unsealed events wait in their table for the next turn
             log.exception("The audit log could not be sealed; the next try is in %s s", SEAL_EVERY_S)

@@ -4,6 +4,7 @@ Options stand above the environment, the environment above the configuration fil
 """
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,9 @@ from ingest.agent.service import watch as watch_all
 from ingest.agent.status import retry as retry_some
 from ingest.agent.status import status as tell_status
 from ingest.agent.upload import Glass, Patience
+from ingest.agent.witnessing import accept as accept_backup
+from ingest.agent.witnessing import show_key as tell_key
+from ingest.agent.witnessing import witness as witness_logs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -181,6 +185,50 @@ def doctor(
     path = config or default_path()
     said: dict[str, object] = {"server": server, "key_file": key_file, "ca_file": ca_file, "state_folder": state_folder}
     _carry_out(lambda found, screen: examine_all(found, path, screen), config, language, said, keep_log=False)
+
+
+@app.command()
+def witness(
+    server: Server = None,
+    ca_file: CaFile = None,
+    every: Annotated[
+        float | None, typer.Option(min=0.1, max=1440, help="Recommencer toutes les N minutes. / Again every N minutes.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Nom du témoin, à sa création. / Its name, when it is made.")] = None,
+    show_key: Annotated[
+        bool, typer.Option("--show-key", help="Affiche seulement la clé publique. / Only tells the public key.")
+    ] = False,
+    platform_key: Annotated[
+        str | None, typer.Option(help="Clé de la plateforme, de `iain audit key`. / Key of the platform.")
+    ] = None,
+    accept: Annotated[
+        str | None,
+        typer.Option(metavar="SITE", help="Une sauvegarde restaurée est confirmée. / A restored backup is confirmed."),
+    ] = None,
+    state_folder: StateFolder = None,
+    log_file: Annotated[Path | None, typer.Option(help="Journal à écrire aussi. / A log to write, too.")] = None,
+    language: Lang = None,
+    config: ConfigFile = None,
+) -> None:
+    """Contresigne le journal d'audit, s'il ne fait que s'allonger. / Cosigns the audit log, if it only grows."""
+    said: dict[str, object] = {
+        "server": server,
+        "ca_file": ca_file,
+        "state_folder": state_folder,
+        "log_file": log_file,
+    }
+    called = name or f"witness-{secrets.token_hex(4)}"
+
+    def act(config: Config, screen: Screen) -> Exit:
+        if show_key:
+            return tell_key(config, screen, name=called)
+        if accept:
+            return accept_backup(config, screen, name=called, site=accept)
+        for sentence in warnings(config, screen.words):
+            screen.warn(sentence)
+        return witness_logs(config, screen, name=called, every_min=every, platform_key=platform_key)
+
+    _carry_out(act, config, language, said)
 
 
 @app.command()

@@ -7,10 +7,11 @@ the server's own words.
 from collections.abc import Mapping
 from enum import StrEnum
 
+from ingest.agent.cosigner_sayings import COSIGNER_SAYINGS
 from ingest.agent.reasons import REASONS
 from ingest.agent.sayings import SAYINGS
 
-SENTENCES: Mapping[str, Mapping[str, str]] = {**SAYINGS, **REASONS}
+SENTENCES: Mapping[str, Mapping[str, str]] = {**SAYINGS, **COSIGNER_SAYINGS, **REASONS}
 _KINDS = ("problem", "trouble", "refusal")
 
 

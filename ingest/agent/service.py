@@ -48,7 +48,7 @@ def watch(config: Config, screen: Screen) -> Exit:
         screen.problem(words("state-unusable", path=config.state_folder, detail=error.strerror or error))
         return Exit.REFUSED
     failures: list[Exception] = []
-    with queue, _ended_by_signals(stop), screen.showing():
+    with queue, ended_by_signals(stop), screen.showing():
         folders = ", ".join(map(str, config.folders))
         screen.say(words("watching", server=server, names=folders))
         witness = WatchScreen(screen, config.glass)
@@ -118,7 +118,7 @@ def _rules(config: Config) -> Rules:
 
 
 @contextmanager
-def _ended_by_signals(stop: Event) -> Iterator[None]:
+def ended_by_signals(stop: Event) -> Iterator[None]:
     """Ctrl-C, the end of a service, and on Windows Ctrl-Break set `stop`; a second one ends the program at once."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGBREAK"):

@@ -274,6 +274,8 @@ def test_a_tail_cut_off_with_its_events_cannot_be_seen_from_within(database):
         f"DELETE FROM audit_event WHERE id = {event}",
         "DELETE FROM audit_seal WHERE seq = 6",
     )
+    assert (caen(database).first_bad.seq, caen(database).entries) == (6, 5)
+    attack(database, "DELETE FROM audit_tree")
     report = caen(database)
     assert report.whole
     assert report.entries == 5

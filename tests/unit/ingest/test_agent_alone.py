@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
-OURS = ("ingest.agent", "ingest.heartbeat", "ingest.manifest", "ingest.protocol")
+OURS = ("ingest.agent", "ingest.heartbeat", "ingest.manifest", "ingest.protocol", "sharing.verifier")
 POSIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "syslog", "crypt"}
 
 PROGRAM = """
@@ -18,7 +18,7 @@ ours, blocked, allowed = {ours!r}, {blocked!r}, {allowed!r}
 class Door:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        mine = top == "ingest" and (name == "ingest" or any(name == o or name.startswith(o + ".") for o in ours))
+        mine = name in ("ingest", "sharing") or any(name == o or name.startswith(o + ".") for o in ours)
         python = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
         if top in blocked or not (mine or python or top in allowed):
             raise ModuleNotFoundError(f"{{name}} is not on a scanner's workstation", name=name)
@@ -58,7 +58,7 @@ def modules_of(distributions: set[str]) -> set[str]:
 def of_the_server() -> set[str]:
     """Every module that the server's extra brings and the agent's does not, and our own packages."""
     agent, server = (closure("iain", frozenset({extra})) for extra in ("agent", "server"))
-    return modules_of(server - agent) | {"sharing", "tiler", "slideserver", "benchmarks", "tests"}
+    return modules_of(server - agent) | {"tiler", "slideserver", "benchmarks", "tests"}
 
 
 def run(statement: str, *arguments: object, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -84,7 +84,7 @@ def test_every_command_starts_where_the_agents_own_extra_alone_is_installed() ->
     assert {"sqlalchemy", "pydantic_settings", "fastapi", "starlette", "numpy", "PIL", "jinja2"} <= of_the_server()
     done = run(START, "--help")
     assert done.returncode == 0, done.stderr
-    for command in ("push", "watch", "status", "retry", "doctor", "version"):
+    for command in ("push", "watch", "status", "retry", "doctor", "witness", "version"):
         assert command in done.stdout
 
 
