@@ -24,6 +24,7 @@ export interface SharingWords {
   urgency: Record<Urgency, string>;
   purposeTitle: string;
   purpose: Record<Purpose, string>;
+  objected: (purposes: string) => string;
   scopeTitle: string;
   wholeCase: (slides: number) => string;
   thisSlide: string;
@@ -54,6 +55,9 @@ export interface SharingWords {
   reason: string;
   reasonHint: string;
   missingReason: string;
+  recipientMail: string;
+  recipientMailHint: string;
+  codeGoes: (mail: string) => string;
   makeLink: (slides: number, days: string) => string;
   linkReady: string;
   linkOnce: string;
@@ -103,6 +107,9 @@ export interface SharingWords {
   guestRevokedMore: string;
   guestExpired: string;
   guestExpiredMore: string;
+  guestObjected: string;
+  guestObjectedMore: string;
+  guestPinned: (digest: string) => string;
   guestMaker: string;
   guestMakerMore: string;
   guestNone: string;
@@ -134,6 +141,7 @@ export const sharingFr: SharingWords = {
   urgency: { routine: "Normale", urgent: "Urgente" },
   purposeTitle: "Finalité",
   purpose: { care: "Soin", tumour_board: "RCP", teaching: "Enseignement", research: "Recherche" },
+  objected: (purposes) => `Opposition du patient : ${purposes}. Rien de ce cas ne peut être montré pour cela.`,
   scopeTitle: "Lames",
   wholeCase: (slides) => `Les ${slides}`,
   thisSlide: "Celle-ci",
@@ -161,6 +169,9 @@ export const sharingFr: SharingWords = {
   reason: "Motif",
   reasonHint: "Par exemple : avis du Pr X, sans compte IAIN",
   missingReason: "Dites pourquoi vous faites ce lien : le motif figure au journal.",
+  recipientMail: "Courriel du destinataire",
+  recipientMailHint: "Facultatif : un code lui parvient avant d’ouvrir",
+  codeGoes: (mail) => `À l’ouverture, un code part à ${mail} ; sans lui, le lien ne montre rien.`,
   makeLink: (slides, days) => `Créer un lien vers ${slides === 1 ? "1 lame" : `${slides} lames`}, ${days}`,
   linkReady: "Le lien est prêt",
   linkOnce: "Il n’est montré qu’une fois : copiez-le maintenant.",
@@ -245,6 +256,10 @@ export const sharingFr: SharingWords = {
     "Le centre qui vous l’avait envoyé a retiré l’accès à ces lames. Lui seul peut vous en envoyer un autre.",
   guestExpired: "Ce lien a expiré.",
   guestExpiredMore: "Son délai est passé. Demandez-en un autre au centre qui vous l’avait envoyé.",
+  guestObjected: "Ces lames ne peuvent plus être montrées.",
+  guestObjectedMore:
+    "Elles ne le sont plus pour cette finalité. Adressez-vous au centre qui vous avait envoyé le lien.",
+  guestPinned: (digest) => `Image figée à la création du lien, SHA-256 ${digest}`,
   guestMaker: "Ce lien n’est plus valable.",
   guestMakerMore: "La personne qui l’avait fait n’a plus accès à ces lames. Adressez-vous à son centre.",
   guestNone: "Votre visite est terminée.",
@@ -275,6 +290,7 @@ export const sharingEn: SharingWords = {
   urgency: { routine: "Routine", urgent: "Urgent" },
   purposeTitle: "Purpose",
   purpose: { care: "Care", tumour_board: "Tumour board", teaching: "Teaching", research: "Research" },
+  objected: (purposes) => `The patient objects: ${purposes}. Nothing of this case can be shown for that.`,
   scopeTitle: "Slides",
   wholeCase: (slides) => `All ${slides}`,
   thisSlide: "This one",
@@ -302,6 +318,9 @@ export const sharingEn: SharingWords = {
   reason: "Reason",
   reasonHint: "For instance: opinion of Prof. X, who has no account",
   missingReason: "Say why you make this link: the reason stands in the journal.",
+  recipientMail: "Recipient’s mail address",
+  recipientMailHint: "Optional: a code goes there before it opens",
+  codeGoes: (mail) => `When it is opened, a code goes to ${mail}; without it, the link shows nothing.`,
   makeLink: (slides, days) => `Make a link to ${slides === 1 ? "1 slide" : `${slides} slides`}, ${days}`,
   linkReady: "The link is ready",
   linkOnce: "It is shown only once: copy it now.",
@@ -384,6 +403,9 @@ export const sharingEn: SharingWords = {
   guestRevokedMore: "The centre that sent it has withdrawn access to these slides. Only it can send you another.",
   guestExpired: "This link has expired.",
   guestExpiredMore: "Its time is over. Ask the centre that sent it for another.",
+  guestObjected: "These slides may no longer be shown.",
+  guestObjectedMore: "They are no longer shown for this purpose. Please ask the centre that sent you the link.",
+  guestPinned: (digest) => `Image as it was when the link was made, SHA-256 ${digest}`,
   guestMaker: "This link is no longer valid.",
   guestMakerMore: "The person who made it no longer has access to these slides. Please ask that centre.",
   guestNone: "Your visit is over.",

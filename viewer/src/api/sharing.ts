@@ -62,6 +62,8 @@ export interface NewLink {
   readonly reason: string;
   readonly expires_in_s: number;
   readonly max_uses: number | null;
+  /** The mail address that a code goes to before the slides are shown; `null`: whoever has the link comes in. */
+  readonly recipient: string | null;
 }
 
 export interface MadeLink {
@@ -90,7 +92,7 @@ export async function saveDraft(key: string, body: string, keepalive = false): P
   await send("PUT", draftAddress(key), { body: { body }, keepalive });
 }
 
-export type GuestState = "standing" | "expired" | "revoked" | "used_up" | "maker" | "none";
+export type GuestState = "standing" | "expired" | "revoked" | "used_up" | "maker" | "objected" | "none";
 
 /** How the link stands that this guest came by; "away" when nobody answers. */
 export async function fetchGuestState(): Promise<GuestState | "away"> {

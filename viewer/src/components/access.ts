@@ -19,6 +19,7 @@ export interface Refused {
 const OF_GUEST: Readonly<Record<Exclude<GuestState, "standing">, Refused>> = {
   revoked: { refusal: "revoked", ending: "guest-revoked" },
   maker: { refusal: "revoked", ending: "guest-maker" },
+  objected: { refusal: "revoked", ending: "guest-objected" },
   expired: { refusal: "expired", ending: "guest-expired" },
   used_up: { refusal: "ended", ending: "guest-none" },
   none: { refusal: "ended", ending: "guest-none" },

@@ -6,6 +6,8 @@ import { live } from "lit/directives/live.js";
 export interface Option<T> {
   readonly value: T;
   readonly word: string;
+  /** It cannot be chosen. */
+  readonly closed?: boolean;
 }
 
 /** One of a few: radio buttons that look like one control. */
@@ -20,12 +22,13 @@ export function choice<T extends string | number>(
     <legend>${title}</legend>
     <div class="iv-segments">
       ${options.map(
-        ({ value, word }) => html`<label>
+        ({ value, word, closed }) => html`<label>
           <input
             type="radio"
             name=${name}
             .value=${`${value}`}
             .checked=${live(value === chosen)}
+            ?disabled=${closed ?? false}
             @change=${() => choose(value)}
           /><span>${word}</span>
         </label>`,
@@ -41,10 +44,11 @@ export interface Text {
   readonly value: string;
   readonly longest: number;
   readonly rows?: number;
+  readonly type?: "text" | "email";
   readonly write: (text: string) => void;
 }
 
-export function text({ name, title, hint, value, longest, rows, write }: Text): TemplateResult {
+export function text({ name, title, hint, value, longest, rows, type = "text", write }: Text): TemplateResult {
   const typed = (event: Event): void => write((event.target as HTMLTextAreaElement).value);
   return html`<label class="iv-text">
     <span class="iv-legend">${title}</span>
@@ -60,7 +64,7 @@ export function text({ name, title, hint, value, longest, rows, write }: Text): 
             @input=${typed}
           ></textarea>`
         : html`<input
-            type="text"
+            type=${type}
             name=${name}
             maxlength=${longest}
             placeholder=${hint}

@@ -3,19 +3,21 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
 import { type MadeLink, makeLink, revokeLink } from "../api/sharing";
-import { PURPOSES } from "../model/consultation";
 import { DAYS, EMPTY_REQUEST, type RequestDraft, USES } from "../model/draft";
 import { choice, problemLine, text } from "./fields";
 import { FormElement } from "./form";
-import { type Going, pinned, scopeChoice } from "./going";
+import { type Going, pinned, purposeChoice, scopeChoice } from "./going";
 import { icons } from "./icons";
 
 const COPIED_MS = 2000;
 const LONGEST_REASON = 500;
+const LONGEST_MAIL = 254;
 const SECONDS_OF_A_DAY = 86_400;
 
 /** A link as it was made here: its address is nowhere else. */
 export interface ShownLink extends MadeLink {
+  /** Where a code goes before it opens; empty = nowhere. */
+  readonly mail: string;
   readonly revoked: boolean;
 }
 
@@ -44,9 +46,10 @@ export class GuestLinkForm extends FormElement {
         reason: draft.reason.trim(),
         expires_in_s: draft.days * SECONDS_OF_A_DAY,
         max_uses: draft.uses || null,
+        recipient: draft.mail.trim() || null,
       });
-      this.show({ ...made, revoked: false });
-      this.change({ reason: "" });
+      this.show({ ...made, mail: draft.mail.trim(), revoked: false });
+      this.change({ reason: "", mail: "" });
       await this.updateComplete;
       this.querySelector<HTMLElement>("[data-act=copy-link]")?.focus();
     });
@@ -80,6 +83,15 @@ export class GuestLinkForm extends FormElement {
           longest: LONGEST_REASON,
           write: (reason) => change({ reason }),
         })}
+        ${text({
+          name: "mail",
+          title: words.recipientMail,
+          hint: words.recipientMailHint,
+          value: draft.mail,
+          longest: LONGEST_MAIL,
+          type: "email",
+          write: (mail) => change({ mail }),
+        })}
         ${choice(
           "expires",
           words.linkFor,
@@ -94,13 +106,7 @@ export class GuestLinkForm extends FormElement {
           draft.uses,
           (uses) => change({ uses }),
         )}
-        ${choice(
-          "purpose",
-          words.purposeTitle,
-          PURPOSES.map((value) => ({ value, word: words.purpose[value] })),
-          draft.purpose,
-          (purpose) => change({ purpose }),
-        )}
+        ${purposeChoice(going, draft.purpose, this.speech, (purpose) => change({ purpose }))}
         ${scopeChoice(going, draft.scope, this.speech, (scope) => change({ scope }))} ${pinned(going, this.speech)}
       </div>
       <div class="iv-foot">
@@ -139,6 +145,7 @@ export class GuestLinkForm extends FormElement {
       <button type="button" class="iv-do" data-act="copy-link" @click=${() => void this.#copy(link.url)}>
         ${this.copied ? icons.check : icons.link}<span>${this.copied ? words.copied : words.copyLink}</span>
       </button>
+      ${link.mail ? html`<p data-code-goes>${words.codeGoes(link.mail)}</p>` : nothing}
       <p class="iv-quiet">${words.linkUntil(this.speech.moment(link.expires_us))}</p>
     `;
     return html`

@@ -9,7 +9,7 @@ import { LightElement } from "./light";
 export type Trouble = "away" | "ended" | "revoked" | "expired" | "broken";
 
 /** How a visit by a link or a consultation ended: told in its own words instead of those for one's own slides. */
-export type Ending = "guest-revoked" | "guest-expired" | "guest-maker" | "guest-none" | "share";
+export type Ending = "guest-revoked" | "guest-expired" | "guest-maker" | "guest-objected" | "guest-none" | "share";
 
 export class Notice extends LightElement {
   @property({ attribute: false }) speech!: Speech;
@@ -49,6 +49,8 @@ export class Notice extends LightElement {
         return this.#page(icons.lock, words.guestExpired, words.guestExpiredMore);
       case "guest-maker":
         return this.#page(icons.lock, words.guestMaker, words.guestMakerMore);
+      case "guest-objected":
+        return this.#page(icons.lock, words.guestObjected, words.guestObjectedMore);
       case "guest-none":
         return this.#page(icons.lock, words.guestNone, words.guestNoneMore);
       case "share":

@@ -24,6 +24,8 @@ export interface RequestDraft {
   readonly reason: string;
   readonly days: Days;
   readonly uses: Uses;
+  /** The mail address to which the link is bound; empty = to none. */
+  readonly mail: string;
 }
 
 export interface AnswerDraft {
@@ -40,6 +42,7 @@ export const EMPTY_REQUEST: RequestDraft = {
   reason: "",
   days: 7,
   uses: 1,
+  mail: "",
 };
 
 export const EMPTY_ANSWER: AnswerDraft = { agreement: null, text: "" };
@@ -71,6 +74,7 @@ export function parseRequest(text: string): RequestDraft {
     reason: words(found.reason),
     days: one(DAYS, found.days) ?? EMPTY_REQUEST.days,
     uses: one(USES, found.uses) ?? EMPTY_REQUEST.uses,
+    mail: words(found.mail),
   };
 }
 
