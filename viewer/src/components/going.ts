@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import type { Speech } from "../i18n";
+import { PURPOSES, type Purpose } from "../model/consultation";
 import { SCOPES, type Scope } from "../model/draft";
 import { choice } from "./fields";
 
@@ -20,6 +21,8 @@ export interface Going {
   readonly slides: readonly string[];
   /** How many slides of the case are ready. */
   readonly ready: number;
+  /** The purposes to which the patient objects. */
+  readonly objections: readonly string[];
   readonly goToPin: () => void;
   readonly pinAgain: () => void;
 }
@@ -33,6 +36,23 @@ export function scopeChoice(
   if (ready < 2) return nothing;
   const options = SCOPES.map((value) => ({ value, word: value === "case" ? words.wholeCase(ready) : words.thisSlide }));
   return choice("scope", words.scopeTitle, options, scope, choose);
+}
+
+/** What it is for; what the patient objects to cannot be chosen, and it says why. */
+export function purposeChoice(
+  { objections }: Going,
+  chosen: Purpose,
+  { words }: Speech,
+  choose: (purpose: Purpose) => void,
+): TemplateResult {
+  const options = PURPOSES.map((value) => ({
+    value,
+    word: words.purpose[value],
+    closed: objections.includes(value),
+  }));
+  const objected = options.filter(({ closed }) => closed).map(({ word }) => word);
+  return html`${choice("purpose", words.purposeTitle, options, chosen, choose)}
+    ${objected.length > 0 ? html`<p class="iv-quiet" data-objected>${words.objected(objected.join(", "))}</p>` : nothing}`;
 }
 
 export function pinned({ pin, goToPin, pinAgain }: Going, { words }: Speech): TemplateResult {

@@ -5,7 +5,7 @@ import { property, state } from "lit/decorators.js";
 import { live } from "lit/directives/live.js";
 import { repeat } from "lit/directives/repeat.js";
 import { fetchColleagues, requestOpinion } from "../api/sharing";
-import { type Consultation, PURPOSES, URGENCIES } from "../model/consultation";
+import { type Consultation, URGENCIES } from "../model/consultation";
 import {
   EMPTY_REQUEST,
   LONGEST_TEXT,
@@ -18,7 +18,7 @@ import { folded } from "../model/fold";
 import { Sending } from "../model/id";
 import { choice, problemLine, text } from "./fields";
 import { FormElement } from "./form";
-import { type Going, pinned, scopeChoice } from "./going";
+import { type Going, pinned, purposeChoice, scopeChoice } from "./going";
 
 /** With more, a field to look for a name stands above them. */
 const EASILY_SEEN = 6;
@@ -113,13 +113,7 @@ export class RequestForm extends FormElement {
           )}
           ${scopeChoice(going, draft.scope, this.speech, (scope) => this.#change({ scope }))}
         </div>
-        ${choice(
-          "purpose",
-          words.purposeTitle,
-          PURPOSES.map((value) => ({ value, word: words.purpose[value] })),
-          draft.purpose,
-          (purpose) => this.#change({ purpose }),
-        )}
+        ${purposeChoice(going, draft.purpose, this.speech, (purpose) => this.#change({ purpose }))}
         ${pinned(going, this.speech)}
       </div>
       <div class="iv-foot">

@@ -230,6 +230,7 @@ export class SharingPanel extends FormElement {
       pin,
       slides: this.draft.scope === "slide" || ready.length < 2 ? [pin.slideId] : ready,
       ready: ready.length,
+      objections: contextOf(this.slide).objections ?? [],
       goToPin: () => this.goTo(pin.slideId, pin.view),
       pinAgain: () => {
         this.pin = this.pinNow();

@@ -17,6 +17,7 @@ export function showInBanner(slide: SlideDescription, page: Document = document)
   set(banner, "stain", stain);
   set(banner, "block", slide.block ? (banner.dataset.block ?? "{block}").replace("{block}", slide.block) : "");
   set(banner, "position", positionOf(slide));
+  banner.querySelector("a.why")?.setAttribute("href", `/why/${slide.id}`);
   page.title = [slide.case?.accession, stain].filter(Boolean).join(" · ").concat(" · IAIN");
 }
 
