@@ -277,7 +277,7 @@ def _verify_site(session: Session, site_id: SiteId) -> SiteReport:
     if loose and not bad:
         bad = BadEntry(None, loose, "the event has no seal and does not wait for one")
     if said and not bad:
-        what = f"the chain had {max(said)} entries when a checkpoint was made: its last ones were removed"
+        what = f"the chain had {max(said)} entries when a checkpoint was made: some were removed"
         bad = BadEntry(seq + 1, None, what)
     return SiteReport(site_id, seq, waiting, erased, head, sealed_us, bad)
 

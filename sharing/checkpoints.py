@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
 
 from sharing import merkle
 from sharing.clock import SECOND_US
@@ -173,7 +174,13 @@ def cosignatures(session: Session, site_id: SiteId, size: int) -> tuple[Cosignat
 def _due(session: Session, every_us: int) -> list[SiteId]:
     """Logs that have grown since they were signed, long enough ago."""
     row = AuditCheckpointRow
-    newest = select(func.max(row.size)).where(row.site_id == AuditTreeRow.site_id).scalar_subquery()
+    each = aliased(row)
+    newest = (
+        select(func.max(each.size))
+        .where(each.site_id == AuditTreeRow.site_id)
+        .correlate(AuditTreeRow)
+        .scalar_subquery()
+    )
     rows = session.execute(
         select(AuditTreeRow.site_id, row.signed_us)
         .outerjoin(row, and_(row.site_id == AuditTreeRow.site_id, row.size == newest))

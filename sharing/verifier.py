@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ _D = -121665 * pow(121666, -1, _P) % _P
 _Point = tuple[int, int, int, int]  # X, Y, Z, T of extended coordinates: x = X/Z, y = Y/Z, x·y = T/Z
 
 
+@lru_cache(4096)  # the log and the record of a witness hold the same signatures
 def signed_by(public: bytes, signature: bytes, message: bytes) -> bool:
     """Whether `signature` (64 bytes) is that of the key `public` (32 bytes) below `message`."""
     minus_key = _decompressed(public, negative=True)
@@ -564,7 +566,8 @@ class _Walk:
             if not self._is_genuine(claim) or self._is_given_up(claim, later):
                 continue
             who = claim.record.key.name if claim.record else self._who(claim.checkpoint)
-            return self.find("shorter", self.edge.size + 1, claim.checkpoint.size, who=who)
+            agreed = max((each.checkpoint.size for each in self.agreed), default=0)
+            return self.find("shorter", agreed + 1, claim.checkpoint.size, who=who, entries=self.edge.size)
         return None
 
     def _is_genuine(self, claim: _Claim) -> bool:
@@ -714,8 +717,10 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the entries {first} to {last} are not all those that {who} signed: the log was rewritten",
     ),
     "shorter": (
-        "{who} a signé {last} entrées : les entrées {first} à {last} ont été retirées, ou une ancienne copie remise",
-        "{who} signed {last} entries: the entries {first} to {last} were removed, or an old copy was put back",
+        "{who} a signé {last} entrées, et le journal n'en a que {entries} : parmi les entrées {first} à {last}, certaines "
+        "ont été retirées, ou une ancienne copie a été remise en place",
+        "{who} signed {last} entries, and the log has but {entries}: of the entries {first} to {last} some were removed, "
+        "or an old copy was put back",
     ),
     "no-witness": (
         "Sans --witness, une réécriture complète, une fin retirée ou une ancienne copie ne se voient pas.",
