@@ -106,6 +106,11 @@ def exact_hour(when_us: int, timezone: ZoneInfo) -> str:
     return f"{when:%H:%M:%S}.{when.microsecond // 10_000:02}"
 
 
+def short_moment(when_us: int, timezone: ZoneInfo, language: Language) -> str:
+    """Date and hour to the second, for paper: "16 nov. 2026, 14:05:09"."""
+    return format_datetime(at(when_us, timezone), "d MMM y, HH:mm:ss", locale=language.value)
+
+
 def short_day(day: date, language: Language) -> str:
     """ "16 nov." """
     return format_date(day, "d MMM", locale=language.value)

@@ -239,6 +239,7 @@ def install(environment: Environment, language: Language) -> None:
     environment.filters.update(
         twice=lambda value: (value, value),
         exact_hour=lambda when_us: moments.exact_hour(when_us, timezone),
+        short_moment=lambda when_us: moments.short_moment(when_us, timezone, language),
         translated=lambda words: [(value, names["catalogue"].gettext(word)) for value, word in words.items()],
         number=lambda value: moments.number(value, language),
         mm=lambda pixels, mpp: moments.size_mm(pixels, mpp, language),

@@ -5,6 +5,8 @@ import "./style/pages.css";
 import "./style/scanners.css";
 import "./style/accounts.css";
 import "./style/objections.css";
+import "./style/links.css";
+import "./style/shares.css";
 import { Age } from "./pages/age";
 import { Await } from "./pages/await";
 import { Bell, offerArrivals } from "./pages/bell";

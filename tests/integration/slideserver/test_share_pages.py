@@ -239,11 +239,11 @@ def test_the_export_holds_what_the_page_shows_and_no_formula(world, shared):
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "iain-partages-caen-" in answer.headers["content-disposition"]
     table = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")), delimiter=";"))
-    assert table[0][:4] == ["Date", "Nature", "Numéro", "N° de cas"]
+    assert table[0][:5] == ["Date", "Sens", "Nature", "Numéro", "N° de cas"]
     assert len(table) == 3
-    assert {row[1] for row in table[1:]} == {"Lien d’invité"}
+    assert {tuple(row[1:3]) for row in table[1:]} == {("Sortant", "Lien d’invité")}
     assert '\'=HYPERLINK("http://evil.example")' in {row[-1] for row in table}
-    assert {row[5] for row in table[1:]} == {"'=cmd|'/c calc'!A1"}
+    assert {row[7] for row in table[1:]} == {"'=cmd|'/c calc'!A1"}
     for row in table:
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row), row
 
