@@ -63,12 +63,16 @@ def serve(var: Var = None, port: Port = None, host: Host = None, database_url: D
 
 
 @app.command()
-def demo(var: Var = None, port: Port = None) -> None:
+def demo(
+    small: Annotated[bool, typer.Option("--small", help="Draw small slides: for a machine that takes long.")] = False,
+    var: Var = None,
+    port: Port = None,
+) -> None:
     """Start the server with three sites, their people, and slides that a real agent pushes at the first start."""
     settings = settings_of(var=var, port=port)
     serving.configure_log(logging.WARNING)
     try:
-        demonstration.run(settings, out)
+        demonstration.run(settings, out, small=small)
     except (serving.PortTakenError, demonstration.DemoError) as error:
         fail(str(error))
 

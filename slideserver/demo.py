@@ -28,6 +28,7 @@ from slideserver.secret_file import write_secret
 from slideserver.settings import Settings
 
 PASSWORD = "demo-iain-2026"  # noqa: S105 - printed for everybody to see
+SMALLER = 6
 SCAN = Path(__file__).parents[1] / "tests" / "data" / "CMU-1-Small-Region.svs"
 
 SITES = {"caen": "Caen", "rouen": "Rouen", "lille": "Lille"}
@@ -100,8 +101,10 @@ class DemoError(Exception):
     """Why the demonstration cannot start."""
 
 
-def run(settings: Settings, out: Console) -> None:
-    """Serves until Ctrl-C. Raises PortTakenError, or DemoError when a part of the demonstration is missing."""
+def run(settings: Settings, out: Console, *, small: bool = False) -> None:
+    """Serves until Ctrl-C; `small` slides are drawn a sixth as wide and high. Raises PortTakenError, or DemoError when a
+    part of the demonstration is missing.
+    """
     listener = serving.bind(settings.host, settings.port)
     settings.var.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.database)
@@ -112,7 +115,7 @@ def run(settings: Settings, out: Console) -> None:
         database.close()
     server = serving.create_server(settings)
     stop = threading.Event()
-    guide = threading.Thread(target=_guide, args=(server, settings, out, stop), name="demo", daemon=True)
+    guide = threading.Thread(target=_guide, args=(server, settings, out, stop, small), name="demo", daemon=True)
     guide.start()
     with listener:
         serving.serve(server, listener)
@@ -159,7 +162,9 @@ def seed(database: Database, demo: Path) -> None:
             )
 
 
-def _guide(server: uvicorn.Server, settings: Settings, out: Console, stop: threading.Event) -> None:
+def _guide(
+    server: uvicorn.Server, settings: Settings, out: Console, stop: threading.Event, small: bool = False
+) -> None:
     """Once the server answers: prints where it is and who may sign in, then pushes what has not been pushed, and shows
     where the sites talk to one another."""
     address, demo = settings.address, settings.var / "demo"
@@ -173,7 +178,7 @@ def _guide(server: uvicorn.Server, settings: Settings, out: Console, stop: threa
             return
         site = SITES[slide.site]
         out.print(f"[dim]Slide {number} of {len(missing)} for {site}: {slide.file_name} ({slide.stain})[/]")
-        if not _push(slide, address, demo, out, stop):
+        if not _push(slide, address, demo, stop, small=small):
             if not stop.is_set():
                 out.print(
                     f"{slide.file_name} was not pushed; the next start tries again.", style="yellow", markup=False
@@ -200,14 +205,15 @@ def _show_doors(settings: Settings, demo: Path, out: Console) -> None:
         out.print(f"For a guest without account:  {doors.guest}", markup=False, highlight=False)
 
 
-def _push(slide: DemoSlide, address: str, demo: Path, out: Console, stop: threading.Event) -> bool:
+def _push(slide: DemoSlide, address: str, demo: Path, stop: threading.Event, *, small: bool) -> bool:
     """Has the agent push one slide, drawn first if it is not a real scan."""
     if not slide.drawing:
         return _agent(slide, SCAN, address, demo, stop)
     drawn = demo / slide.file_name
-    width, height, seed, layout = slide.drawing
+    *sides, seed, layout = slide.drawing
+    width, height = (int(side) // (SMALLER if small else 1) for side in sides)
     draw = [sys.executable, "-m", "tiler.synthetic", str(drawn), "--texture", str(SCAN)]
-    draw += ["--width", width, "--height", height, "--seed", seed, "--layout", layout]
+    draw += ["--width", str(width), "--height", str(height), "--seed", seed, "--layout", layout]
     try:
         return _finish(draw, stop) and _agent(slide, drawn, address, demo, stop)
     finally:

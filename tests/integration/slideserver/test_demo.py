@@ -30,7 +30,8 @@ class Demo:
         self.output = ""
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
-            [str(IAIN), "demo", "--var", str(var), "--port", str(port)],
+            # Drawing takes most of the time, and how large a slide is changes nothing of the way it goes.
+            [str(IAIN), "demo", "--small", "--var", str(var), "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
