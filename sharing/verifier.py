@@ -453,7 +453,7 @@ class _Walk:
         if line.startswith('{"event":'):
             if not self.broken and (flaw := self._entry(line)):
                 self.broken = True
-                self.find(*flaw)
+                self.findings.append(flaw)
         elif line.startswith('{"checkpoint":'):
             self._checkpoint(_object(line))
         elif line.startswith('{"end":'):
@@ -461,7 +461,7 @@ class _Walk:
         else:
             self.find("line", self.edge.size + 1)
 
-    def _entry(self, line: str) -> tuple[Any, ...] | None:
+    def _entry(self, line: str) -> Finding | None:
         """Add an entry; what is wrong with it, if something is."""
         expected = self.edge.size + 1
         try:
@@ -472,20 +472,20 @@ class _Walk:
                 f'{{"event":{sealed},"hash":"{told["hash"]}","personal":{canonical(personal)},'
                 f'"sealed_us":{sealed_us:d},"seq":{seq:d}}}'
             ):
-                return "form", expected
+                return Finding("form", expected, expected)
             if seq != expected:
-                return ("missing", expected, seq - 1) if seq > expected else ("order", expected)
+                return Finding("order", expected, expected, {"found": seq})
             leaf = hashlib.sha256(b"\x00" + sealed.encode()).digest()
             head = linked(self.head, seq, sealed_us, leaf)
             if head.hex() != told["hash"]:
-                return "altered", seq
+                return Finding("altered", seq, seq)
             if event["site"] != self.site:
-                return "foreign", seq
+                return Finding("foreign", seq, seq)
             if personal is not None and commitment(personal["salt"], personal["body"]) != event["commitment"]:
-                return "personal", seq
+                return Finding("personal", seq, seq)
             self.erased += personal is None and event["commitment"] is not None
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            return "form", expected
+            return Finding("form", expected, expected)
         self.head, self.sealed_us = head, sealed_us
         self.edge.add(leaf)
         if seq in self.claims:
@@ -554,7 +554,7 @@ class _Walk:
             if not self._is_genuine(claim) or self._is_given_up(claim, self.denied):
                 continue
             size = claim.checkpoint.size
-            before = max((each.checkpoint.size for each in self.agreed if each.checkpoint.size < size), default=0)
+            before = self._agreed_before(claim)
             who = claim.record.key.name if claim.record else self._who(claim.checkpoint)
             return self.find("rewritten", before + 1, size, who=who)
         return None
@@ -566,9 +566,21 @@ class _Walk:
             if not self._is_genuine(claim) or self._is_given_up(claim, later):
                 continue
             who = claim.record.key.name if claim.record else self._who(claim.checkpoint)
-            agreed = max((each.checkpoint.size for each in self.agreed), default=0)
-            return self.find("shorter", agreed + 1, claim.checkpoint.size, who=who, entries=self.edge.size)
+            before = self._agreed_before(claim)
+            return self.find("shorter", before + 1, claim.checkpoint.size, who=who, entries=self.edge.size)
         return None
+
+    def _agreed_before(self, claim: _Claim) -> int:
+        """Up to where the log is what it was before this claim. Against a witness, the server's own word counts for
+        nothing: who holds the server signs what he likes.
+        """
+        witnessed = self._is_witnessed(claim)
+        sizes = (each.checkpoint.size for each in self.agreed if self._is_witnessed(each) or not witnessed)
+        return max((size for size in sizes if size < claim.checkpoint.size), default=0)
+
+    def _is_witnessed(self, claim: _Claim) -> bool:
+        names = {key.name for key, known in self.witnesses if known}
+        return claim.record is not None or any(line.split(" ", 2)[1] in names for line in claim.checkpoint.lines)
 
     def _is_genuine(self, claim: _Claim) -> bool:
         """Whether a line of a witness's record bears its signature; the log's own checkpoints were looked at before."""
@@ -670,8 +682,8 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "missing": ("les entrées {first} à {last} manquent", "the entries {first} to {last} are missing"),
     "order": (
-        "à la place de l'entrée {first} s'en trouve une d'avant : ajoutée, répétée ou déplacée",
-        "in the place of entry {first} stands an earlier one: put in, repeated or moved",
+        "à la place de l'entrée {first} se trouve l'entrée {found} : il en a été retiré, ajouté ou déplacé ici",
+        "in the place of entry {first} stands entry {found}: here some were removed, put in or moved",
     ),
     "altered": (
         "l'entrée {first} n'est pas celle qui a été scellée",
@@ -717,10 +729,10 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the entries {first} to {last} are not all those that {who} signed: the log was rewritten",
     ),
     "shorter": (
-        "{who} a signé {last} entrées, et le journal n'en a que {entries} : parmi les entrées {first} à {last}, certaines "
-        "ont été retirées, ou une ancienne copie a été remise en place",
-        "{who} signed {last} entries, and the log has but {entries}: of the entries {first} to {last} some were removed, "
-        "or an old copy was put back",
+        "{who} a signé {last} entrées, et le journal n'en a que {entries} : parmi les entrées {first} à {last}, "
+        "certaines ont été retirées, ou une ancienne copie a été remise en place",
+        "{who} signed {last} entries, and the log has but {entries}: of the entries {first} to {last} some were "
+        "removed, or an old copy was put back",
     ),
     "no-witness": (
         "Sans --witness, une réécriture complète, une fin retirée ou une ancienne copie ne se voient pas.",

@@ -12,6 +12,7 @@ PARTS = (
     "storm",
     "revocation",
     "links",
+    "mutations",
     "backup",
     "xss",
 )
