@@ -60,6 +60,9 @@ REASONS = {
     "used_up": N_("uses spent"),
     "expired": N_("expired"),
     "revoked": N_("revoked"),
+    "wrong_code": N_("wrong code"),
+    "stale code of a link": N_("code no longer valid"),
+    "objected": N_("ended by an objection"),
     "maker_gone": N_("ended with its maker’s right"),
 }
 

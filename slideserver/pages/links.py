@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 import sharing.links
 import sharing.slides
 from sharing import audit, link_lists, sightings
+from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.errors import NotFoundError, RefusedError
 from sharing.link_lists import OPEN, Link
@@ -57,6 +58,7 @@ def open_links(
         shown=SHOWN,
         unlimited=sharing.links.MOST_USES,
         now_us=session.now_us,
+        day_us=24 * 60 * MINUTE_US,
         done=done,
     )
 
