@@ -1,8 +1,9 @@
 """Readings: a subject has a slide open. One reading is one event in the audit log, however many tiles it takes."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sharing import audit, policy
@@ -11,11 +12,15 @@ from sharing.db.engine import Session
 from sharing.db.tables import CaseReadingRow, LabelReadingRow, ReadingRow
 from sharing.slides import Slide
 from sharing.subjects import Member, Subject, subject_id
-from sharing.vocabulary import Act, Entity
+from sharing.vocabulary import Act, Entity, SlideId
 
 IDLE_US = 30 * MINUTE_US
 TOUCH_US = MINUTE_US
 """That a reading goes on is noted at most this often."""
+
+
+Reading = tuple[str, str, SlideId]
+"""Kind and id of the subject, and the slide."""
 
 
 class UnrecordedError(Exception):
@@ -66,15 +71,10 @@ def begin(
     if reader is None:
         raise ValueError(f"{subject.kind} reads nothing")
     key: dict[str, Any] = {"subject_kind": subject.kind, "subject_id": reader, **thing}
-    seen_us = session.scalar(select(table.seen_us).filter_by(**key)) or 0
-    stands = seen_us > session.now_us - IDLE_US
     if not session.writable:
-        if not stands:
+        stands = select(table.seen_us).filter_by(**key).where(table.seen_us > session.now_us - IDLE_US)
+        if session.scalar(stands) is None:
             raise UnrecordedError
-        return False
-    if stands:
-        if seen_us <= session.now_us - TOUCH_US:
-            session.execute(update(table).filter_by(**key).values(seen_us=session.now_us))
         return False
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     opened = session.execute(
@@ -87,4 +87,18 @@ def begin(
         )
         .returning(table.seen_us)
     )
-    return opened.one_or_none() is not None
+    if opened.one_or_none() is not None:
+        return True
+    touched = update(table).filter_by(**key).where(table.seen_us <= session.now_us - TOUCH_US)
+    session.execute(touched.values(seen_us=session.now_us))
+    return False
+
+
+def standing(session: Session, readings: Iterable[Reading]) -> set[Reading]:
+    """Those of these readings of slides that are on record and go on."""
+    row = ReadingRow
+    found = select(row.subject_kind, row.subject_id, row.slide_id).where(
+        tuple_(row.subject_kind, row.subject_id, row.slide_id).in_([*readings]),
+        row.seen_us > session.now_us - IDLE_US,
+    )
+    return {(kind, reader, slide_id) for kind, reader, slide_id in session.execute(found)}

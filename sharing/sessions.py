@@ -4,8 +4,9 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from sharing import audit, epoch, sites
 from sharing.clock import MINUTE_US
@@ -60,12 +61,7 @@ def resolve(session: Session, token: str) -> Login | None:
     In a writing transaction the use is noted, which puts off the idle limit; in a reading one it is not.
     """
     key = _digest(token)
-    row = session.execute(
-        sites.members()
-        .join(SessionTokenRow, SessionTokenRow.member_id == MemberRow.id)
-        .where(SessionTokenRow.token_hash == key)
-        .add_columns(SessionTokenRow.used_us, SessionTokenRow.expires_us)
-    ).one_or_none()
+    row = session.execute(_by_token(), {"token_hash": key}).one_or_none()
     if row is None or session.now_us >= min(row.used_us + IDLE_US, row.expires_us):
         return None
     used_us = row.used_us
@@ -129,3 +125,14 @@ def end_all(session: Session, member_id: MemberId, *, keep: str | None = None) -
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+@cache
+def _by_token() -> Select[MemberRow, str, int, int]:
+    """The member whose session it is: the statement that is asked most."""
+    return (
+        sites.members()
+        .join(SessionTokenRow, SessionTokenRow.member_id == MemberRow.id)
+        .where(SessionTokenRow.token_hash == bindparam("token_hash"))
+        .add_columns(SessionTokenRow.used_us, SessionTokenRow.expires_us)
+    )

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, delete, insert, select, update
 
 from sharing import audit, epoch, policy, text
 from sharing.db.engine import Session
@@ -352,12 +353,18 @@ def _case_of(session: Session, slide: Slide) -> CaseId | None:
 
 
 def _known(session: Session, slide_id: SlideId) -> Slide:
-    slide = _one(session, _slides().where(SlideRow.id == slide_id))
-    if slide is None:
+    row = session.execute(_by_id(), {"slide_id": slide_id}).mappings().one_or_none()
+    if row is None:
         raise policy.absent("slide")
-    return slide
+    return _of(row)
 
 
+@cache
+def _by_id() -> Select[*tuple[Any, ...]]:
+    return _slides().where(SlideRow.id == bindparam("slide_id"))
+
+
+@cache
 def _slides() -> Select[*tuple[Any, ...]]:
     """Every column of `Slide`, under the name it has there."""
     joined = {"case_accession": CaseRow.accession, "scanner_name": ScannerRow.name}
@@ -372,7 +379,11 @@ def _slides() -> Select[*tuple[Any, ...]]:
 
 def _all(session: Session, statement: Select[*tuple[Any, ...]]) -> list[Slide]:
     rows = session.execute(statement).mappings()
-    return [Slide(**{**row, "state": SlideState(row["state"])}) for row in rows]
+    return [_of(row) for row in rows]
+
+
+def _of(row: RowMapping) -> Slide:
+    return Slide(**{**row, "state": SlideState(row["state"])})
 
 
 def _one(session: Session, statement: Select[*tuple[Any, ...]]) -> Slide | None:

@@ -4,7 +4,7 @@
 asks the policy again, and puts a new reading, or the refusal, on record. No tile without a row in the audit log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.errors import NotFoundError, Refusal, RefusedError
 from sharing.links import GuestSession
-from sharing.readings import UnrecordedError
+from sharing.readings import Reading, UnrecordedError
 from sharing.slides import Slide
 from sharing.subjects import Guest, Member, subject_id
 from sharing.vocabulary import Action, Entity, LinkState, SlideId, SlideState
@@ -95,8 +95,11 @@ class Admissions:
             # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
             under = epoch.read(session)
             shown = {credential: _shown(session, credential) for credential in _credentials(keys)}
+            begun = readings.standing(
+                session, (_reading(reader, key) for key in keys for reader in shown[key[0]].readers)
+            )
             for key in keys:
-                answers[key] = _by_reading(session, under, shown[key[0]], key)
+                answers[key] = _by_reading(session, under, shown[key[0]], key, begun)
         for decision in answers.values():
             if decision is not None and decision.verdict is Verdict.SIGNED_OUT:
                 audit.count_stranger(self._database, "unknown session")
@@ -104,11 +107,10 @@ class Admissions:
 
     def admit(self, keys: Sequence[Key]) -> dict[Key, Decision]:
         """What is decided about those who have to be put on record, who then are."""
-        with self._database.reading() as session:
-            under = epoch.read(session)
         answers: dict[Key, Decision] = {}
         admitted: list[tuple[Key, Reader, Slide]] = []
         with self._database.writing() as session:
+            under = epoch.read(session)
             # Rows are locked in one order, whoever asks together: browsers' sessions, then readings.
             shown = {credential: _shown(session, credential) for credential in _credentials(keys)}
             for key in keys:
@@ -135,14 +137,21 @@ def _place(admitted: tuple[Key, Reader, Slide]) -> tuple[str, str, str, str]:
     return reader.subject.kind, subject_id(reader.subject) or "", slide_id, look
 
 
-def _by_reading(session: Session, under: int, shown: Shown, key: Key) -> Decision | None:
+def _reading(reader: Reader, key: Key) -> Reading:
+    return reader.subject.kind, subject_id(reader.subject) or "", SlideId(key[1])
+
+
+def _by_reading(session: Session, under: int, shown: Shown, key: Key, begun: Collection[Reading]) -> Decision | None:
     if shown.nobody:  # strangers do not get a turn to write
         return Decision(Verdict.SIGNED_OUT, under, session.now_us)
     _, slide_id, look = key
     for reader in shown.readers:
+        if look is Look.TILE and _reading(reader, key) not in begun:
+            continue
         try:
             slide = _slide(session, reader, SlideId(slide_id), look)
-            _put_on_record(session, reader, slide, look)
+            if look is not Look.TILE:
+                _put_on_record(session, reader, slide, look)
         except (NotFoundError, RefusedError, UnrecordedError):
             continue
         return _allowed(session, under, reader, slide)
