@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from sharing import cases, consultations, epoch, exchange, links, objections, policy, readings, slides
+from sharing import cases, consultations, epoch, exchange, link_lists, links, objections, policy, readings, slides
 from sharing.clock import MINUTE_US
 from sharing.db.tables import AuditEventRow
 from sharing.errors import ConflictError, InvalidError, NotFoundError, RefusedError
@@ -285,19 +285,11 @@ def test_nobody_objects_to_care(do, case_id, officer, purposes):
         do(objections.register, officer, case_id, purposes, Origin.LETTER)
 
 
-def test_a_link_made_in_the_same_moment_shows_nothing(database, do, clock, case_id, officer, link):
+def test_a_link_made_in_the_same_moment_shows_nothing(database, do, centres, case_id, officer, link):
     """Whatever is stored meanwhile: the register is asked at every decision."""
     made = link(Purpose.AI)
     do(objections.register, officer, case_id, {Purpose.AI}, Origin.LETTER)
     with database.reading() as session:
-        (found,) = links.of_case(session, _maker(session), case_id)
-        assert found.id == made[0]
-        assert found.state is LinkState.OBJECTED
-
-
-def _maker(session):
-    from sharing import sites
-
-    account = sites.member_by_login(session, "pathologiste.caen")
-    assert account
-    return account.member
+        (found,) = link_lists.of_case(session, centres.caen.pathologist, case_id)
+    assert found.id == made[0]
+    assert found.state is LinkState.OBJECTED
