@@ -121,9 +121,16 @@ def sign_in(context: BrowserContext, url: str, login: str, password: str) -> Non
 
 
 def walk_pages(
-    context: BrowserContext, url: str, starts: Sequence[str], walk: Walk, language: str, *, of_a_kind: int = 1
+    context: BrowserContext,
+    url: str,
+    starts: Sequence[str],
+    walk: Walk,
+    language: str,
+    *,
+    of_a_kind: int = 1,
+    follow: bool = True,
 ) -> None:
-    """Along the links of the pages, `of_a_kind` pages of each kind of address."""
+    """Along the links of the pages, `of_a_kind` pages of each kind of address; without `follow`, the first ones."""
     page = context.new_page()
     waiting, known, walked = list(starts), set(starts), dict[str, int]()
     while waiting and sum(walked.values()) < MOST_PAGES:
@@ -140,7 +147,7 @@ def walk_pages(
         except BrowserError as error:
             walk.unreached.append(f"{path}: {str(error)[:200]}")
             continue
-        for each in found:
+        for each in found if follow else ():
             target = urlsplit(urljoin(url + path, each))
             address = target.path + (f"?{target.query}" if target.query else "")
             ours = f"{target.scheme}://{target.netloc}" == url
@@ -164,20 +171,24 @@ def control(context: BrowserContext, url: str, path: str, walk: Walk) -> None:
     page.close()
 
 
+def tour(browser: Browser, url: str, password: str, walk: Walk, language: str, plan: Plan, *, guarded: bool) -> None:
+    """Every role's pages; the first of them meets hostile addresses too."""
+    for number, login in enumerate(_logins(plan)):
+        starts = ["/", *(() if number else _hostile_addresses())]
+        with visitor(browser, walk, language, guarded=guarded) as context:
+            sign_in(context, url, login, password)
+            walk_pages(context, url, starts, walk, language, of_a_kind=plan.times(3))
+
+
 def run(plan: Plan) -> Result:
     walk, loose, guarded_control, loose_control = Walk(), Walk(), Walk(), Walk()
     with stage("sqlite", plan.folder) as found, chromium() as browser:
         plant(found.database, found.centres, found.slide.id)
         url, password = found.urls[0], found.centres.password
         secret = _link(found)
-        for result, guarded in ((walk, True), (loose, False)):
-            for language in LANGUAGES[: max(1, plan.times(2))]:
-                for login in _logins(plan):
-                    with visitor(browser, result, language, guarded=guarded) as context:
-                        sign_in(context, url, login, password)
-                        walk_pages(
-                            context, url, ["/", *_hostile_addresses()], result, language, of_a_kind=plan.times(6)
-                        )
+        for result, guarded, languages in ((walk, True, LANGUAGES), (loose, False, LANGUAGES[:1])):
+            for language in languages:
+                tour(browser, url, password, result, language, plan, guarded=guarded)
                 with visitor(browser, result, language, guarded=guarded) as context:
                     walk_pages(context, url, _guest(context, url, *secret), result, language)
         for result, guarded in ((guarded_control, True), (loose_control, False)):

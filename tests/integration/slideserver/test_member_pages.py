@@ -6,11 +6,14 @@ import re
 
 import httpx
 import pytest
-from fixtures.html import Element
+from fixtures.html import Element, parse
 from fixtures.pages import check, read, rows
 from fixtures.server import World
 
 from sharing import sites
+
+# What the pages do with accounts does not depend on the database; tests/integration/sharing/test_members.py asks both.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 ADMINISTRATOR = "administrateur.caen"
 OWN = "quatre mots sans rapport"
@@ -106,6 +109,26 @@ def test_a_password_is_changed_by_who_knows_it_and_the_other_sessions_end(world:
     assert again.get("/account").status_code == 303
 
 
-@pytest.mark.parametrize("address", ["/members", "/account"])
-def test_a_stranger_is_sent_to_sign_in(world: World, address: str) -> None:
-    assert world.client().get(address).status_code == 303
+def test_fields_of_passwords_hide_what_is_typed_and_take_what_is_pasted(world: World) -> None:
+    boss, stranger = world.signed_in(ADMINISTRATOR), world.client()
+    asked = {"login": "neuf.caen", "name": "Dr Nouvelle", "role": "trainee"}
+    first = secret(boss.post("/members", data=asked))
+    pages = (
+        read(stranger, "/login"),
+        parse(stranger.post("/login", data={"login": "neuf.caen", "password": first}).text),
+        read(boss, "/account"),
+    )
+    for page in pages:
+        fields = [each for each in page.all("input") if "password" in each.get("name") or each.get("name") == "again"]
+        assert fields
+        for each in fields:
+            assert each.get("type") == "password"
+            assert each.get("autocomplete") in ("current-password", "new-password")
+            assert not each.get("value")
+            assert "onpaste" not in each.attributes
+        assert "question" not in page.text.lower(), "nothing is asked in place of a password"
+
+
+def test_a_stranger_is_sent_to_sign_in(world: World) -> None:
+    for address in ("/members", "/members/new", "/members.csv", "/account"):
+        assert world.client().get(address).status_code == 303
