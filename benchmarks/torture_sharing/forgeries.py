@@ -12,20 +12,22 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from sqlalchemy import update
 
-from benchmarks.torture_sharing.stage import GUEST_COOKIE, Stage
 from sharing import links
 from sharing.clock import SECOND_US
+from sharing.db.engine import Database
 from sharing.db.tables import LinkRow
 from sharing.errors import CodeWantedError
 from sharing.links import NewLink
 from sharing.outbox import Sender
 from sharing.vocabulary import Purpose, new_id
+from slideserver.auth.cookies import GuestCookie
 
+GUEST_COOKIE = GuestCookie(secure=False).name
 RECIPIENT = "someone.else@hospital.example"
 
 
@@ -77,16 +79,26 @@ class Tray:
     def send_message(self, msg: EmailMessage) -> None:
         self.mails.append(msg)
 
-    def code(self) -> str:
-        found = re.search(r"^ +(\d{4}) (\d{4})$", self.mails[-1].get_content(), re.MULTILINE)
+    def code(self, link: NewLink) -> str:
+        """The last one for that link: others may have had their mail sent too."""
+        told = [mail.get_content() for mail in self.mails if link.reference in mail.get_content()]
+        found = re.search(r"^ +(\d{4}) (\d{4})$", told[-1] if told else "", re.MULTILINE)
         if found is None:
-            raise RuntimeError("The mail holds no code.")
+            raise RuntimeError("No mail holds a code for this link.")
         return "".join(found.groups())
 
 
-def prepare(on: Stage, bound: int) -> Keyring:
-    """The links of an attack, `bound` of them bound to a mail address."""
-    elsewhere = _link(on, uses=2, maker=on.centres.rouen, slide=on.world.add_slide(on.centres.rouen, "26R00077"))
+class Place(Protocol):
+    """Where an attack takes place: `slide` is the one that nobody may come to see."""
+
+    database: Database
+    centres: Any
+    slide: Any
+
+
+def prepare(on: Place, other_slide: Any, bound: int) -> Keyring:
+    """The links of an attack, `bound` of them bound to a mail address; `other_slide` is of Rouen."""
+    elsewhere = _link(on, uses=2, maker=on.centres.rouen, slide=other_slide)
     standing, other, revoked, expired, spent = (_link(on, uses=uses) for uses in (100, 100, 2, 2, 1))
     token = links.redeem(on.database, standing.id, standing.secret).token
     lost = [links.redeem(on.database, link.id, link.secret).token for link in (elsewhere, revoked, expired)]
@@ -172,24 +184,34 @@ def at_a_tile(keys: Keyring, chance: random.Random, turn: int) -> str:
     return f"{GUEST_COOKIE}={false}"
 
 
-def by_prefix(keys: Keyring) -> Door:
-    """A door known to be bad: it compares as much of the key as it is given."""
+def unnoticed(keys: Keyring, seed: int, turns: int = 2000) -> list[str]:
+    """The doors known to be bad by which the attack does not come in: there must be none."""
+    found = []
+    for bad in (_by_prefix, _whatever_the_case, _again_and_again):
+        door, chance = bad(keys), random.Random(seed)
+        if not any(door(at_the_door(keys, chance, turn)) for turn in range(turns)):
+            found.append(bad.__doc__ or bad.__name__)
+    return found
+
+
+def _by_prefix(keys: Keyring) -> Door:
+    """a door that compares as much of the key as it is given"""
     known: dict[str, str] = {keys.standing.id: keys.standing.secret}
     return lambda t: known.get(t.link_id, "\n").startswith(t.secret)
 
 
-def whatever_the_case(keys: Keyring) -> Door:
-    """A door known to be bad: upper and lower case are one to it."""
+def _whatever_the_case(keys: Keyring) -> Door:
+    """a door to which upper and lower case are one"""
     return lambda t: t.link_id == keys.standing.id and t.secret.lower() == keys.standing.secret.lower()
 
 
-def again_and_again(keys: Keyring) -> Door:
-    """A door known to be bad: a code that was right stays right."""
+def _again_and_again(keys: Keyring) -> Door:
+    """a door to which a code that was right stays right"""
     right = {(b.link.id, b.link.secret, code) for b in keys.bound for code in (b.used, b.replaced)}
     return lambda t: (t.link_id, t.secret, t.code) in right
 
 
-def bind(on: Stage) -> Bound:
+def bind(on: Place) -> Bound:
     """A link to `RECIPIENT`, of whose three codes the last one opens."""
     link, tray = _link(on, uses=100, recipient=RECIPIENT), Tray()
     codes: list[str] = []
@@ -198,13 +220,13 @@ def bind(on: Stage) -> Bound:
             links.redeem(on.database, link.id, link.secret, again=again)
         except CodeWantedError:
             Sender(on.database, "https://iain.example").send_due(tray)
-        codes.append(tray.code())
+        codes.append(tray.code(link))
         if len(codes) == 1:
             links.redeem(on.database, link.id, link.secret, code=codes[0])
     return Bound(link, *codes)
 
 
-def _link(on: Stage, *, uses: int, recipient: str | None = None, maker: Any = None, slide: Any = None) -> NewLink:
+def _link(on: Place, *, uses: int, recipient: str | None = None, maker: Any = None, slide: Any = None) -> NewLink:
     """To the slide of the stage, by Caen, unless others are named."""
     slide, maker = slide or on.slide, maker or on.centres.caen
     with on.database.writing() as session:

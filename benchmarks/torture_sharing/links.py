@@ -21,7 +21,6 @@ RACERS = 50
 RACES, FORGERIES, BOUND = 20, 100_000, 60
 BROWSERS = 4
 GIVE_UP_S = 10.0
-CONTROLS = (forgeries.by_prefix, forgeries.whatever_the_case, forgeries.again_and_again)
 
 
 def run(plan: Plan) -> Result:
@@ -68,11 +67,8 @@ class Tally:
 
 def forge(on: Stage, tally: Tally, count: int, bound: int, seed: int) -> None:
     """Half at the doors, half with a cookie at a tile, from four browsers at once."""
-    keys = forgeries.prepare(on, bound)
-    for control in CONTROLS:
-        door, chance = control(keys), random.Random(seed)
-        if not any(door(forgeries.at_the_door(keys, chance, turn)) for turn in range(2000)):
-            tally.void.append(f"{control.__name__}, a door known to be bad, let nobody in")
+    keys = forgeries.prepare(on, on.world.add_slide(on.centres.rouen, "26R00077"), bound)
+    tally.void += forgeries.unnoticed(keys, seed)
 
     def attack(worker: int) -> None:
         chance, each = random.Random(seed + worker), -(-count // (2 * BROWSERS))

@@ -1,15 +1,20 @@
 """Links: who gets in, how often, what they see, and how each link ends."""
 
 import hashlib
+import random
 import threading
+from types import SimpleNamespace
 
 import pytest
+from fixtures.cases import add_slide
 from sqlalchemy import select, update
 
+from benchmarks.torture_sharing import forgeries
 from sharing import cases, chain, epoch, link_lists, links, policy, readings, sites, slides
 from sharing.clock import MINUTE_US, SECOND_US
 from sharing.db.tables import AuditEventRow, GuestRow, LinkRow
-from sharing.errors import ConflictError, GoneError, InvalidError, NotFoundError, RefusedError
+from sharing.errors import CodeWantedError, ConflictError, GoneError, InvalidError, NotFoundError, RefusedError
+from sharing.subjects import System
 from sharing.vocabulary import Act, Action, CaseId, LinkId, LinkState, Purpose, Role, new_id
 
 ACCESSION = "26H01234"
@@ -143,6 +148,29 @@ def test_a_wrong_secret_is_as_good_as_no_link_and_costs_no_use(database, make, l
         ("platform", database.clock.now_us() // MINUTE_US * MINUTE_US, "no such link"): 3,
     }
     assert links.redeem(database, link.id, link.secret)
+
+
+def test_no_key_and_no_code_comes_in_but_the_right_one(database, centres, shared, look, figure):
+    """The short form of what `make torture-sharing` does to two servers."""
+    slide = look(slides.get_slide, System(), shared.first)
+    with database.writing() as session:
+        other = slides.get_slide(session, System(), add_slide(session, centres.rouen, "26R00077"))
+    keys = forgeries.prepare(SimpleNamespace(database=database, centres=centres, slide=slide), other, 6)
+    assert forgeries.unnoticed(keys, 7) == [], "doors known to be bad let the attack in"
+    chance, tries, accepted = random.Random(7), 360, []
+    for turn in range(tries):
+        tried = forgeries.at_the_door(keys, chance, turn)
+        try:
+            links.redeem(database, tried.link_id, tried.secret, code=tried.code)
+        except (NotFoundError, CodeWantedError):
+            continue
+        accepted.append(tried)
+    figure("link.forgeries", tries)
+    figure("link.accepted", len(accepted))
+    assert accepted == []
+    fresh = forgeries.bind(SimpleNamespace(database=database, centres=centres, slide=slide))
+    for link, code in ((keys.standing, None), (fresh.link, fresh.standing)):
+        assert links.redeem(database, link.id, link.secret, code=code), "the right one does"
 
 
 def test_no_other_token_finds_a_guest(database, make, look):
