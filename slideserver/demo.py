@@ -102,8 +102,8 @@ class DemoError(Exception):
 
 
 def run(settings: Settings, out: Console, *, small: bool = False) -> None:
-    """Serves until Ctrl-C; `small` slides are drawn a sixth as wide and high. Raises PortTakenError, or DemoError when a
-    part of the demonstration is missing.
+    """Serves until Ctrl-C; `small` slides are drawn a sixth as wide and high. Raises PortTakenError, or DemoError
+    when a part of the demonstration is missing.
     """
     listener = serving.bind(settings.host, settings.port)
     settings.var.mkdir(parents=True, exist_ok=True)
@@ -256,23 +256,25 @@ def _finish(command: list[str], stop: threading.Event, *, stdout: int | None = N
 
 
 def _welcome(address: str) -> Table:
-    table = Table(title=f"IAIN  {address}", title_style="bold", caption=f"Password of all: {PASSWORD}")
-    table.add_column("Login")
+    others = " and ".join(f".{site}" for site in list(SITES)[1:])
+    caption = f"The same end in {others}. Password of all: {PASSWORD}"
+    table = Table(title=f"IAIN  {address}", title_style="bold", caption=caption)
+    table.add_column("Login", no_wrap=True)
     table.add_column("Name")
-    table.add_column("Role")
+    table.add_column("Does")
     does = {
-        Role.PATHOLOGIST: "reads cases",
-        Role.TRAINEE: "reads cases of the centre",
+        Role.PATHOLOGIST: "reads, asks and answers",
+        Role.TRAINEE: "reads",
         Role.TECHNICIAN: "receives slides",
         Role.LAB_MANAGER: "sees who did what",
-        Role.DATA_PROTECTION_OFFICER: "enters objections, sees who did what",
+        Role.DATA_PROTECTION_OFFICER: "enters objections",
         Role.SITE_ADMINISTRATOR: "looks after accounts",
     }
-    for site, name in SITES.items():
-        for (title, role), person in zip(ROLES.items(), NAMES[site], strict=True):
-            table.add_row(f"{title}.{site}", f"{person}, {name}", does[role])
-    site, name, person = EXPERTS
-    table.add_row(f"expert.{site}", f"{person}, {name}", "answers what is asked of him by name")
+    home = next(iter(SITES))
+    for (title, role), person in zip(ROLES.items(), NAMES[home], strict=True):
+        table.add_row(f"{title}.{home}", person, does[role])
+    site, _, person = EXPERTS
+    table.add_row(f"expert.{site}", person, "answers, asked by name")
     return table
 
 
