@@ -4,7 +4,7 @@ PostgreSQL, the centres and their people are those of the tests.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,8 @@ class Stage:
 
 
 @contextmanager
-def stage(engine: str, folder: Path) -> Iterator[Stage]:
+def stage(engine: str, folder: Path, program: Sequence[str] = ()) -> Iterator[Stage]:
+    """`program`: what Python is to run in place of `iain`."""
     with ExitStack() as stack:
         postgres = stack.enter_context(postgres_server()) if engine == "postgresql" else None
         url = postgres.create("iain") if postgres else f"sqlite:///{folder / 'iain.db'}"
@@ -97,7 +98,16 @@ def stage(engine: str, folder: Path) -> Iterator[Stage]:
         slide = world.add_slide(centres.caen, "26H01234")
         ports = free_port(), free_port()
         for port in ports:
-            command = [IAIN, "serve", "--var", settings.var, "--port", str(port), "--database-url", url]
+            command = [
+                *([sys.executable, *program] if program else [IAIN]),
+                "serve",
+                "--var",
+                settings.var,
+                "--port",
+                str(port),
+                "--database-url",
+                url,
+            ]
             ready = lambda port=port: accepts(port)  # noqa: E731
             stack.enter_context(running([str(part) for part in command], log=folder / f"{port}.log", ready=ready))
         urls = f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"

@@ -6,7 +6,6 @@ others pan at their own pace (`benchmarks.tiles.uploads`); a tile of theirs is l
 """
 
 import asyncio
-import hashlib
 import os
 import random
 import threading
@@ -21,13 +20,11 @@ from sqlalchemy import func, select
 from benchmarks.tiles.load import Generator, Pattern, Target
 from benchmarks.torture import Plan, Result
 from benchmarks.torture_sharing.stage import ENGINES, Stage, stage
-from sharing import sessions, sites, slides
+from benchmarks.torture_sharing.twins import add_twin
+from sharing import sessions, sites
 from sharing.db.tables import AuditEventRow
-from sharing.slides import ImageFacts, StoredFile
 from sharing.vocabulary import Act, Role
 from slideserver.auth.cookies import SessionCookie
-from tiler.index import TileIndex
-from tiler.storage.local import LocalBlobStore
 
 OPENERS, SLIDES, OTHERS = 200, 200, 50
 WITHIN_S = 1.0
@@ -83,7 +80,7 @@ def run(plan: Plan) -> Result:
 
 def _storms(on: Stage, plan: Plan, folder: Path) -> Tally:
     tokens, others = _readers(on)
-    shown = _slides(on)
+    shown = [add_twin(on, f"{number}", "26H01234") for number in range(SLIDES)]
     port = int(on.urls[0].rpartition(":")[2])
     generator = Generator(Path(os.environ.get("IAIN_BUILD", folder)), folder)
     # In the order in which they fall due: eight tiles of the one slide that each of the others has open.
@@ -142,28 +139,6 @@ def _readers(on: Stage) -> tuple[list[str], list[str]]:
             assert account is not None
             tokens.append(sessions.create(session, account.member))
     return tokens[:OPENERS], tokens[OPENERS:]
-
-
-def _slides(on: Stage) -> list[str]:
-    """Slides that differ in their name alone: each has a link to the same bytes."""
-    store = LocalBlobStore(on.settings.var / "blobs")
-    bytes_of = store.path(on.slide.site_id, on.slide.sha256)
-    index = TileIndex(on.world.indexed.index_bytes)
-    size = index.levels[0].size
-    made: list[str] = []
-    facts = ImageFacts("aperio", size.width, size.height, 0.499, 0.499, 20.0, has_label=True, has_macro=True)
-    for number in range(SLIDES):
-        digest = hashlib.sha256(f"slide {number}".encode()).hexdigest()
-        place = bytes_of.parent.parent / digest[:2] / digest
-        place.parent.mkdir(exist_ok=True)
-        os.link(bytes_of, place)
-        with on.database.writing() as session:
-            files = [StoredFile(f"{number}.svs", digest, on.slide.length)]
-            slide_id = slides.create_slide(session, on.centres.caen.agent, files=files, accession="26H01234")
-            on.world._write_index(slide_id)
-            slides.mark_ready(session, slide_id, index_digest=index.digest, image=facts)
-        made.append(slide_id)
-    return made
 
 
 def _on_record(on: Stage) -> int:
