@@ -265,7 +265,8 @@ export const sharingFr: SharingWords = {
   guestNone: "Votre visite est terminée.",
   guestNoneMore: "Rouvrez le lien que vous avez reçu pour voir ces lames.",
   shareEnded: "Ces lames ne vous sont plus ouvertes.",
-  shareEndedMore: "La demande d’avis est fermée, ou retirée. Ce qui a été écrit reste sur sa page.",
+  shareEndedMore:
+    "La demande d’avis est fermée ou retirée, ou le patient s’oppose à cet usage. Ce qui a été écrit reste sur sa page.",
   keyAsk: "Demander un avis, répondre, faire un lien",
   keySend: "Envoyer, depuis le texte",
 };
@@ -411,7 +412,8 @@ export const sharingEn: SharingWords = {
   guestNone: "Your visit is over.",
   guestNoneMore: "Open the link you received again to see these slides.",
   shareEnded: "These slides are no longer open to you.",
-  shareEndedMore: "The request is closed or withdrawn. What was written stays on its page.",
+  shareEndedMore:
+    "The request is closed or withdrawn, or the patient objects to its purpose. What was written stays on its page.",
   keyAsk: "Ask for an opinion, answer, make a link",
   keySend: "Send, from within the text",
 };

@@ -33,7 +33,9 @@ def enter(browser: httpx.Client, slide: Slide, *purposes: str, **more: object) -
     return browser.post(f"/objections/patients/{slide.case_id}", data=data)
 
 
-def test_an_objection_is_entered_in_four_clicks_from_the_first_page_with_its_effects_seen_before(world, slide, officer):
+def test_an_objection_is_entered_in_four_clicks_from_the_first_page_with_its_effects_seen_before(
+    world, slide, officer, figure
+):
     link = world.link(slide, purpose="teaching", max_uses=5)
     guest = world.guest(link)
     asked = world.ask(slide, world.centres.rouen, purpose="teaching")
