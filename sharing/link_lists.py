@@ -98,6 +98,7 @@ def _links(session: Session, statement: Select[LinkRow, str, str]) -> list[Link]
     rows = session.execute(statement).all()
     ids = [row.id for row, _, _ in rows]
     shown, in_vain = _slides(session, ids), link_refusals.of(session, ids)
+    states = policy.link_states(session, [row for row, _, _ in rows])
     return [
         Link(
             id=row.id,
@@ -116,7 +117,7 @@ def _links(session: Session, statement: Select[LinkRow, str, str]) -> list[Link]
             opened_us=row.opened_us,
             revoked_us=row.revoked_us,
             maker_name=maker_name,
-            state=policy.link_state(session, row),
+            state=states[row.id],
             recipient=row.recipient,
             in_vain=in_vain.get(row.id, ()),
         )

@@ -7,6 +7,7 @@ which the patient objects. An agent, and a member with a disk in hand, may push 
 itself may do everything; a stranger nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -34,6 +35,7 @@ from sharing.vocabulary import (
     CaseId,
     ConsultationState,
     Entity,
+    LinkId,
     LinkState,
     Purpose,
     Role,
@@ -171,25 +173,35 @@ def basis(session: Session, subject: Subject, slide: Scan) -> Basis | None:
 
 def link_state(session: Session, link: LinkRow) -> LinkState:
     """Whether the link admits guests now. It dies with its maker's right to the case it shows."""
-    if link.revoked_us is not None:
-        return LinkState.REVOKED
-    if link.expires_us <= session.now_us:
-        return LinkState.EXPIRED
-    maker = session.execute(
-        select(MemberRow, SiteRow.name)
+    return link_states(session, [link])[link.id]
+
+
+def link_states(session: Session, links: Collection[LinkRow]) -> dict[LinkId, LinkState]:
+    """The same of many at once, by one question."""
+    over = {
+        link.id: LinkState.EXPIRED if link.revoked_us is None else LinkState.REVOKED
+        for link in links
+        if link.revoked_us is not None or link.expires_us <= session.now_us
+    }
+    rest = {link.id: link for link in links if link.id not in over}
+    if not rest:
+        return over
+    rights = session.execute(
+        select(LinkRow.id, MemberRow, SiteRow.name, CaseRow, objected(LinkRow.purpose))
+        .join(MemberRow, MemberRow.id == LinkRow.maker_id)
         .join(SiteRow, SiteRow.id == MemberRow.site_id)
-        .where(MemberRow.id == link.maker_id, MemberRow.disabled_us.is_(None))
-    ).one_or_none()
-    case = session.get(CaseRow, link.case_id)
-    if maker is None or case is None:
-        return LinkState.MAKER_GONE
-    row, site_name = maker
-    member = Member(row.id, row.site_id, site_name, Role(row.role), row.name, row.login)
-    if not may(session, member, Action.SHARE_BY_LINK, case).allowed:
-        return LinkState.MAKER_GONE
-    if objects(session, case, Purpose(link.purpose)):
-        return LinkState.OBJECTED
-    return LinkState.LIVE if link.uses < link.max_uses else LinkState.USED_UP
+        .join(CaseRow, CaseRow.id == LinkRow.case_id)
+        .where(LinkRow.id.in_(rest), MemberRow.disabled_us.is_(None))
+    ).all()
+    states = dict.fromkeys(rest, LinkState.MAKER_GONE)
+    for link_id, row, site_name, case, objects_to_it in rights:
+        maker = Member(row.id, row.site_id, site_name, Role(row.role), row.name, row.login)
+        if not may(session, maker, Action.SHARE_BY_LINK, case).allowed:
+            continue
+        link = rest[link_id]
+        used_up = link.uses >= link.max_uses
+        states[link_id] = LinkState.OBJECTED if objects_to_it else LinkState.USED_UP if used_up else LinkState.LIVE
+    return over | states
 
 
 def asked(subject: Member) -> ColumnElement[bool]:
