@@ -26,7 +26,6 @@ from sharing import (
     outbox,
     policy,
     text,
-    veil,
 )
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database, Session
@@ -34,7 +33,6 @@ from sharing.db.rows import insert_new
 from sharing.db.tables import GuestRow, LinkRow, LinkSlideRow
 from sharing.errors import CodeWantedError, ConflictError, GoneError, InvalidError, NotFoundError, Refusal, SharingError
 from sharing.subjects import Guest, Member, Stranger
-from sharing.veil import VeiledCase
 from sharing.vocabulary import (
     PLATFORM,
     Act,
@@ -86,29 +84,6 @@ class Redeemed:
     expires_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class GuestSession:
-    """Who a guest's token belongs to. Outside `ADMITTED`, `state` says why nothing is shown any more."""
-
-    guest: Guest
-    state: LinkState
-    expires_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a guest may know of what the link shows."""
-
-    reference: str
-    veiled: VeiledCase
-    slide_id: SlideId
-    view: str
-    purpose: Purpose
-    expires_us: int
-    pins: Mapping[SlideId, str]
-    """The SHA-256 of each slide's bytes as they were when the link was made; no others are shown."""
-
-
 def create(
     session: Session,
     subject: Member,
@@ -145,7 +120,7 @@ def create(
         "site_id": case.site_id,
         "case_id": case_id,
         "maker_id": subject.id,
-        "secret_hash": _digest(secret),
+        "secret_hash": digest(secret),
         "purpose": purpose,
         "reason": text.prose(reason, "The reason", limit=500),
         "slide_id": slide_id,
@@ -204,7 +179,7 @@ def redeem(
     with database.reading() as session:
         row = session.get(LinkRow, link_id) if re.fullmatch("[a-z2-7]{26}", link_id) else None
         # Nothing is written, and nobody waits, for who does not hold the secret.
-        known = hmac.compare_digest(row.secret_hash if row else _digest(""), _digest(secret))
+        known = hmac.compare_digest(row.secret_hash if row else digest(""), digest(secret))
         live = row is not None and known and policy.link_state(session, row) is LinkState.LIVE
         code_id = link_codes.standing(session, link_id) if code else None
     if row is None or not known:
@@ -212,7 +187,7 @@ def redeem(
             link_refusals.count_later(database, link_id, Vain.WRONG_KEY)
         reason = "wrong secret of a link" if row else "no such link"
         audit.count_stranger(database, reason, site_id=row.site_id if row else PLATFORM)
-        raise _absent()
+        raise absent()
     if row.recipient is None or not code:
         proof = None
     else:
@@ -226,47 +201,6 @@ def redeem(
     if isinstance(outcome, SharingError):
         raise outcome
     return outcome
-
-
-def guest(session: Session, token: str) -> GuestSession | None:
-    """Whose token it is; None if there is no such one. Writes nothing: a guest's time does not grow with use."""
-    found = session.execute(
-        select(GuestRow, LinkRow)
-        .join(LinkRow, LinkRow.id == GuestRow.link_id)
-        .where(GuestRow.token_hash == _digest(token))
-    ).one_or_none()
-    if found is None:
-        return None
-    row, link = found
-    state = policy.link_state(session, link)
-    if state in ADMITTED and row.expires_us <= session.now_us:
-        state = LinkState.EXPIRED
-    who = Guest(row.id, link.id, link.site_id)
-    return GuestSession(who, state, row.expires_us)
-
-
-def showing(session: Session, subject: Guest) -> Shown:
-    """What the guest's link shows. Raises GoneError, with the reason, once it shows nothing."""
-    row = session.get(LinkRow, subject.link_id)
-    if row is None:
-        raise _absent()
-    state = policy.link_state(session, row)
-    if state not in ADMITTED:
-        raise GoneError(ENDED[state], state)
-    case = cases.known(session, [row.case_id])[row.case_id]
-    pins = session.execute(
-        select(LinkSlideRow.slide_id, LinkSlideRow.sha256).where(LinkSlideRow.link_id == row.id)
-    ).all()
-    shown = [pin.slide_id for pin in pins]
-    return Shown(
-        reference=row.reference,
-        veiled=veil.veiled(case, row.reference, shown, purpose=Purpose(row.purpose), now_us=session.now_us),
-        slide_id=row.slide_id,
-        view=row.view,
-        purpose=Purpose(row.purpose),
-        expires_us=row.expires_us,
-        pins={pin.slide_id: pin.sha256 for pin in pins if pin.sha256},
-    )
 
 
 def revoke(session: Session, subject: Member, link_id: LinkId) -> None:
@@ -347,7 +281,7 @@ def _use(session: Session, row: LinkRow, personal: Mapping[str, str] | None) -> 
     session.execute(
         insert(GuestRow).values(
             id=who.id,
-            token_hash=_digest(token),
+            token_hash=digest(token),
             link_id=link_id,
             created_us=session.now_us,
             expires_us=expires_us,
@@ -396,9 +330,11 @@ def _code_wanted(*, wrong: bool) -> CodeWantedError:
     return CodeWantedError("This link wants the code that was mailed. Type it, or ask for another.", wrong=wrong)
 
 
-def _absent() -> NotFoundError:
+def absent() -> NotFoundError:
+    """The one error for a wrong secret and for a link that never was."""
     return NotFoundError("This link is not known here. Look whether it was copied whole, or ask whoever sent it.")
 
 
-def _digest(secret: str) -> str:
+def digest(secret: str) -> str:
+    """What the database keeps of a secret or a token."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

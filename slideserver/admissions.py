@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sharing import audit, epoch, links, policy, readings, sessions, sightings, slides
+from sharing import audit, epoch, links, policy, readings, sessions, sightings, slides, visits
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.errors import NotFoundError, Refusal, RefusedError
-from sharing.links import GuestSession
 from sharing.readings import Reading, UnrecordedError
 from sharing.slides import Slide
 from sharing.subjects import Guest, Member, subject_id
+from sharing.visits import GuestSession
 from sharing.vocabulary import Action, Entity, LinkState, SlideId, SlideState
 
 # A decision is asked for anew once a minute, which also keeps the session and the reading alive; a refusal soon, since
@@ -185,7 +185,7 @@ def _shown(session: Session, credential: str) -> Shown:
     login = sessions.resolve(session, member) if member else None
     if login is not None:
         readers.append(Reader(login.member, login.expires_us))
-    admitted = links.guest(session, guest) if guest else None
+    admitted = visits.guest(session, guest) if guest else None
     if admitted is not None and admitted.state not in links.ADMITTED:
         return Shown(tuple(readers), admitted)
     if admitted is not None:

@@ -13,12 +13,12 @@ from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.responses import HTMLResponse
 
-from sharing import exchange, links, policy, sessions
+from sharing import exchange, links, policy, sessions, visits
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.errors import GoneError, Refusal
-from sharing.links import GuestSession
 from sharing.subjects import Guest, Member
+from sharing.visits import GuestSession
 from sharing.vocabulary import Action, Entity
 from slideserver.errors import SignInRequired
 from slideserver.i18n import Language
@@ -214,7 +214,7 @@ def _over(found: GuestSession) -> Refusal:
 
 def _guest(state: State, token: str) -> GuestSession | None:
     with state.database.reading() as session:
-        return links.guest(session, token)
+        return visits.guest(session, token)
 
 
 def _resolve(transaction: AbstractContextManager[Session], token: str) -> tuple[Member | None, bool, int]:

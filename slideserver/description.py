@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from sharing import cases, exchange, links, objections, policy, slides
+from sharing import cases, exchange, objections, policy, slides, visits
 from sharing.cases import Case
 from sharing.db.engine import Session
 from sharing.errors import ConflictError
@@ -206,7 +206,7 @@ def _told_at_home(session: Session, reader: Member, slide: Slide) -> _Told:
 
 def _told_abroad(session: Session, reader: Member | Guest, slide: Slide) -> _Told:
     if isinstance(reader, Guest):
-        shown = links.showing(session, reader)
+        shown = visits.showing(session, reader)
         case = shown.veiled
         context = Context(
             kind="guest",

@@ -8,11 +8,11 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
-from sharing import links
+from sharing import links, visits
 from sharing.clock import SECOND_US
 from sharing.errors import CodeWantedError, GoneError, InvalidError, NotFoundError
-from sharing.links import Shown
 from sharing.subjects import Guest
+from sharing.visits import Shown
 from sharing.vocabulary import Action, CaseId, LinkId, LinkState, Purpose, SlideId
 from slideserver.auth.throttle import source_of
 from slideserver.deps import GuestSessionDep, LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
@@ -101,7 +101,7 @@ def guest(state: StateDep, session: SessionDep, language: LanguageDep, found: Gu
     shown = None
     if over is None:
         try:
-            shown = links.showing(session, found.guest)
+            shown = visits.showing(session, found.guest)
         except GoneError as error:  # in this very moment
             over = error.why
     if over is not None or shown is None:
@@ -172,7 +172,7 @@ async def redeem(
 
 def _shown(state: State, guest: Guest) -> Shown:
     with state.database.reading() as session:
-        return links.showing(session, guest)
+        return visits.showing(session, guest)
 
 
 def _address(slide_id: SlideId, view: str) -> str:

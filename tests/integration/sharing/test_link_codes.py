@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from sharing import chain, link_codes, link_lists, link_refusals, links
+from sharing import chain, link_codes, link_lists, link_refusals, links, visits
 from sharing.clock import MINUTE_US
 from sharing.db.tables import AuditEventRow, AuditPersonalRow, LinkCodeRow, LinkRow, OutboxRow
 from sharing.errors import CodeWantedError, GoneError, InvalidError, NotFoundError
@@ -345,8 +345,8 @@ def test_the_slides_are_pinned_and_the_log_says_to_what(database, centres, share
     link = make(recipient=None)
     assert knock(link) is None
     with database.reading() as session:
-        guest = links.guest(session, links.redeem(database, link.id, link.secret).token).guest
-        pins = links.showing(session, guest).pins
+        guest = visits.guest(session, links.redeem(database, link.id, link.secret).token).guest
+        pins = visits.showing(session, guest).pins
     assert set(pins) == {shared.first, shared.second}
     [made] = recorded(database, Act.LINK_MADE)
     for slide_id, sha256 in pins.items():

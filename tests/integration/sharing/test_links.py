@@ -10,7 +10,7 @@ from fixtures.cases import add_slide
 from sqlalchemy import select, update
 
 from benchmarks.torture_sharing import forgeries
-from sharing import cases, chain, epoch, link_lists, links, policy, readings, sites, slides
+from sharing import cases, chain, epoch, link_lists, links, policy, readings, sites, slides, visits
 from sharing.clock import MINUTE_US, SECOND_US
 from sharing.db.tables import AuditEventRow, GuestRow, LinkRow
 from sharing.errors import CodeWantedError, ConflictError, GoneError, InvalidError, NotFoundError, RefusedError
@@ -67,7 +67,7 @@ def test_a_guest_sees_the_slides_of_the_link_under_its_number_and_nothing_else(d
     link = make(slides=[shared.first])
     redeemed = links.redeem(database, link.id, link.secret)
     assert (redeemed.slide_id, redeemed.view) == (shared.first, "c=1,2&m=40")
-    came = look(links.guest, redeemed.token)
+    came = look(visits.guest, redeemed.token)
     assert (came.guest, came.state) == (redeemed.guest, LinkState.USED_UP)
     assert look(slides.get_slide, came.guest, shared.first).id == shared.first
     for hidden in (shared.second, shared.unready, shared.other_case):
@@ -80,7 +80,7 @@ def test_a_guest_sees_the_slides_of_the_link_under_its_number_and_nothing_else(d
     with pytest.raises(NotFoundError):
         look(cases.get_case, came.guest, centres.caen.cases[ACCESSION])
     assert look(cases.list_cases, came.guest) == []
-    shown = look(links.showing, came.guest)
+    shown = look(visits.showing, came.guest)
     assert (shown.reference, [s.id for s in shown.veiled.slides]) == (link.reference, [shared.first])
     assert ACCESSION not in repr(shown)
     assert "EXEMPLE" not in repr(shown)
@@ -127,7 +127,7 @@ def test_a_link_admits_as_often_as_it_says(database, make, look):
     with pytest.raises(GoneError) as gone:
         links.redeem(database, link.id, link.secret)
     assert gone.value.why is LinkState.USED_UP
-    assert all(look(links.guest, token).state is LinkState.USED_UP for token in tokens)
+    assert all(look(visits.guest, token).state is LinkState.USED_UP for token in tokens)
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "{secret}a", "{swapped}", "{hash}", "\udc80", "a" * 43])
@@ -177,7 +177,7 @@ def test_no_other_token_finds_a_guest(database, make, look):
     link = make()
     token = links.redeem(database, link.id, link.secret).token
     for wrong in ("", token[:-1], token.swapcase(), link.secret, hashlib.sha256(token.encode()).hexdigest()):
-        assert look(links.guest, wrong) is None
+        assert look(visits.guest, wrong) is None
 
 
 def end_by_time(database, clock, centres, link):
@@ -216,11 +216,11 @@ def test_an_ended_link_shows_nothing_and_tells_the_holder_why(
     before = look(epoch.read)
     end(database, clock, centres, link)
     assert look(epoch.read) == before + bumps
-    assert look(links.guest, redeemed.token).state is why
+    assert look(visits.guest, redeemed.token).state is why
     with pytest.raises(NotFoundError):
         look(slides.get_slide, redeemed.guest, shared.first)
     with pytest.raises(GoneError) as gone:
-        look(links.showing, redeemed.guest)
+        look(visits.showing, redeemed.guest)
     assert (gone.value.why, str(gone.value)) == (why, links.ENDED[why])
     with pytest.raises(GoneError) as gone:
         links.redeem(database, link.id, link.secret)
@@ -237,9 +237,9 @@ def test_a_guest_stays_twelve_hours_at_most(database, clock, make, look):
     link = make(expires_us=clock.now_us() + 48 * HOUR_US, max_uses=2)
     token = links.redeem(database, link.id, link.secret).token
     clock.advance(hours=11.9)
-    assert look(links.guest, token).state is LinkState.LIVE
+    assert look(visits.guest, token).state is LinkState.LIVE
     clock.advance(hours=0.1)
-    assert look(links.guest, token).state is LinkState.EXPIRED
+    assert look(visits.guest, token).state is LinkState.EXPIRED
     assert links.redeem(database, link.id, link.secret)
 
 
@@ -251,7 +251,7 @@ def test_a_slide_that_leaves_the_case_leaves_the_link(database, centres, shared,
         slides.assign(session, centres.caen.technician, shared.second, centres.caen.cases["26H01235"])
     with pytest.raises(NotFoundError):
         look(slides.get_slide, guest, shared.second)
-    assert [s.id for s in look(links.showing, guest).veiled.slides] == [shared.first]
+    assert [s.id for s in look(visits.showing, guest).veiled.slides] == [shared.first]
 
 
 @pytest.mark.parametrize(

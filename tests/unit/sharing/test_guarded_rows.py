@@ -21,6 +21,7 @@ MAY_LOOK = {
     "sharing/letters.py": "needs the owner of a consultation or a link, for its chain; a mail tells nothing of it",
     "sharing/link_codes.py": "locks the row of a link whose secret somebody holds",
     "sharing/links.py": "asks policy.require, or policy.link_state on behalf of who holds the secret",
+    "sharing/visits.py": "asks policy.link_state on behalf of who holds a token",
     "sharing/link_lists.py": "lists the subject's own, or asks policy.require for VIEW_SHARES or the case",
     "sharing/patients.py": "starts from objectionable_cases, or asks policy.require before it answers",
     "sharing/endings.py": "tells of patients whom sharing.patients found for the asker",
