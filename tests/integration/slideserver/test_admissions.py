@@ -1,0 +1,127 @@
+"""How long the right to a slide takes to be found out, and how fast it ends at every address that shows something."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from fixtures.server import World
+from sqlalchemy import select, text
+
+from ingest.directory import PROFILE
+from sharing import consultations, epoch, links, objections, sites
+from sharing.db.engine import Session
+from sharing.db.tables import EpochSeenRow
+from sharing.slides import Slide
+from sharing.vocabulary import Move, Origin, Purpose
+
+AT_MOST_S = 1.0
+ABROAD = (
+    "0/1_1",
+    "slide.dzi",
+    "slide_files/12/3_4.jpeg",
+    "iiif/info.json",
+    "iiif/720,960,240,240/240,240/0/default.jpg",
+    "slide.json",
+    "thumbnail",
+    PROFILE,
+)
+
+
+def everything_of(world: World, slide: Slide) -> list[str]:
+    """What shows something of the slide to who is of another site."""
+    (world.settings.var / "slides" / slide.id / PROFILE).write_bytes(b"a profile")
+    return [f"/tiles/{slide.id}/{slide.version}/{what}" for what in ABROAD]
+
+
+def revoke(world: World, session: Session, link: dict, asked: dict) -> None:
+    links.revoke(session, world.centres.caen.pathologist, link["id"])
+    consultations.move(session, world.centres.caen.pathologist, asked["id"], Move.CANCEL)
+
+
+def objected(world: World, session: Session, link: dict, asked: dict) -> None:
+    caen = world.centres.caen
+    objections.register(session, caen.protection_officer, caen.cases["26H01234"], [Purpose.RESEARCH], Origin.LETTER)
+
+
+def closed(world: World, session: Session, link: dict, asked: dict) -> None:
+    sites.disable_member(session, world.centres.caen.pathologist.id)
+    sites.disable_member(session, world.centres.rouen.pathologist.id)
+
+
+@pytest.mark.parametrize("way", [revoke, objected, closed])
+def test_a_right_ends_at_every_address_within_a_second(world: World, way: Callable, figure) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    link = world.link(slide, purpose="research")
+    asked = world.ask(slide, world.centres.rouen, purpose="research")
+    home = world.signed_in("responsable.caen")
+    readers = [world.guest(link), world.signed_in("pathologiste.rouen")]
+    addresses = everything_of(world, slide)
+    for reader in readers:
+        assert {address: reader.get(address).status_code for address in addresses} == dict.fromkeys(addresses, 200)
+    with world.database.writing() as session:
+        way(world, session, link, asked)
+    ended = last = time.monotonic()
+    shown = {(reader, address) for reader in readers for address in addresses}
+    while shown:
+        for reader, address in sorted(shown, key=str):
+            if reader.get(address).status_code == 200:
+                last = time.monotonic()
+            else:
+                shown.discard((reader, address))
+        assert time.monotonic() - ended < 10
+    figure("link.revoke_to_last_tile_ms", round((last - ended) * 1000))
+    assert last - ended <= AT_MOST_S
+    assert home.get(addresses[0]).status_code == 200, "who has a right of his own keeps it"
+    wait_for(lambda: told(world, session.now_us) is not None)
+
+
+def test_who_reads_on_waits_for_nobody_who_writes(world: World) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    tile = f"/tiles/{slide.id}/{slide.version}/0/1_1"
+    reader, new = world.signed_in("pathologiste.caen"), world.signed_in("responsable.caen")
+    assert reader.get(tile).status_code == 200
+    with world.database.writing() as session:
+        epoch.bump(session)
+    wait_for(lambda: told(world, session.now_us) is not None)
+    opened: list[int] = []
+    with nobody_writes(world):
+        opening = threading.Thread(target=lambda: opened.append(new.get(tile).status_code))
+        opening.start()
+        for _ in range(3):
+            assert reader.get(tile, timeout=5).status_code == 200
+        assert opened == [], "the control: what is not on record yet has to wait"
+    opening.join(20)
+    assert opened == [200]
+
+
+def test_a_server_says_when_it_began_and_what_it_has_learned(world: World) -> None:
+    with world.database.writing() as session:
+        epoch.bump(session)
+        standing = epoch.read(session)
+    wait_for(lambda: told(world, session.now_us) is not None)
+    with world.database.reading() as session:
+        seen = session.execute(select(EpochSeenRow.epoch, EpochSeenRow.first).order_by(EpochSeenRow.epoch)).all()
+    assert [tuple(row) for row in seen] == [(standing - 1, True), (standing, False)]
+
+
+def told(world: World, ended_us: int) -> int | None:
+    with world.database.reading() as session:
+        return epoch.last_tile(session, ended_us)
+
+
+@contextmanager
+def nobody_writes(world: World) -> Iterator[None]:
+    """As long as this lasts, no event can be put on record."""
+    with world.database.writing() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("LOCK TABLE audit_event IN EXCLUSIVE MODE"))
+        yield
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
