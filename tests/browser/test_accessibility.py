@@ -19,7 +19,9 @@ from fixtures.scanning import begin
 from fixtures.shares import Shared, share
 from playwright.sync_api import Page
 
+from sharing import objections
 from sharing.db.engine import open_database
+from sharing.vocabulary import ObjectionId, Origin, Purpose
 from slideserver import pages
 
 pytestmark = pytest.mark.browser
@@ -29,9 +31,10 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 EXAMINE = "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })"
 SERIOUS = {"serious", "critical"}
 ANNE, PAUL, CLAIRE, JULIEN = "pathologiste.caen", "pathologiste.rouen", "responsable.caen", "technicien.caen"
+OFFICER = "dpo.caen"
 STRANGER, GUEST = "", "by link"
 # Answers that are no page of their own.
-NO_PAGES = {"/", "/audit.csv", "/shares.csv", "/scanners.csv", "/scanners/now"}
+NO_PAGES = {"/", "/audit.csv", "/shares.csv", "/scanners.csv", "/scanners/now", "/objections.csv"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Visit:
     then: Callable[[Page], None] = lambda page: None
 
 
+@dataclass(frozen=True)
+class Met(Shared):
+    objection: ObjectionId
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, Centres]]:
     """A platform of its own: what is shared here is nobody else's to see."""
@@ -52,17 +60,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, 
 
 
 @pytest.fixture(scope="module")
-def shared(world: tuple[Platform, Centres]) -> Iterator[Shared]:
+def shared(world: tuple[Platform, Centres]) -> Iterator[Met]:
     """Something in every list: consultations in several states, links standing and revoked, scanners well and not."""
     platform, centres = world
     database = open_database(platform.database_url or "")
     shared = share(database, centres)
     begin(database, centres.caen, shared.slide_id)
-    yield shared
+    with database.writing() as session:
+        officer, case_id = centres.caen.protection_officer, shared.case_id
+        (objection,) = objections.register(session, officer, case_id, {Purpose.AI}, Origin.LETTER)
+    yield Met(**vars(shared), objection=objection)
     database.close()
 
 
-def visits(shared: Shared) -> list[Visit]:
+def visits(shared: Met) -> list[Visit]:
     return [
         Visit("/login", STRANGER, "/login"),
         Visit("/l/{link_id}", STRANGER, f"/l/{shared.link.id}#{shared.link.secret}"),
@@ -81,6 +92,14 @@ def visits(shared: Shared) -> list[Visit]:
         Visit("/consultations/{consultation_id} consultant", PAUL, f"/consultations/{shared.asked}"),
         Visit("/links", ANNE, "/links"),
         Visit("/shares", CLAIRE, "/shares"),
+        Visit("/objections", OFFICER, "/objections"),
+        Visit("/objections found", OFFICER, "/objections?q=26H"),
+        Visit("/objections/patients/{case_id}", OFFICER, f"/objections/patients/{shared.case_id}"),
+        Visit("/objections/{objection_id}", OFFICER, f"/objections/{shared.objection}"),
+        Visit("/why", ANNE, "/why"),
+        Visit("/why/{slide_id}", PAUL, f"/why/{shared.slide_id}"),
+        Visit("/why/{slide_id} somebody", CLAIRE, f"/why/{shared.slide_id}?person=link:{shared.link.id}"),
+        Visit("/why/cases/{case_id}", PAUL, f"/why/cases/{shared.case_id}"),
         Visit("/intake", JULIEN, "/intake"),
         Visit("/intake/{slide_id}", JULIEN, f"/intake/{shared.slide_id}"),
         Visit("/scanners", JULIEN, "/scanners"),
@@ -122,7 +141,7 @@ def dropping(page: Page) -> None:
     page.get_by_text(re.compile("EXEMPLE Camille")).wait_for()
 
 
-def test_the_walk_knows_every_page(shared: Shared) -> None:
+def test_the_walk_knows_every_page(shared: Met) -> None:
     routes = {route.path for route in pages.router.routes if "GET" in getattr(route, "methods", ())} - NO_PAGES
     assert {visit.route.split(" ")[0] for visit in visits(shared)} | {"/g/{slide_id}"} >= routes
 
@@ -133,7 +152,7 @@ def test_the_walk_knows_every_page(shared: Shared) -> None:
     ids=["fr-light-desk", "en-dark-phone"],
 )
 def test_pages_are_for_everybody(
-    desk: Desks, shared: Shared, figure: Figure, platform: Platform, language: str, theme: str, screen: dict[str, int]
+    desk: Desks, shared: Met, figure: Figure, platform: Platform, language: str, theme: str, screen: dict[str, int]
 ) -> None:
     axe = AXE.read_text()
     serious: list[str] = []
