@@ -17,7 +17,7 @@ GENESIS = "0" * 64
 """What the first entry of a chain stands on."""
 
 _LEAF, _LINK = b"\x00", b"\x02"  # 0x01 is that of the nodes of the Merkle tree over the leaves (RFC 6962, 2.1)
-_FETCH = 2000
+_FETCH = 200  # rows that are still in the processor's cache when they are looked at
 
 
 class Entry(NamedTuple):
@@ -114,13 +114,14 @@ def canonical(event: Any) -> str:
     It is spelled out, not built by `audit.canonical_json`, because a million are read at a verification; `entities` and
     `detail` are stored in that form. Raises ValueError or TypeError for a value that no event can have.
     """
-    q = _quoted
+    q, or_null = encode_basestring, _quoted
     return (
-        f'{{"act":{q(event.act)},"action":{q(event.action)},"agent":{{"id":{q(event.agent_id)},'
-        f'"kind":{q(event.agent_kind)},"role":{q(event.agent_role)},"site":{q(event.agent_site_id)}}},'
-        f'"commitment":{q(event.commitment)},"detail":{event.detail},"entities":{event.entities},"id":{q(event.id)},'
-        f'"outcome":{q(event.outcome)},"purpose":{q(event.purpose)},"recorded_us":{event.recorded_us:d},'
-        f'"site":{q(event.site_id)},"type":{q(event.type)},"version":{event.version:d}}}'
+        f'{{"act":{q(event.act)},"action":{q(event.action)},"agent":{{"id":{or_null(event.agent_id)},'
+        f'"kind":{q(event.agent_kind)},"role":{or_null(event.agent_role)},"site":{or_null(event.agent_site_id)}}},'
+        f'"commitment":{or_null(event.commitment)},"detail":{event.detail},"entities":{event.entities},'
+        f'"id":{q(event.id)},"outcome":{q(event.outcome)},"purpose":{or_null(event.purpose)},'
+        f'"recorded_us":{event.recorded_us:d},"site":{q(event.site_id)},"type":{q(event.type)},'
+        f'"version":{event.version:d}}}'
     )
 
 
