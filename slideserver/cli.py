@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
+from sharing.db import privileges
+from sharing.db.engine import Database
 from sharing.db.migrations import downgrade, upgrade
-from sharing.errors import SchemaError
+from sharing.errors import InvalidError, SchemaError
 from slideserver import demo as demonstration
 from slideserver import proof, registry, serving
 from slideserver.operations import backup as backups
@@ -17,8 +21,9 @@ from slideserver.operations import restore as restores
 from slideserver.operations import verification
 from slideserver.operations import work as workers
 from slideserver.operations.manifest import BackupError
+from slideserver.settings import Settings
 from slideserver.supervision import ChildError
-from slideserver.terminal import DatabaseUrl, Var, fail, opened, out, settings_of
+from slideserver.terminal import DatabaseUrl, Var, fail, opened, out, owner_of, settings_of
 
 app = typer.Typer(
     help="IAIN: whole-slide images shared between pathologists. Settings are also read from IAIN_… in the environment.",
@@ -51,10 +56,16 @@ def serve(var: Var = None, port: Port = None, host: Host = None, database_url: D
         listener = serving.bind(settings.host, settings.port)
     except serving.PortTakenError as error:
         fail(str(error))
-    settings.var.mkdir(parents=True, exist_ok=True)
-    with opened(settings) as database:
-        upgrade(database)
     with listener:
+        settings.var.mkdir(parents=True, exist_ok=True)
+        with opened(settings) as database:
+            try:
+                upgrade(database)
+            except ProgrammingError:
+                fail(
+                    "The database is older than this version, and the server's role may not change its tables. "
+                    "Run iain migrate with IAIN_DATABASE_OWNER_URL, then start the server again."
+                )
         typer.echo(f"http://{settings.host}:{settings.port}  (Ctrl-C stops it)")
         try:
             serving.run(settings, listener)
@@ -91,9 +102,11 @@ def migrate(
     """Bring the database up to date. May be called at any time, also while servers run; going back may not."""
     settings = settings_of(var=var, database_url=database_url)
     settings.var.mkdir(parents=True, exist_ok=True)
-    with opened(settings) as database:
+    with opened(owner_of(settings)) as database:
         if back_to is None:
             upgrade(database)
+            if settings.database_owner_url:
+                _share_out(settings, database)
             out.print("The database is up to date.")
             return
         try:
@@ -101,6 +114,18 @@ def migrate(
         except SchemaError as error:
             fail(f"There is no way back to {back_to}: {error}")
     out.print(f"The database has the schema {back_to}. Start the version that belongs to it, not this one.")
+
+
+def _share_out(settings: Settings, database: Database) -> None:
+    """Gives the server's role what it needs, and no more."""
+    with opened(settings) as server, server.engine.connect() as connection:
+        role = str(connection.scalar(text("SELECT current_user")))
+    try:
+        with database.connect_for_schema() as connection:
+            privileges.grant(connection, role)
+    except InvalidError as error:
+        fail(str(error))
+    out.print(f"The role {role} may use it, and can change nothing that is sealed.")
 
 
 @app.command()

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
 
     var: Path = Path("var")
     database_url: str = ""
+    database_owner_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     base_url: str = ""

@@ -25,6 +25,11 @@ def settings_of(**given: Any) -> Settings:
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
+def owner_of(settings: Settings) -> Settings:
+    """The same settings, for who changes the tables themselves."""
+    return settings.model_copy(update={"database_url": settings.database_owner_url or settings.database_url})
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
     database = open_database(settings.database)

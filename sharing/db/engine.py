@@ -105,6 +105,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
         "synchronous = FULL",
         "foreign_keys = ON",
         "secure_delete = ON",  # what is erased leaves no bytes behind in the file
+        "recursive_triggers = ON",  # INSERT OR REPLACE deletes: the triggers that refuse it shall see that
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -26,6 +26,7 @@ from ingest.manifest import MAX_FILES, ManifestError, SetFile, manifest_of
 from sharing import custody
 from sharing.clock import SECOND_US
 from sharing.custody import Bearer
+from sharing.db import privileges
 from sharing.db.engine import Database, Session
 from sharing.db.migrations import head
 from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
@@ -81,6 +82,8 @@ def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
     reachable = _database(database)
     yield reachable
     yield from _store(settings, database if reachable.state is not State.FAILED else None)
+    if reachable.state is not State.FAILED:
+        yield _seals(database)
     yield _clock(database if reachable.state is not State.FAILED else None)
     yield _libraries()
     sandbox = Sandbox(settings.sandbox)
@@ -120,6 +123,21 @@ def _database(database: Database) -> Finding:
             part, State.FAILED, f"{place} has the schema {schema or 'of nobody'}, not {head()}.", "Run: iain migrate"
         )
     return Finding(part, State.FINE, f"{place} ({'SQLite' if sqlite else 'PostgreSQL'} {version}), schema {schema}")
+
+
+def _seals(database: Database) -> Finding:
+    """Whether this very role could change what is sealed."""
+    part = "seals"
+    with database.reading() as session:
+        connection = session.connection()
+        alterable, sqlite = privileges.alterable(connection), connection.dialect.name == "sqlite"
+    if not alterable:
+        return Finding(part, State.FINE, "what is sealed takes no change")
+    sentence = f"The server could change what is sealed: {', '.join(alterable)}."
+    if sqlite:
+        return Finding(part, State.FAILED, sentence, "Triggers were dropped. Restore a backup, and ask who did it.")
+    remedy = "Give the tables to another role: docs/howto/install.md, 2; then run: iain migrate"
+    return Finding(part, State.WARNING, sentence, remedy)
 
 
 def _store(settings: Settings, database: Database | None) -> Iterator[Finding]:
