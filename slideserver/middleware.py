@@ -17,6 +17,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TILES = "/tiles/"
 STATIC = "/static/"
 UPLOADS = "/api/uploads"
+WITNESSES = "/api/witness"
 
 
 class Refuse(Protocol):
@@ -74,7 +75,8 @@ class Csrf:
 
     `Sec-Fetch-Site` decides where the browser sends it, else `Origin` against the address of the site. With neither the
     request is refused: every browser of the last years sends one of them with a form or a fetch. An upload that carries
-    a scanner's key is let through, as no cookie is read beside a key, and so is one without a cookie to abuse.
+    a scanner's key is let through, as no cookie is read beside a key, and so is one without a cookie to abuse. What a
+    witness sends bears a signature of its own, and no cookie is read there.
     """
 
     def __init__(self, app: ASGIApp, *, base_url: str, refuse: Refuse) -> None:
@@ -88,6 +90,7 @@ class Csrf:
             and scope["method"] not in SAFE_METHODS
             and not self._ours(scope)
             and not (_under(scope["path"], UPLOADS) and _without_cookie(scope))
+            and not _under(scope["path"], WITNESSES)
         ):
             await self._refuse(scope, 403)(scope, receive, send)
             return

@@ -62,3 +62,10 @@ def test_a_scanners_upload_needs_a_key_instead(world) -> None:
 
     answer = httpx.post(f"{world.url}/api/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "3"})
     assert answer.status_code == 401
+
+
+def test_a_witness_needs_its_signature_instead(world) -> None:
+    browser = world.signed_in("pathologiste.caen")
+    browser.headers["Sec-Fetch-Site"] = "cross-site"
+    answer = browser.put("/api/witness/logs/caen/cosignatures/1", content=b"x")
+    assert answer.status_code == 401, "nothing is read there but the signature"
