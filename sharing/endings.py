@@ -71,9 +71,10 @@ def _links(session: Session, numbers: dict[CaseId, str]) -> Iterator[Ending]:
             LinkRow.revoked_us.is_(None),
             LinkRow.expires_us > session.now_us,
         )
-    )
+    ).all()
+    states = policy.link_states(session, [row for row, _ in rows])
     for row, maker in rows:
-        if policy.link_state(session, row) not in (LinkState.LIVE, LinkState.USED_UP):
+        if states[row.id] not in (LinkState.LIVE, LinkState.USED_UP):
             continue
         yield Ending(
             entity=Entity("link", row.id),

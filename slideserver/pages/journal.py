@@ -35,6 +35,16 @@ REASONS = {
     "not open to the role pathologist": N_("not open to pathologists"),
     "not open to the role technician": N_("not open to technicians"),
     "not open to the role lab_manager": N_("not open to lab managers"),
+    "not open to the role trainee": N_("not open to trainees"),
+    "not open to the role data_protection_officer": N_("not open to data protection officers"),
+    "not open to the role site_administrator": N_("not open to site administrators"),
+    "not open to the role external_expert": N_("not open to external experts"),
+    "nothing of the own site is open to experts": N_("not open to external experts"),
+    "no longer an administrator": N_("no longer an administrator"),
+    "the upload of another sender": N_("the upload of somebody else"),
+    "the patient objects to teaching": N_("the patient objects to teaching"),
+    "the patient objects to research": N_("the patient objects to research"),
+    "the patient objects to ai": N_("the patient objects to analysis by programs"),
     "wrong-password": N_("wrong password"),
     "unknown login": N_("unknown login"),
     "sign-in throttled": N_("too many tries"),
@@ -70,6 +80,7 @@ REASONS = {
 MOVED_ON = (
     (re.compile(r"\w+ of what is \w+"), N_("no longer possible in this request")),
     (re.compile(r"\w+ when it had moved on"), N_("somebody was faster")),
+    (re.compile(r"the link is over: \w+"), N_("the link is over")),
 )
 
 # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).

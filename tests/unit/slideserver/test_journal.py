@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sharing.audit import AuditRow
-from sharing.vocabulary import Act, EventId, Outcome
+from sharing.rights import OBJECTIONABLE
+from sharing.vocabulary import Act, EventId, Outcome, Role
 from slideserver.i18n import Language, load_catalogues
 from slideserver.pages import journal
 
@@ -100,6 +101,12 @@ def test_who_comes_from_another_centre_is_told_with_it():
 )
 def test_why_something_was_refused_is_told_in_words(reason, told):
     assert line(detail={"reason": reason}).details == f"motif\u00a0: {told}"
+
+
+def test_every_role_and_every_objection_that_refuses_has_its_words():
+    codes = [f"not open to the role {role}" for role in Role]
+    codes += [f"the patient objects to {purpose}" for purpose in OBJECTIONABLE]
+    assert set(codes) <= set(journal.REASONS)
 
 
 def test_what_was_shared_is_told_with_its_number_and_purpose():
