@@ -3,18 +3,19 @@
 One statement counts everything that is asked for, however many shares there are.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Text, cast, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, Text, cast, func, literal, select, union_all
 
 from sharing import shares
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
-from sharing.db.tables import MemberRow
+from sharing.db.tables import CaseRow, MemberRow
 from sharing.errors import InvalidError
-from sharing.share_search import Filters, Kind, matching
+from sharing.share_search import Filters, Kind, matching, organ_for
 from sharing.subjects import Member
 from sharing.vocabulary import MemberId, SiteId
 
@@ -63,16 +64,20 @@ class Figures:
 def figures(session: Session, subject: Member, filters: Filters | None = None) -> Figures:
     """Of all shares that are asked for, see `shares.query`. Raises InvalidError if they stretch over ten years."""
     site_id = shares.require_viewer(session, subject)
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    weeks: dict[int, Counter[str]] = defaultdict(Counter)
     counted = _counted(site_id, filters or Filters())
-    for row in session.execute(counted) if counted is not None else ():
-        counts[row.what][row.value] = row.number
+    for what, value, number in session.execute(counted) if counted is not None else ():
+        counts[what][value] += number
+    for kind in Kind:
+        for week, number in counts.pop(f"week {kind}", Counter()).items():
+            weeks[int(week)][kind] += number
     people = _most(counts["person"])
     names = _names(session, people)
     return Figures(
-        count=sum(counts["kind"].values()),
-        consultations=counts["kind"].get(Kind.CONSULTATION, 0),
-        weeks=tuple(_weeks(counts)),
+        count=counts["purpose"].total(),
+        consultations=sum(made[Kind.CONSULTATION] for made in weeks.values()),
+        weeks=tuple(_weeks(weeks)),
         opening=_times(counts["opening"]),
         answer=_times(counts["answer"]),
         sites=_most(counts["site"]),
@@ -84,7 +89,7 @@ def figures(session: Session, subject: Member, filters: Filters | None = None) -
 
 def _counted(site_id: SiteId, filters: Filters) -> CompoundSelect[str, str, int] | None:
     """What is counted, the value for which, and how many; None if nothing can be found."""
-    ways = list(matching(site_id, filters, organs=True))
+    ways = list(matching(site_id, filters))
     if not ways:
         return None
     found = union_all(*ways).subquery().c
@@ -96,27 +101,27 @@ def _counted(site_id: SiteId, filters: Filters) -> CompoundSelect[str, str, int]
             func.coalesce(found.other_id, "").label("site"),
             found.by_id.label("person"),
             found.purpose.label("purpose"),
-            func.coalesce(found.organ, "").label("organ"),
+            found.case_id.label("case_id"),
             _minutes(found.opened_us - found.created_us).label("opening"),
             _minutes(found.answered_us - found.created_us).label("answer"),
         )
         .cte("found")
         .prefix_with("MATERIALIZED")
-    )
-    counts = [
-        select(literal(what).label("what"), cast(column, Text).label("value"), func.count().label("number"))
-        .where(column.is_not(None))
-        .group_by(column)
-        for what in ("kind", "site", "person", "purpose", "organ", "opening", "answer")
-        for column in (copy.c[what],)
-    ]
-    weeks = [
-        select(literal(f"week {kind}"), cast(copy.c.week, Text), func.count())
-        .where(copy.c.kind == kind.value)
-        .group_by(copy.c.week)
-        for kind in Kind
-    ]
-    return union_all(*counts, *weeks)
+    ).c
+    fields = ("site", "person", "purpose", "opening", "answer")
+    counts = [_count(name, copy[name]).where(copy[name].is_not(None)) for name in fields]
+    weeks = [_count(f"week {kind}", copy.week).where(copy.kind == kind.value) for kind in Kind]
+    # Cases are counted first, and looked up afterwards: there are fewer of them than shares.
+    cases = select(copy.case_id, func.count().label("number")).group_by(copy.case_id).subquery().c
+    organ = func.coalesce(organ_for(site_id), "").label("organ")
+    by_case = select(organ, cases.number).join_from(CaseRow, cases.case_id.table, CaseRow.id == cases.case_id)
+    organs = by_case.subquery().c
+    of_organs = select(literal("organ"), organs.organ, cast(func.sum(organs.number), BigInteger)).group_by(organs.organ)
+    return union_all(*counts, *weeks, of_organs)
+
+
+def _count(what: str, column: ColumnElement[Any]) -> Select[str, str, int]:
+    return select(literal(what), cast(column, Text), func.count()).group_by(column)
 
 
 def _minutes(span_us: ColumnElement[int]) -> ColumnElement[int]:
@@ -124,15 +129,14 @@ def _minutes(span_us: ColumnElement[int]) -> ColumnElement[int]:
     return (span_us + (MINUTE_US - 1)) // MINUTE_US
 
 
-def _weeks(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Week]:
-    asked, linked = ({int(week): n for week, n in counts[f"week {kind}"].items()} for kind in Kind)
-    found = asked.keys() | linked.keys()
-    if not found:
+def _weeks(counts: Mapping[int, Mapping[str, int]]) -> Iterator[Week]:
+    if not counts:
         return
-    if max(found) - min(found) > MOST_WEEKS:
+    if max(counts) - min(counts) > MOST_WEEKS:
         raise InvalidError("This is more than ten years. Choose a shorter period.")
-    for week in range(min(found), max(found) + 1):
-        yield Week(week * WEEK_US - 3 * DAY_US, asked.get(week, 0), linked.get(week, 0))
+    for week in range(min(counts), max(counts) + 1):
+        made = counts.get(week, {})
+        yield Week(week * WEEK_US - 3 * DAY_US, made.get(Kind.CONSULTATION, 0), made.get(Kind.LINK, 0))
 
 
 def _times(counts: Mapping[str, int]) -> Times:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, case, cast, literal, null, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, case, cast, literal, null, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from sharing import policy
 from sharing.db.tables import CaseRow, ConsultationRow, LinkRow
 from sharing.vocabulary import CaseId, MemberId, Purpose, SiteId
 
 Which = Select[*tuple[Any, ...]]
-"""Of shares: kind, direction, id, created_us, by_id, other_id (site), purpose, opened_us, answered_us, and organ."""
+"""Of shares: kind, id, created_us, by_id, other_id (site), purpose, opened_us, answered_us and case_id."""
 
 
 class Kind(StrEnum):
@@ -52,60 +52,58 @@ class Filters:
         return {field.name: str(value) for field in fields(self) if (value := getattr(self, field.name)) is not None}
 
 
-def matching(site_id: SiteId, filters: Filters, *, organs: bool = False) -> Iterator[Which]:
-    """What the site shares and what is shared with it, in no order; the organ is None unless `organs` asks for it."""
-    organs = organs or filters.organ is not None
+def matching(site_id: SiteId, filters: Filters) -> Iterator[Which]:
+    """What the site shares and what is shared with it, in no order."""
     if filters.kind is not Kind.LINK and filters.direction is not Direction.IN:
-        yield _asked(site_id, filters, organs)
+        yield _asked(site_id, filters)
     if filters.kind is not Kind.LINK and filters.direction is not Direction.OUT and filters.case_id is None:
-        yield _asking(site_id, filters, organs)
+        yield _asking(site_id, filters)
     if filters.kind is not Kind.CONSULTATION and filters.direction is not Direction.IN and filters.site is None:
-        yield _linked(site_id, filters, organs)
+        yield _linked(site_id, filters)
 
 
-def own_word(site_id: SiteId) -> ColumnElement[str | None]:
-    """The organ of a case of another site, if the own site says it of its cases too: a word that nobody here has used
-    might name somebody.
+def organ_for(site_id: SiteId) -> ColumnElement[str | None]:
+    """The organ of the CaseRow in a statement, as far as the site may read it: of a case of another site only in a word
+    that the own site says of its cases too. Another might name somebody.
     """
     words = select(CaseRow.organ).where(CaseRow.site_id == site_id).correlate(None).scalar_subquery()
-    return case((CaseRow.organ.in_(words), CaseRow.organ), else_=None)
+    return case((or_(CaseRow.site_id == site_id, CaseRow.organ.in_(words)), CaseRow.organ), else_=None)
 
 
-def _asked(site_id: SiteId, filters: Filters, organs: bool) -> Which:
+def _asked(site_id: SiteId, filters: Filters) -> Which:
     row = ConsultationRow
-    statement = _narrow(Kind.CONSULTATION, Direction.OUT, row, row.requester_id, row.to_site_id, row.answered_us)
-    statement = _of_case(statement, row, CaseRow.organ, filters, organs)
-    return statement.where(
-        row.site_id == site_id, *_conditions(filters, row, row.requester_id), *_with(row.to_site_id, filters)
-    )
+    statement = _narrow(Kind.CONSULTATION, row, row.requester_id, row.to_site_id, row.answered_us)
+    conditions = _conditions(filters, row, row.requester_id)
+    mine = (row.site_id == site_id, *_of_own_cases(site_id, row, filters))
+    return statement.where(*mine, *conditions, *_with(row.to_site_id, filters))
 
 
-def _asking(site_id: SiteId, filters: Filters, organs: bool) -> Which:
+def _asking(site_id: SiteId, filters: Filters) -> Which:
     row = ConsultationRow
-    statement = _narrow(Kind.CONSULTATION, Direction.IN, row, row.requester_id, row.site_id, row.answered_us)
-    statement = _of_case(statement, row, own_word(site_id), filters, organs)
+    statement = _narrow(Kind.CONSULTATION, row, row.requester_id, row.site_id, row.answered_us)
+    conditions = _conditions(filters, row, row.requester_id)
     seen = and_(row.to_site_id == site_id, ~policy.undone())
-    return statement.where(seen, *_conditions(filters, row, row.requester_id), *_with(row.site_id, filters))
+    theirs = (seen, *_of_their_cases(site_id, row, filters))
+    return statement.where(*theirs, *conditions, *_with(row.site_id, filters))
 
 
-def _linked(site_id: SiteId, filters: Filters, organs: bool) -> Which:
+def _linked(site_id: SiteId, filters: Filters) -> Which:
     row = LinkRow
-    statement = _narrow(Kind.LINK, Direction.OUT, row, row.maker_id, cast(null(), Text), cast(null(), BigInteger))
-    statement = _of_case(statement, row, CaseRow.organ, filters, organs)
-    return statement.where(row.site_id == site_id, *_conditions(filters, row, row.maker_id))
+    statement = _narrow(Kind.LINK, row, row.maker_id, cast(null(), Text), cast(null(), BigInteger))
+    mine = (row.site_id == site_id, *_of_own_cases(site_id, row, filters))
+    return statement.where(*mine, *_conditions(filters, row, row.maker_id))
 
 
 def _narrow(
     kind: Kind,
-    direction: Direction,
     row: type[ConsultationRow] | type[LinkRow],
     by: InstrumentedAttribute[MemberId],
     other: ColumnElement[Any] | InstrumentedAttribute[SiteId],
     answered_us: ColumnElement[Any] | InstrumentedAttribute[int | None],
 ) -> Which:
+    """Nothing that the indexes of shares do not hold."""
     return select(
         literal(kind.value).label("kind"),
-        literal(direction.value).label("direction"),
         row.id.label("id"),
         row.created_us.label("created_us"),
         by.label("by_id"),
@@ -113,21 +111,24 @@ def _narrow(
         row.purpose.label("purpose"),
         row.opened_us.label("opened_us"),
         answered_us.label("answered_us"),
+        row.case_id.label("case_id"),
     )
 
 
-def _of_case(
-    statement: Which,
-    row: type[ConsultationRow] | type[LinkRow],
-    organ: ColumnElement[str | None] | InstrumentedAttribute[str | None],
-    filters: Filters,
-    organs: bool,
-) -> Which:
-    """The case costs a look-up for every share: it is joined only where its organ matters."""
-    if not organs:
-        return statement.add_columns(cast(null(), Text).label("organ"))
-    joined = statement.add_columns(organ.label("organ")).join(CaseRow, CaseRow.id == row.case_id)
-    return joined if filters.organ is None else joined.where(organ == filters.organ)
+def _of_own_cases(
+    site_id: SiteId, row: type[ConsultationRow] | type[LinkRow], filters: Filters
+) -> Iterator[ColumnElement[bool]]:
+    if filters.organ is not None:
+        its = select(CaseRow.id).where(CaseRow.site_id == site_id, CaseRow.organ == filters.organ)
+        yield row.case_id.in_(its)
+
+
+def _of_their_cases(site_id: SiteId, row: type[ConsultationRow], filters: Filters) -> Iterator[ColumnElement[bool]]:
+    """As `organ_for` tells it."""
+    if filters.organ is not None:
+        own = aliased(CaseRow)
+        yield select(own.id).where(own.site_id == site_id, own.organ == filters.organ).exists()
+        yield select(CaseRow.id).where(CaseRow.id == row.case_id, CaseRow.organ == filters.organ).exists()
 
 
 def _with(other: InstrumentedAttribute[SiteId], filters: Filters) -> Iterator[ColumnElement[bool]]:
@@ -136,7 +137,9 @@ def _with(other: InstrumentedAttribute[SiteId], filters: Filters) -> Iterator[Co
 
 
 def _conditions(
-    filters: Filters, row: type[ConsultationRow] | type[LinkRow], by: InstrumentedAttribute[MemberId]
+    filters: Filters,
+    row: type[ConsultationRow] | type[LinkRow],
+    by: InstrumentedAttribute[MemberId],
 ) -> Iterator[ColumnElement[bool]]:
     if filters.person is not None:
         yield by == filters.person

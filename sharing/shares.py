@@ -26,7 +26,7 @@ from sharing.db.tables import (
     SiteRow,
 )
 from sharing.errors import InvalidError
-from sharing.share_search import Direction, Filters, Kind, matching, own_word
+from sharing.share_search import Direction, Filters, Kind, matching, organ_for
 from sharing.subjects import Member
 from sharing.vocabulary import (
     Act,
@@ -210,8 +210,7 @@ def _consultations(session: Session, site_id: SiteId, ids: Sequence[str]) -> Ite
             asking.name.label("asking"),
             asked.name.label("asked"),
             CaseRow.accession,
-            CaseRow.organ,
-            own_word(site_id).label("own_word"),
+            organ_for(site_id).label("organ"),
             _count(ConsultationSlideRow.consultation_id, row.id).label("slides"),
             _objected_us(row.purpose).label("objected_us"),
         )
@@ -236,7 +235,7 @@ def _consultations(session: Session, site_id: SiteId, ids: Sequence[str]) -> Ite
                 direction=Direction.OUT if out else Direction.IN,
                 case_id=found.case_id if out else None,
                 accession=each.accession if out else None,
-                organ=each.organ if out else each.own_word,
+                organ=each.organ,
                 by_id=found.requester_id,
                 by=each.by,
                 with_site_id=found.to_site_id if out else found.site_id,
