@@ -751,7 +751,7 @@ def told(report: ChainReport, language: str) -> list[str]:
 
     lines = [say("whole" if report.whole else "not-whole", site=report.site, entries=report.entries)]
     for finding in report.findings:
-        lines.append(f"  NON ! / NO:  {say(finding.code, first=finding.first, last=finding.last, **finding.values)}")
+        lines.append(f"  !!! {say(finding.code, first=finding.first, last=finding.last, **finding.values)}")
     lines.append("  " + say("head", head=report.head, root=report.root))
     if report.erased:
         lines.append("  " + say("erased", erased=report.erased))

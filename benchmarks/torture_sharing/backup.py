@@ -20,7 +20,9 @@ from tiler.storage.local import LocalBlobStore
 
 GIVE_UP_S = 10.0
 # What a restore changes on purpose: it ends all access and says so in the journal.
-CHANGED_BY_RESTORE = {"session_token", "guest", "link", "audit_event", "audit_pending", "audit_seal", "alembic_version"}
+CHANGED_BY_RESTORE = {
+    "session_token", "guest", "link", "audit_event", "audit_pending", "audit_seal", "audit_tree", "alembic_version",
+}  # fmt: skip
 
 
 def run(plan: Plan) -> Result:

@@ -17,6 +17,7 @@ from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.operations import manifest, snapshots
 from slideserver.operations.manifest import BackupError, Manifest
+from slideserver.signing import FILE_NAME
 from tiler.index import file_name
 
 # A backup holds patients' names: its owner alone reads it.
@@ -79,6 +80,8 @@ def take(
     for number, slide in enumerate(snapshot.slides, len(snapshot.blobs) + 1):
         _copy_slide(work, var / "slides" / slide.id, slide)
         progress(number, total)
+    if (var / FILE_NAME).is_file():  # without it, every witness would take the restored log for another one
+        _copy(work, var / FILE_NAME, FILE_NAME, None)
     manifest.sync_tree(target)
     result = Manifest(
         format=manifest.FORMAT,

@@ -21,9 +21,10 @@ from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.operations import manifest, snapshots
 from slideserver.operations.manifest import BackupError, Manifest
+from slideserver.signing import FILE_NAME
 
 # As the store and the registration make them.
-BLOB_MODE, FILE_MODE, DIRECTORY_MODE = 0o440, 0o640, 0o750
+BLOB_MODE, FILE_MODE, KEY_MODE, DIRECTORY_MODE = 0o440, 0o640, 0o600, 0o750
 # What was taken away after the backup must not come back with it: people sign in again, guests ask for a new link.
 END_ACCESS = {
     "session_token": "DELETE FROM session_token",
@@ -104,7 +105,7 @@ def _copy_files(
             if path == told.database:
                 found = manifest.digest(source)
             else:
-                mode = BLOB_MODE if path.startswith("blobs/") else FILE_MODE
+                mode = BLOB_MODE if path.startswith("blobs/") else KEY_MODE if path == FILE_NAME else FILE_MODE
                 found = manifest.copy(source, var / path, mode=mode)
         except FileNotFoundError:
             mismatches.append(f"{path} is missing")

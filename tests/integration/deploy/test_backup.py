@@ -20,6 +20,7 @@ from slideserver.cli import app
 from slideserver.operations import backup, manifest, restore, snapshots
 from slideserver.operations.manifest import BackupError
 from slideserver.operations.restore import DamagedBackupError
+from slideserver.signing import open_signer
 from tiler.storage.local import LocalBlobStore
 
 
@@ -39,6 +40,7 @@ def test_everything_comes_back_and_what_was_open_is_closed(
     with world.database.writing() as session:
         token = sessions.create(session, world.centres.caen.pathologist)
     chain.seal(world.database)
+    open_signer(world.settings)
     before = snapshots.contents(world.settings.database)
     taken = backup.take(world.database, world.settings.var, tmp_path / "backup")
     assert taken.manifest.flaws == ()
@@ -47,10 +49,12 @@ def test_everything_comes_back_and_what_was_open_is_closed(
 
     told = restore.put_back(tmp_path / "backup", tmp_path / "var2", empty_url)
     assert files_below(tmp_path / "var2") == files_below(world.settings.var)
+    key, kept = (each / "checkpoint.key" for each in (tmp_path / "var2", world.settings.var))
+    assert (key.read_text(), key.stat().st_mode & 0o777) == (kept.read_text(), 0o600)
     assert told.broken_chains == ()
     after = snapshots.contents(empty_url)
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"session_token", "audit_event", "audit_seal"}
+    assert changed == {"session_token", "audit_event", "audit_seal", "audit_tree"}
     with restored.reading() as session:
         assert sessions.resolve(session, token) is None
         assert chain.verify(session).whole
