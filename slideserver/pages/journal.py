@@ -27,6 +27,7 @@ DETAILS = {
     "count": N_("count:"),
     "reference": N_("number:"),
     "purpose": N_("purpose:"),
+    "recipient": N_("recipient:"),
 }
 
 # The reasons that our own code puts on record, in a reader's words.
