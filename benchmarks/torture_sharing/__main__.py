@@ -14,6 +14,7 @@ PARTS = (
     "links",
     "mutations",
     "backup",
+    "queries",
     "xss",
 )
 

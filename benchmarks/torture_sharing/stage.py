@@ -6,7 +6,7 @@ PostgreSQL, the centres and their people are those of the tests.
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,8 @@ class Stage:
 
 
 @contextmanager
-def stage(engine: str, folder: Path, program: Sequence[str] = ()) -> Iterator[Stage]:
-    """`program`: what Python is to run in place of `iain`."""
+def founded(engine: str, folder: Path) -> Iterator[Stage]:
+    """A stage on which no server runs."""
     with ExitStack() as stack:
         postgres = stack.enter_context(postgres_server()) if engine == "postgresql" else None
         url = postgres.create("iain") if postgres else f"sqlite:///{folder / 'iain.db'}"
@@ -96,19 +96,35 @@ def stage(engine: str, folder: Path, program: Sequence[str] = ()) -> Iterator[St
             centres = found_centres(session)
         world = World("", settings, database, centres, Sandbox().index_slide(SCAN))
         slide = world.add_slide(centres.caen, "26H01234")
+        yield Stage(engine, database, settings, centres, world, slide, ("", ""), postgres)
+
+
+@contextmanager
+def empty_database(engine: str, folder: Path) -> Iterator[Database]:
+    """An up-to-date database with nothing in it, of which no server knows."""
+    with ExitStack() as stack:
+        postgres = stack.enter_context(postgres_server()) if engine == "postgresql" else None
+        database = open_database(postgres.create("empty") if postgres else f"sqlite:///{folder / 'empty.db'}")
+        stack.callback(database.close)
+        upgrade(database)
+        yield database
+
+
+@contextmanager
+def stage(engine: str, folder: Path, program: Sequence[str] = ()) -> Iterator[Stage]:
+    """`program`: what Python is to run in place of `iain`."""
+    with ExitStack() as stack:
+        on = stack.enter_context(founded(engine, folder))
         ports = free_port(), free_port()
         for port in ports:
-            command = [
-                *([sys.executable, *program] if program else [IAIN]),
-                "serve",
-                "--var",
-                settings.var,
-                "--port",
-                str(port),
-                "--database-url",
-                url,
-            ]
+            command = serving(on, port, program)
             ready = lambda port=port: accepts(port)  # noqa: E731
-            stack.enter_context(running([str(part) for part in command], log=folder / f"{port}.log", ready=ready))
-        urls = f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
-        yield Stage(engine, database, settings, centres, world, slide, urls, postgres)
+            stack.enter_context(running(command, log=folder / f"{port}.log", ready=ready))
+        yield replace(on, urls=(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"))
+
+
+def serving(on: Stage, port: int, program: Sequence[str] = ()) -> list[str]:
+    """The command that serves the stage at a port."""
+    iain = [sys.executable, *program] if program else [str(IAIN)]
+    given = ["--var", str(on.settings.var), "--port", str(port), "--database-url", on.settings.database]
+    return [*iain, "serve", *given]
