@@ -77,7 +77,7 @@ async def get_session(request: Request, state: StateDep, visitor: VisitorDep) ->
     need a writing transaction of its own, and there is one at a time.)
     """
     if request.method in SAFE_METHODS:
-        async with contextmanager_in_threadpool(state.database.reading()) as session:
+        async with state.readers, contextmanager_in_threadpool(state.database.reading()) as session:
             yield session
     else:
         async with _writing(state) as session:

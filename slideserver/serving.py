@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 import signal
 import socket
 import sys
@@ -28,9 +27,6 @@ BACKLOG = 2048
 # How long a thread that computes may keep the interpreter while the event loop, which sends tiles, waits for it. A tile
 # needs it several times; with Python's 5 ms those who look on feel it when many others open a slide.
 TURN_S = 0.0005
-# One process a core, up to here unless more are asked for: four fill a network of 10 Gbit/s with tiles, and each holds
-# connections to the database.
-MAX_PROCESSES = 4
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +64,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     Several processes accept from the one listening socket, and none of them does anything but answer: what is to be
     done once (`state.working`) has a process of its own, which ends last, so that all that was recorded is sealed.
     """
-    count = settings.processes or min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    count = settings.answering
     if count == 1:
         serve(create_server(settings), listener)
     else:

@@ -4,6 +4,7 @@ Values come from the environment (`IAIN_…`) or from the command line; nothing 
 Each field is described in `docs/reference/settings.md`, and a test holds the two together.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1 << 20
 GIB = 1 << 30
+MAX_PROCESSES = 4
 
 
 class Settings(BaseSettings):
@@ -45,6 +47,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy address of the database: the one given, or a SQLite file in the data directory."""
         return self.database_url or f"sqlite:///{(self.var / 'iain.db').absolute()}"
+
+    @property
+    def answering(self) -> int:
+        """How many processes answer requests: as many as was said, or one for each core, up to four. Those fill a
+        network of 10 Gbit/s with tiles, and each holds connections to the database."""
+        return self.processes or min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
 
     @property
     def address(self) -> str:

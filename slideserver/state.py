@@ -51,8 +51,9 @@ LOGIN_THREADS = 2
 # Downloads that wait for a disk at once; between two pieces none of them holds a thread.
 DOWNLOAD_THREADS = 4
 
-# Requests that write at once on PostgreSQL.
-WRITERS = 8
+# Requests that write at once on PostgreSQL, and that read. They hold a connection while they wait for a thread: some
+# must be left for threads that wait for one.
+WRITERS, READERS = 8, 16
 
 # Runs in a thread until the event is set.
 Work = Callable[[threading.Event], None]
@@ -87,6 +88,8 @@ class State:
     writers: Semaphore
     """Taken by a request for each writing transaction. SQLite gives one turn at a time, and requests that waited for it
     in threads would hold every thread that the one in front needs to go on."""
+    readers: Semaphore
+    """Taken by a request that reads."""
     catalogues: dict[Language, Catalogue]
     assets: Assets
     renderer: Renderer
@@ -133,6 +136,7 @@ def open_state(
         logins=CapacityLimiter(LOGIN_THREADS),
         downloads=CapacityLimiter(DOWNLOAD_THREADS),
         writers=Semaphore(1 if database.engine.dialect.name == "sqlite" else WRITERS),
+        readers=Semaphore(READERS),
         catalogues=catalogues,
         assets=assets,
         renderer=Renderer(catalogues, assets, database.clock, ZoneInfo(settings.timezone), install),

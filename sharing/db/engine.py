@@ -18,6 +18,10 @@ from sharing.errors import BusyError
 from sharing.tally import Refused, Tally, VainTry
 
 BUSY_TIMEOUT_S = 15
+# Of one process. More would wait for each other's locks and for the cores, not work.
+KEPT_CONNECTIONS, MOST_CONNECTIONS = 10, 30
+# A process that hangs in the middle of a transaction must not hold its locks for ever; PostgreSQL ends it.
+IDLE_TIMEOUT_S = 120
 
 
 class Session(orm.Session):
@@ -90,10 +94,18 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     if address.get_backend_name() == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
     # Patients' names are parameters: they stay out of error messages, and so out of logs.
-    engine = create_engine(address, pool_size=10, max_overflow=40, pool_timeout=BUSY_TIMEOUT_S, hide_parameters=True)
+    engine = create_engine(
+        address,
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=MOST_CONNECTIONS - KEPT_CONNECTIONS,
+        pool_timeout=BUSY_TIMEOUT_S,
+        hide_parameters=True,
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return Database(engine, clock)
 
 
@@ -108,6 +120,12 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
         "recursive_triggers = ON",  # INSERT OR REPLACE deletes: the triggers that refuse it shall see that
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.autocommit = True  # else the setting would go with the transaction it was made in
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_S * 1000}")
+    connection.autocommit = False
 
 
 def _begin_sqlite(connection: Connection) -> None:

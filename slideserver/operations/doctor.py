@@ -27,7 +27,7 @@ from sharing import custody
 from sharing.clock import SECOND_US
 from sharing.custody import Bearer
 from sharing.db import privileges
-from sharing.db.engine import Database, Session
+from sharing.db.engine import MOST_CONNECTIONS, Database, Session
 from sharing.db.migrations import head
 from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
 from sharing.subjects import System
@@ -51,6 +51,8 @@ GIB = 1 << 30
 FREE_WARN_BYTES = 20 * GIB
 FREE_FAIL_BYTES = GIB
 CLOCK_APART_S = 5.0
+# For pg_dump, psql and whoever else comes.
+SPARE_CONNECTIONS = 10
 # Nothing of this program existed before; a clock that says so has lost its battery.
 EARLIEST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND_US
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -84,6 +86,8 @@ def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
     yield from _store(settings, database if reachable.state is not State.FAILED else None)
     if reachable.state is not State.FAILED:
         yield _seals(database)
+        if database.engine.dialect.name == "postgresql":
+            yield _connections(settings, database)
     yield _clock(database if reachable.state is not State.FAILED else None)
     yield _libraries()
     sandbox = Sandbox(settings.sandbox)
@@ -138,6 +142,24 @@ def _seals(database: Database) -> Finding:
         return Finding(part, State.FAILED, sentence, "Triggers were dropped. Restore a backup, and ask who did it.")
     remedy = "Give the tables to another role: docs/howto/install.md, 2; then run: iain migrate"
     return Finding(part, State.WARNING, sentence, remedy)
+
+
+def _connections(settings: Settings, database: Database) -> Finding:
+    """Whether PostgreSQL takes as many as all processes of the server together may want."""
+    part = "connections"
+    processes = settings.answering + (settings.answering > 1)  # several that answer, and one that does the work
+    wanted = processes * MOST_CONNECTIONS
+    with database.reading() as session:
+        most, kept = (
+            int(session.scalar(text(f"SHOW {name}")) or 0)
+            for name in ("max_connections", "superuser_reserved_connections")
+        )
+        idle = session.scalar(text("SHOW idle_in_transaction_session_timeout"))
+    sentence = f"{processes} processes may want {wanted} connections; PostgreSQL gives {most - kept}"
+    if wanted > most - kept:
+        remedy = f"Set max_connections = {-(-(wanted + kept + SPARE_CONNECTIONS) // 50) * 50} in postgresql.conf"
+        return Finding(part, State.WARNING, f"{sentence}.", f"{remedy} and start it again, or lower IAIN_PROCESSES.")
+    return Finding(part, State.FINE, f"{sentence}, and ends what is idle in a transaction for {idle}")
 
 
 def _store(settings: Settings, database: Database | None) -> Iterator[Finding]:

@@ -59,6 +59,8 @@ def take(database: Database, directory: Path) -> Snapshot:
     with database.engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     ) as connection:
+        # It waits for pg_dump, which may take hours.
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         exported = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
         dump = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={exported}", f"--file={target}"]
         _run(database.engine.url, "pg_dump", *dump)

@@ -189,3 +189,12 @@ def test_a_damaged_file_is_told_apart_from_an_old_one(examine, world: World) -> 
     data[8192:16384] = bytes(8192)
     path.write_bytes(data)
     assert "restore a backup" in examine()["database"].remedy
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_more_processes_than_the_database_takes_connections_for(examine) -> None:
+    found = examine(processes=64)["connections"]
+    assert found.state is State.WARNING
+    assert "65 processes may want 1950 connections" in found.sentence
+    assert "max_connections = 2000" in found.remedy
+    assert examine(processes=1) == {}

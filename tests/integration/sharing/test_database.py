@@ -362,3 +362,10 @@ def test_the_program_before_the_fourth_migration_shows_no_slide_of_several_files
     assert states() == {shared.first: "refused", shared.second: "received"}
     upgrade(database)
     assert states() == {shared.first: "received", shared.second: "received"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_hangs_in_a_transaction_is_ended_by_the_database(database) -> None:
+    for transaction in (database.reading, database.writing):
+        with transaction() as session:
+            assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "2min"
