@@ -1,12 +1,17 @@
 """The panel beside the slide: by the keyboard alone, with a name in the question, and back and forth to its end."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from fixtures.centres import Centres
 from fixtures.desk import PHONE, Desk, Desks
 from fixtures.platform import Platform, new_world
 from playwright.sync_api import Page, Route, expect
+
+from sharing import objections
+from sharing.db.engine import open_database
+from sharing.vocabulary import Origin, Purpose
 
 pytestmark = pytest.mark.browser
 
@@ -157,3 +162,21 @@ def test_when_the_answer_is_lost_sending_again_asks_nobody_twice(anne: tuple[Des
         page.click("[data-act=send]")
     assert [second.value.json()["id"]] == stored
     expect(page.locator("[data-sent]")).to_contain_text("Envoyé à Rouen")
+
+
+def test_a_purpose_to_which_the_patient_objects_cannot_be_chosen(
+    anne: tuple[Desk, Page], platform: Platform, centres: Centres
+) -> None:
+    desk, page = anne
+    with closing(open_database(platform.database_url or "")) as database, database.writing() as session:
+        officer, case_id = centres.caen.protection_officer, centres.caen.cases["26H01234"]
+        objections.register(session, officer, case_id, {Purpose.TEACHING}, Origin.LETTER)
+    page.reload()
+    page.wait_for_selector("iain-viewer[data-ready]")
+    open_panel(page)
+    for tab in ("ask", "link"):
+        page.locator(f"[data-tab={tab}]").click()
+        expect(page.locator("[name=purpose][value=teaching]")).to_be_disabled()
+        expect(page.locator("[name=purpose][value=research]")).to_be_enabled()
+        expect(page.locator("[data-objected]")).to_contain_text("Enseignement")
+    desk.picture(page, "linking-objected")
