@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fixtures.centres import Centres
+from fixtures.matrix.cells import Matrix
+from fixtures.matrix.scene import Scene, scene
 from fixtures.server import SCAN, World, running_server
 
-from sharing.clock import SystemClock
+from sharing.clock import FrozenClock, SystemClock
 from sharing.db.engine import Database
 from slideserver.app import create_framework
 from slideserver.errors import Answers
@@ -63,3 +65,17 @@ def state(settings: Settings, sandbox: Sandbox) -> Iterator[State]:
 def framework(state: State) -> FastAPI:
     """The FastAPI part of a server, to look at or to add to."""
     return create_framework(state, Answers(state))
+
+
+@pytest.fixture
+def stage(
+    database_url: str, centres: Centres, tmp_path: Path, indexed: IndexedSlide, sandbox: Sandbox, clock: SystemClock
+) -> Iterator[Scene]:
+    """Everybody there is, and something of Caen that is shared in every way; an application without a server."""
+    with scene(database_url, centres, tmp_path / "var", indexed, sandbox, FrozenClock(clock.now_us())) as stage:
+        yield stage
+
+
+@pytest.fixture
+def matrix(stage: Scene) -> Matrix:
+    return Matrix(stage)

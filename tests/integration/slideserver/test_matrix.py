@@ -3,23 +3,18 @@
 The long form, every cell on both engines, is `make torture-sharing`.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import PlainTextResponse
 from fixtures.asgi import InProcess
-from fixtures.centres import Centres
 from fixtures.ledger import Ledger
 from fixtures.matrix.cells import Matrix
 from fixtures.matrix.rights import HOME, Relation
 from fixtures.matrix.routes import METHODS, MatrixRoute, Policy, routes_of, tiles
-from fixtures.matrix.scene import Scene, scene
+from fixtures.matrix.scene import Scene
 from starlette.types import Scope
 
 from sharing import slides
-from sharing.clock import FrozenClock
 from sharing.errors import NotFoundError
 from sharing.subjects import System
 from sharing.vocabulary import Action, SlideId
@@ -27,24 +22,10 @@ from slideserver import addresses
 from slideserver.app import create_framework
 from slideserver.deps import PUBLIC, MemberDep, SessionDep, requires
 from slideserver.errors import Answers
-from tiler.sandbox import IndexedSlide, Sandbox
 
-SAMPLE_OF_THE_OTHER_ENGINE = 16
+SAMPLE_OF_THE_OTHER_ENGINE = 24
 ONCE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """What no engine makes any difference to."""
-
-
-@pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
-@pytest.fixture
-def matrix(
-    database_url: str, centres: Centres, tmp_path: Path, indexed: IndexedSlide, sandbox: Sandbox, clock: FrozenClock
-) -> Iterator[Matrix]:
-    with scene(database_url, centres, tmp_path / "var", indexed, sandbox, clock) as stage:
-        yield Matrix(stage)
 
 
 def own_framework(stage: Scene) -> FastAPI:
