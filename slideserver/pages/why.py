@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
-from sharing import explanation
+import sharing.why
 from sharing.db.engine import Session
-from sharing.explanation import Code, Explanation, Person, Reason, Told
+from sharing.explanation import Code, Explanation, Reason
 from sharing.subjects import Guest, Member
 from sharing.vocabulary import CaseId, Purpose, Role, SlideId, SlideState
+from sharing.why import Person, Told
 from slideserver.deps import LanguageDep, PageDep, ReadersDep, RecordingSessionDep, StateDep, any_reader
 from slideserver.pages.journal import Translate
 from slideserver.pages.words import N_, PURPOSES, ROLES, SHARES, STATES
@@ -156,11 +157,11 @@ def why_slide(
     reader, told = _told(session, readers, SlideId(slide_id), "slide")
     people: Sequence[Person] = ()
     about = about_answer = None
-    if isinstance(reader, Member) and told.slide is not None and explanation.may_explain(session, reader, told.slide):
-        people = explanation.people(session, reader, told.slide)
+    if isinstance(reader, Member) and told.slide is not None and sharing.why.may_explain(session, reader, told.slide):
+        people = sharing.why.people(session, reader, told.slide)
         about = next((each for each in people if each.key == person), None)
         if about is not None:
-            found = explanation.told_about(session, reader, told.slide.id, about.key)
+            found = sharing.why.told_about(session, reader, told.slide.id, about.key)
             about_answer = _answer(found.explanation, translate, about=1)
     return page(
         "why.html",
@@ -177,7 +178,7 @@ def _told(
     session: Session, readers: Sequence[Member | Guest], thing_id: SlideId | CaseId, kind: str
 ) -> tuple[Member | Guest, Told]:
     """Of those whom the browser proves to be, the first who may see it; else the first."""
-    asked = [(reader, explanation.told(session, reader, thing_id, kind)) for reader in readers]
+    asked = [(reader, sharing.why.told(session, reader, thing_id, kind)) for reader in readers]
     return next((each for each in asked if each[1].explanation.allowed), asked[0])
 
 

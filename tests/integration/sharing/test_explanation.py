@@ -6,7 +6,7 @@ import pytest
 from fixtures.cases import add_slide
 from sqlalchemy import select
 
-from sharing import cases, consultations, explanation, links, objections, policy, sites, slides
+from sharing import cases, consultations, explanation, links, objections, policy, sites, slides, why
 from sharing.clock import MINUTE_US
 from sharing.db.tables import AuditEventRow, CaseRow, LinkSlideRow, SlideRow
 from sharing.errors import NotFoundError, RefusedError
@@ -153,10 +153,10 @@ def test_a_guest_s_link_is_the_reason_until_it_ends(database, clock, centres, tr
 def test_about_oneself_absent_and_closed_are_one_and_both_are_on_record(database, do, centres, shared, ask):
     ask()
     rouen, stranger = centres.rouen.pathologist, centres.lille.pathologist
-    assert do(explanation.told, rouen, shared.first).explanation.allowed
+    assert do(why.told, rouen, shared.first).explanation.allowed
     for thing, kind in ((shared.first, "slide"), (new_id(), "slide"), (centres.caen.cases[ACCESSION], "case")):
-        told = do(explanation.told, stranger, thing, kind)
-        assert told == explanation.Told(explanation.ABSENT)
+        told = do(why.told, stranger, thing, kind)
+        assert told == why.Told(explanation.ABSENT)
     with database.reading() as session:
         rows = session.execute(
             select(AuditEventRow.site_id, AuditEventRow.outcome, AuditEventRow.entities)
@@ -176,27 +176,27 @@ def test_the_truth_about_others_is_for_the_owner_s_overseers(database, do, centr
     ask()
     caen, about = centres.caen, f"member:{centres.rouen.pathologist.id}"
     for overseer in (caen.lab_manager, caen.protection_officer):
-        told = do(explanation.told_about, overseer, shared.first, about)
+        told = do(why.told_about, overseer, shared.first, about)
         assert told.explanation.reasons[0].code is Code.ASKED
         assert told.case.accession == ACCESSION
         with database.reading() as session:
-            people = explanation.people(session, overseer, session.get_one(SlideRow, shared.first))
+            people = why.people(session, overseer, session.get_one(SlideRow, shared.first))
         assert {person.site_name for person in people} == {"Caen", "Rouen", "Lille", "Experts extérieurs"}
     for member in (caen.pathologist, caen.trainee, caen.technician, caen.administrator):
         with pytest.raises(RefusedError):
-            do(explanation.told_about, member, shared.first, about)
+            do(why.told_about, member, shared.first, about)
     for member in (centres.rouen.lab_manager, centres.lille.protection_officer):
         with pytest.raises(NotFoundError):
-            do(explanation.told_about, member, shared.first, about)
+            do(why.told_about, member, shared.first, about)
     for absent in ("", "member:", f"member:{new_id()}", f"link:{new_id()}", "slide:x", "guest:x"):
         with pytest.raises(NotFoundError):
-            do(explanation.told_about, caen.lab_manager, shared.first, absent)
+            do(why.told_about, caen.lab_manager, shared.first, absent)
 
 
 def test_an_account_that_is_closed_is_the_reason(do, centres, shared):
     trainee = centres.caen.trainee
     do(sites.disable_member, trainee.id)
-    told = do(explanation.told_about, centres.caen.lab_manager, shared.first, f"member:{trainee.id}")
+    told = do(why.told_about, centres.caen.lab_manager, shared.first, f"member:{trainee.id}")
     assert [reason.code for reason in told.explanation.reasons] == [Code.ACCOUNT_CLOSED]
 
 
