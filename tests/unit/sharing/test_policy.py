@@ -22,7 +22,7 @@ RIGHTS = {
     Action.READ_AUDIT: "LD",
     Action.ERASE_PERSONAL: "D",
     Action.REQUEST_CONSULTATION: "P",
-    Action.VIEW_CONSULTATION: "PX",
+    Action.VIEW_CONSULTATION: "P",
     Action.FOLLOW_CONSULTATION: "P",
     Action.ANSWER_CONSULTATION: "",
     Action.SHARE_BY_LINK: "P",
@@ -90,6 +90,12 @@ def test_a_refusal_says_for_whose_chain_it_is_and_what_was_asked():
 
 
 def test_the_menu_shows_what_the_policy_allows_at_home():
-    for subject in (AGENT, System(), Stranger(), *map(member, Role)):
+    at_home = [member(role) for role in Role if role is not Role.EXTERNAL_EXPERT]
+    for subject in (AGENT, System(), Stranger(), *at_home):
         allowed = {action for action in Action if policy.may(None, subject, action, CAEN).allowed}
         assert policy.actions_of(subject) == allowed
+
+
+def test_an_expert_has_nothing_at_home_and_the_page_of_what_is_asked_of_him():
+    assert policy.actions_of(member(Role.EXTERNAL_EXPERT)) == {Action.VIEW_CONSULTATION}
+    assert all(policy.may(None, member(Role.EXTERNAL_EXPERT), action, CAEN).hidden for action in Action)
