@@ -196,14 +196,16 @@ def check_the_log(folder: Path, log: Path, program: Path, record: Path) -> None:
     assert sound.returncode == 0, sound.stdout + sound.stderr
     lines = log.read_text().splitlines(keepends=True)
     place = next(number for number, line in enumerate(lines) if '"objection.registered"' in line)
-    (seq,) = {json.loads(lines[place]).get("seq")}
+    seq = json.loads(lines[place])["seq"]
     altered = folder / "altered.jsonl"
     altered.write_text("".join([*lines[:place], lines[place].replace('"success"', '"refused"'), *lines[place + 1 :]]))
     found = verify(folder, program, altered, record)
     assert found.returncode == 1
-    assert f"l'entrée {seq}" in found.stdout.replace("’", "'"), found.stdout
+    assert f"l'entrée {seq} n'est pas celle qui a été scellée" in found.stdout
     altered.write_text("".join([*lines[:place], *lines[place + 1 :]]))
-    assert verify(folder, program, altered, record).returncode == 1, "an entry is left out"
+    found = verify(folder, program, altered, record)
+    assert found.returncode == 1
+    assert f"à la place de l'entrée {seq} se trouve l'entrée {seq + 1}" in found.stdout
 
 
 def verify(folder: Path, program: Path, log: Path, record: Path) -> subprocess.CompletedProcess[str]:
@@ -219,7 +221,7 @@ class Witness:
         key = self._agent("--show-key").strip().splitlines()[-1].strip()
         at = ["--var", str(platform.var), "--database-url", platform.database_url or ""]
         self._run("iain", "witness", "add", "rouen", key, *at)
-        self.record = folder / "record.jsonl"
+        self.record = folder / "witness" / "record.jsonl"
 
     def signs(self) -> None:
         self._agent()
