@@ -7,6 +7,7 @@ link and no consultation of that purpose shows a slide. What was written stays r
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -40,6 +41,15 @@ OBJECTED: Mapping[Purpose, str] = {
     "or a tumour board if that is what it is for; your data protection officer knows more.",
 }
 """Why nothing is shared for a purpose, for who wanted to."""
+
+
+class Look(StrEnum):
+    """What of the register somebody was shown."""
+
+    LIST = "list"
+    SEARCH = "search"
+    EFFECTS = "effects"
+    ENTRY = "entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +167,20 @@ def again(session: Session, subject: Member, objection_id: ObjectionId) -> list[
 
 
 def list_objections(session: Session, subject: Member) -> list[Objection]:
-    """The register of the subject's site, what is in force first, then the newest first. The question goes on record:
-    the transaction must be a writing one. Raises RefusedError if the role may not.
+    """The register of the subject's site, what is in force first, then the newest first. To be noted (`note`).
+
+    Raises RefusedError if the role may not.
     """
     policy.require(session, subject, Action.VIEW_OBJECTIONS, subject, Entity("site", subject.site_id))
-    _record_reading(session, subject, "list")
     return _objections(session, subject)
 
 
 def get(session: Session, subject: Member, objection_id: ObjectionId) -> tuple[Objection, Entry]:
-    """One entry of the register, and where the audit log has it. The question goes on record.
+    """One entry of the register, and where the audit log has it. To be noted.
 
     Raises NotFoundError or RefusedError if it is not the subject's to read.
     """
     row = _row(session, subject, Action.VIEW_OBJECTIONS, objection_id)
-    _record_reading(session, subject, "entry", Entity("objection", objection_id), Entity("case", row.case_id))
     event, seal = AuditEventRow, AuditSealRow
     entry = session.execute(
         select(event.id, event.recorded_us, seal.seq, seal.hash)
@@ -187,23 +196,29 @@ def get(session: Session, subject: Member, objection_id: ObjectionId) -> tuple[O
     return objection, Entry(entry.id, entry.recorded_us, entry.seq, entry.hash)
 
 
-def look(session: Session, subject: Member, words: str) -> list[patients.Patient]:
-    """As `patients.find`, and the question goes on record."""
-    found = patients.find(session, subject, words)
-    _record_reading(session, subject, "search")
-    return found
-
-
 def effects(
     session: Session, subject: Member, case_id: CaseId
 ) -> tuple[patients.Patient, list[patients.Patient], list[endings.Ending]]:
-    """The patient of a case, others who may be the same person, and what an objection of any of them would end. The
-    question goes on record. Raises as `patients.of_case`.
+    """The patient of a case, others who may be the same person, and what an objection of any of them would end. To be
+    noted. Raises as `patients.of_case`.
     """
     patient = patients.of_case(session, subject, case_id)
     alike = patients.alike(session, subject, patient)
-    _record_reading(session, subject, "effects", Entity("case", case_id))
     return patient, alike, endings.of(session, [patient, *alike])
+
+
+def note(session: Session, subject: Member, what: Look, *about: Entity) -> None:
+    """Put on record that the subject was shown something of the register. Reading takes longer than noting it, so it is
+    a transaction of its own, before the answer leaves.
+    """
+    audit.record(
+        session,
+        site_id=subject.site_id,
+        act=Act.OBJECTIONS_READ,
+        subject=subject,
+        entities=about,
+        detail={"what": what},
+    )
 
 
 def of_case(session: Session, case_id: CaseId) -> tuple[Purpose, ...]:
@@ -294,14 +309,3 @@ def _objections(session: Session, subject: Member, objection_id: ObjectionId | N
         )
         for row, case, site_name, registered_by, withdrawn_by, cases, number in session.execute(statement)
     ]
-
-
-def _record_reading(session: Session, subject: Member, what: str, *about: Entity) -> None:
-    audit.record(
-        session,
-        site_id=subject.site_id,
-        act=Act.OBJECTIONS_READ,
-        subject=subject,
-        entities=about,
-        detail={"what": what},
-    )

@@ -38,7 +38,7 @@ ROLES: Mapping[Role, frozenset[Action]] = {
     Role.SITE_ADMINISTRATOR: frozenset({Action.MANAGE_MEMBERS}),
     Role.EXTERNAL_EXPERT: frozenset({Action.VIEW_CONSULTATION}),
 }
-"""What each role may do at its own site; for an external expert, whose site owns nothing, what is asked of him there."""
+"""What each role may do at its own site. The site of an external expert owns nothing: he reads what is asked of him."""
 
 DEVICE = frozenset({Action.PUSH_SLIDE})
 """What the program beside a scanner may do at its own site."""

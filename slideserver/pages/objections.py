@@ -1,6 +1,7 @@
 """The register of objections, for the data protection officer: find the patient, see what would end, enter it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -9,18 +10,17 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import sharing.objections
-from sharing import audit
+from sharing import audit, patients
 from sharing.db.engine import Session
 from sharing.errors import ConflictError, InvalidError
-from sharing.objections import Objection
+from sharing.objections import Look, Objection
 from sharing.subjects import Member
-from sharing.vocabulary import Action, CaseId, ObjectionId, Origin, Purpose
+from sharing.vocabulary import Action, CaseId, Entity, ObjectionId, Origin, Purpose
 from slideserver.deps import (
     LanguageDep,
     MemberDep,
     Page,
     PageDep,
-    RecordingSessionDep,
     SessionDep,
     StateDep,
     requires,
@@ -29,6 +29,7 @@ from slideserver.i18n import Language
 from slideserver.pages import moments
 from slideserver.pages.journal import Translate, csv_of
 from slideserver.pages.words import N_, PURPOSES
+from slideserver.recording import Record, RecordDep
 from slideserver.sentences import said
 
 ORIGINS: Mapping[Origin, str] = {
@@ -44,12 +45,25 @@ CHOICES: Mapping[Purpose, tuple[str, str]] = {
     Purpose.AI: (N_("Analysis by programs"), N_("no slide is given to a program to learn from or to analyse")),
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was filled into the form of an objection."""
+
+    purposes: Sequence[Purpose] = ()
+    also: Sequence[str] = ()
+    origin: Origin | None = None
+
+
+EMPTY = Typed()
+
 router = APIRouter()
 
 
 @router.get("/objections", dependencies=[requires(Action.VIEW_OBJECTIONS)])
 def objections(
-    session: RecordingSessionDep,
+    session: SessionDep,
+    record: RecordDep,
     member: MemberDep,
     page: PageDep,
     q: str = "",
@@ -57,10 +71,13 @@ def objections(
     withdrawn: str = "",
 ) -> Response:
     """The register; with a search, the patients that it finds, and of one alone the page of that one."""
-    found = sharing.objections.look(session, member, q) if q.strip() else []
+    found = patients.find(session, member, q) if q.strip() else []
+    if q.strip():
+        record(sharing.objections.note, member, Look.SEARCH)
     if len(found) == 1:
         return RedirectResponse(f"/objections/patients/{found[0].cases[0].id}", 303)
     listed = sharing.objections.list_objections(session, member)
+    record(sharing.objections.note, member, Look.LIST)
     return page(
         "objections.html",
         q=q,
@@ -73,10 +90,13 @@ def objections(
 
 
 @router.get("/objections.csv", dependencies=[requires(Action.VIEW_OBJECTIONS)])
-def export(state: StateDep, session: RecordingSessionDep, member: MemberDep, language: LanguageDep) -> Response:
+def export(
+    state: StateDep, session: SessionDep, record: RecordDep, member: MemberDep, language: LanguageDep
+) -> Response:
     """The whole register as a file for a spreadsheet."""
     timezone, translate = ZoneInfo(state.settings.timezone), state.catalogues[language].gettext
     listed = sharing.objections.list_objections(session, member)
+    record(sharing.objections.note, member, Look.LIST)
     day = moments.at(session.now_us, timezone).date()
     headers = {
         "Content-Disposition": f'attachment; filename="iain-oppositions-{member.site_id}-{day}.csv"',
@@ -86,14 +106,15 @@ def export(state: StateDep, session: RecordingSessionDep, member: MemberDep, lan
 
 
 @router.get("/objections/patients/{case_id}", dependencies=[requires(Action.REGISTER_OBJECTION)])
-def patient(session: RecordingSessionDep, member: MemberDep, page: PageDep, case_id: str) -> HTMLResponse:
+def patient(session: SessionDep, record: RecordDep, member: MemberDep, page: PageDep, case_id: str) -> HTMLResponse:
     """The patient of a case, and what an objection would end: to be read before anything is entered."""
-    return _patient(session, member, page, CaseId(case_id))
+    return _patient(session, record, member, page, CaseId(case_id))
 
 
 @router.post("/objections/patients/{case_id}", dependencies=[requires(Action.REGISTER_OBJECTION)])
 def register(
     state: StateDep,
+    record: RecordDep,
     member: MemberDep,
     language: LanguageDep,
     page: PageDep,
@@ -114,17 +135,18 @@ def register(
             audit.record_refusal(state.database, error.refusal)
         problem = said(str(error), state.catalogues[language].gettext)
         status = 409 if isinstance(error, ConflictError) else 422
-        with state.database.writing() as session:
-            return _patient(
-                session, member, page, about, chosen=purpose, also=also, origin=origin, problem=problem, status=status
-            )
+        typed = Typed(purpose, also, origin)
+        with state.database.reading() as session:
+            return _patient(session, record, member, page, about, typed, problem=problem, status=status)
     return RedirectResponse(f"/objections?{urlencode([('entered', each) for each in entered])}", 303)
 
 
 @router.get("/objections/{objection_id}", dependencies=[requires(Action.VIEW_OBJECTIONS)])
-def entry(session: RecordingSessionDep, member: MemberDep, page: PageDep, objection_id: str) -> HTMLResponse:
+def entry(session: SessionDep, record: RecordDep, member: MemberDep, page: PageDep, objection_id: str) -> HTMLResponse:
     """One entry, to be printed for the patient or the file."""
     found, entry = sharing.objections.get(session, member, ObjectionId(objection_id))
+    about = Entity("objection", found.id), Entity("case", found.case_id)
+    record(sharing.objections.note, member, Look.ENTRY, *about)
     return page("objection.html", objection=found, entry=entry, origins=ORIGINS, choices=CHOICES)
 
 
@@ -143,17 +165,17 @@ def again(session: SessionDep, member: MemberDep, objection_id: str) -> Response
 
 def _patient(
     session: Session,
+    record: Record,
     member: Member,
     page: Page,
     case_id: CaseId,
+    typed: Typed = EMPTY,
     *,
-    chosen: Sequence[Purpose] = (),
-    also: Sequence[str] = (),
-    origin: Origin | None = None,
     problem: str | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     found, alike, ends = sharing.objections.effects(session, member, case_id)
+    record(sharing.objections.note, member, Look.EFFECTS, Entity("case", case_id))
     own, others = {case.id for case in found.cases}, {other.key: {c.id for c in other.cases} for other in alike}
     return page(
         "objection_patient.html",
@@ -164,9 +186,7 @@ def _patient(
         ends={each: [end for end in ends if end.purpose is each and end.case_id in own] for each in CHOICES},
         choices=CHOICES,
         origins=ORIGINS,
-        chosen=chosen,
-        also=also,
-        origin=origin,
+        typed=typed,
         problem=problem,
     )
 

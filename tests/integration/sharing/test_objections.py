@@ -3,7 +3,19 @@
 import pytest
 from sqlalchemy import select
 
-from sharing import cases, consultations, epoch, exchange, link_lists, links, objections, policy, readings, slides
+from sharing import (
+    cases,
+    consultations,
+    epoch,
+    exchange,
+    link_lists,
+    links,
+    objections,
+    patients,
+    policy,
+    readings,
+    slides,
+)
 from sharing.clock import MINUTE_US
 from sharing.db.tables import AuditEventRow
 from sharing.errors import ConflictError, InvalidError, NotFoundError, RefusedError
@@ -207,11 +219,11 @@ def test_the_effects_are_shown_before_with_who_reads_now_and_who_may_be_the_same
 
 def test_a_patient_is_found_by_number_and_by_part_of_the_name(do, centres, officer, case_id):
     for words in (ACCESSION.lower(), "exemple", "CAMILLE exe"):
-        (found,) = do(objections.look, officer, words)
+        (found,) = do(patients.find, officer, words)
         assert found.cases[0].id == case_id
         assert found.name == "EXEMPLE Camille"
     for words in ("26R00077", "IMAGINAIRE", "x", "", "%", "rouen exemple"):
-        assert do(objections.look, officer, words) == []
+        assert do(patients.find, officer, words) == []
 
 
 def test_entering_twice_and_withdrawing_twice_change_nothing(database, do, case_id, officer):
@@ -248,7 +260,7 @@ def test_the_register_is_the_officers_of_the_own_site_alone(do, centres, case_id
     caen = centres.caen
     asked = [
         (objections.list_objections,),
-        (objections.look, "exemple"),
+        (patients.find, "exemple"),
         (objections.effects, case_id),
         (objections.register, case_id, {Purpose.TEACHING}, Origin.MAIL),
         (objections.withdraw, entered),
