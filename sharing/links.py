@@ -76,6 +76,15 @@ class NewLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Knock:
+    """Somebody at the door who holds the right secret."""
+
+    link_id: LinkId
+    proof: link_codes.Proof | None
+    """Of the code, if one was given and the link wants one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Redeemed:
     token: str
     guest: Guest
@@ -169,16 +178,18 @@ def redeem(
     language: str = "fr",
     personal: Mapping[str, str] | None = None,
 ) -> Redeemed:
-    """Admit a guest, in a transaction of its own. Of any number of tries at the last use exactly one succeeds.
+    """Admit a guest: `knock`, then `enter`."""
+    return enter(database, knock(database, link_id, secret, code), again=again, language=language, personal=personal)
+
+
+def knock(database: Database, link_id: LinkId, secret: str, code: str | None = None) -> Knock:
+    """Show a secret, and a code, at the door of a link. Writes nothing, so that a flood of them takes no turn to write.
 
     Raises NotFoundError for a wrong secret as for a link that does not exist; both are counted among the refusals of
-    strangers. Raises GoneError to the holder of the right secret of a link that is over; that is put on record. Raises
-    CodeWantedError if the link is bound to a recipient and `code` is missing or opens nothing; without one, a code is
-    mailed in the `language`, a new one if `again` is asked for.
+    strangers. Raises CodeWantedError for a code where none is to be had; that is counted likewise.
     """
     with database.reading() as session:
         row = session.get(LinkRow, link_id) if re.fullmatch("[a-z2-7]{26}", link_id) else None
-        # Nothing is written, and nobody waits, for who does not hold the secret.
         known = hmac.compare_digest(row.secret_hash if row else digest(""), digest(secret))
         live = row is not None and known and policy.link_state(session, row) is LinkState.LIVE
         code_id = link_codes.standing(session, link_id) if code else None
@@ -189,15 +200,31 @@ def redeem(
         audit.count_stranger(database, reason, site_id=row.site_id if row else PLATFORM)
         raise absent()
     if row.recipient is None or not code:
-        proof = None
-    else:
-        proof = link_codes.proof(code_id or link_id, code)
-        if live and code_id is None:
-            link_refusals.count_later(database, link_id, Vain.STALE_CODE)
-            audit.count_stranger(database, "stale code of a link", site_id=row.site_id)
-            raise _code_wanted(wrong=True)
+        return Knock(link_id, None)
+    proof = link_codes.proof(code_id or link_id, code)
+    if live and code_id is None:
+        link_refusals.count_later(database, link_id, Vain.STALE_CODE)
+        audit.count_stranger(database, "stale code of a link", site_id=row.site_id)
+        raise _code_wanted(wrong=True)
+    return Knock(link_id, proof)
+
+
+def enter(
+    database: Database,
+    shown: Knock,
+    *,
+    again: bool = False,
+    language: str = "fr",
+    personal: Mapping[str, str] | None = None,
+) -> Redeemed:
+    """Admit who has knocked, in a transaction of its own. Of any number of tries at the last use exactly one succeeds.
+
+    Raises GoneError to the holder of the right secret of a link that is over; that is put on record. Raises
+    CodeWantedError if the link is bound to a recipient and the code is missing or opens nothing; without one, a code is
+    mailed in the `language`, a new one if `again` is asked for.
+    """
     with database.writing() as session:
-        outcome = _enter(session, link_id, proof, again, language, personal)
+        outcome = _enter(session, shown, again, language, personal)
     if isinstance(outcome, SharingError):
         raise outcome
     return outcome
@@ -236,24 +263,19 @@ def revoke(session: Session, subject: Member, link_id: LinkId) -> None:
 
 
 def _enter(
-    session: Session,
-    link_id: LinkId,
-    proof: link_codes.Proof | None,
-    again: bool,
-    language: str,
-    personal: Mapping[str, str] | None,
+    session: Session, shown: Knock, again: bool, language: str, personal: Mapping[str, str] | None
 ) -> Redeemed | SharingError:
     """A refusal is returned, not raised: what it leaves on record stands in the same transaction."""
-    row = session.get_one(LinkRow, link_id, populate_existing=True)
+    row = session.get_one(LinkRow, shown.link_id, populate_existing=True)
     state = policy.link_state(session, row)
     if state is not LinkState.LIVE:
         return _refused(session, row, state, personal)
     if row.recipient is not None:
-        if proof is None:
+        if shown.proof is None:
             if code_id := link_codes.ask(session, row, language, again=again):
                 outbox.enqueue_code(session, code_id)
             return _code_wanted(wrong=False)
-        if not link_codes.spend(session, proof):
+        if not link_codes.spend(session, shown.proof):
             return _refused(session, row, Vain.WRONG_CODE, personal)
     return _use(session, row, personal) or _refused(session, row, LinkState.USED_UP, personal)
 

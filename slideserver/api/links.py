@@ -146,17 +146,15 @@ async def redeem(
     if inside is not None and inside.guest.link_id == link_id and inside.state in links.ADMITTED:
         shown = await run_in_threadpool(_shown, state, inside.guest)
         return RedirectResponse(_address(shown.slide_id, shown.view), 303)
+    typed = None if again else code.strip() or None
+    personal = {"source": source_of(request.client.host if request.client else None)}
     try:
+        # Whoever does not hold the key waits for no turn to write, and takes none.
+        async with state.readers:
+            knock = await run_in_threadpool(links.knock, state.database, LinkId(link_id), secret, typed)
         async with state.writers:
             admitted = await run_in_threadpool(
-                links.redeem,
-                state.database,
-                LinkId(link_id),
-                secret,
-                code=None if again else code.strip() or None,
-                again=again,
-                language=language,
-                personal={"source": source_of(request.client.host if request.client else None)},
+                links.enter, state.database, knock, again=again, language=language, personal=personal
             )
     except CodeWantedError as error:
         status = 403 if error.wrong else 200
