@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fixtures.centres import Centres
+from fixtures.centres import PASSWORD, PASSWORD_HASH, Centres
 from fixtures.desk import DESK, PHONE, Desk, Desks
 from fixtures.figures import Figure
 from fixtures.platform import Platform, new_world
@@ -19,9 +19,11 @@ from fixtures.scanning import begin
 from fixtures.shares import Shared, share
 from playwright.sync_api import Page
 
-from sharing import objections
+from sharing import link_refusals, links, members, objections
+from sharing.clock import MINUTE_US
 from sharing.db.engine import open_database
-from sharing.vocabulary import ObjectionId, Origin, Purpose
+from sharing.links import NewLink
+from sharing.vocabulary import MemberId, ObjectionId, Origin, Purpose, Role, Vain
 from slideserver import pages
 
 pytestmark = pytest.mark.browser
@@ -31,10 +33,20 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 EXAMINE = "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })"
 SERIOUS = {"serious", "critical"}
 ANNE, PAUL, CLAIRE, JULIEN = "pathologiste.caen", "pathologiste.rouen", "responsable.caen", "technicien.caen"
-OFFICER = "dpo.caen"
+OFFICER, ADMINISTRATOR = "dpo.caen", "administrateur.caen"
+NEWCOMER = "neuf.caen"
 STRANGER, GUEST = "", "by link"
 # Answers that are no page of their own.
-NO_PAGES = {"/", "/audit.csv", "/shares.csv", "/scanners.csv", "/scanners/now", "/objections.csv"}
+NO_PAGES = {
+    "/",
+    "/audit.csv",
+    "/shares.csv",
+    "/scanners.csv",
+    "/scanners/now",
+    "/objections.csv",
+    "/links/open.csv",
+    "/members.csv",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,9 @@ class Visit:
 @dataclass(frozen=True)
 class Met(Shared):
     objection: ObjectionId
+    bound: NewLink
+    """It wants a code that goes to a mail address."""
+    member: MemberId
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +84,42 @@ def shared(world: tuple[Platform, Centres]) -> Iterator[Met]:
     with database.writing() as session:
         officer, case_id = centres.caen.protection_officer, shared.case_id
         (objection,) = objections.register(session, officer, case_id, {Purpose.AI}, Origin.LETTER)
-    yield Met(**vars(shared), objection=objection)
+        bound = links.create(
+            session,
+            centres.caen.pathologist,
+            case_id,
+            [shared.slide_id],
+            purpose=Purpose.CARE,
+            reason="Second avis",
+            expires_us=session.now_us + 60 * MINUTE_US,
+            slide_id=shared.slide_id,
+            recipient="pr.martin@hopital-universitaire.example",
+        )
+        members.add(
+            session,
+            centres.caen.administrator,
+            login=NEWCOMER,
+            name="Dr Nouvelle",
+            role=Role.TRAINEE,
+            password_hash=PASSWORD_HASH,
+        )
+        link_refusals.count(session, bound.id, Vain.WRONG_CODE, 3)
+        link_refusals.count(session, bound.id, Vain.WRONG_KEY, 12)
+    yield Met(**vars(shared), objection=objection, bound=bound, member=centres.caen.trainee.id)
     database.close()
 
 
 def visits(shared: Met) -> list[Visit]:
     return [
         Visit("/login", STRANGER, "/login"),
+        Visit("/login own password", STRANGER, "/login", choosing),
+        Visit("/account", ANNE, "/account"),
+        Visit("/members", ADMINISTRATOR, "/members"),
+        Visit("/members/new", ADMINISTRATOR, "/members/new"),
+        Visit("/members/{member_id}", ADMINISTRATOR, f"/members/{shared.member}"),
+        Visit("/members/{member_id} first password", ADMINISTRATOR, f"/members/{shared.member}", giving),
         Visit("/l/{link_id}", STRANGER, f"/l/{shared.link.id}#{shared.link.secret}"),
+        Visit("/l/{link_id} code", STRANGER, f"/l/{shared.bound.id}#{shared.bound.secret}", knocking),
         Visit("/cases", ANNE, "/cases"),
         Visit("/cases nothing found", ANNE, "/cases?q=nobody"),
         Visit("/cases keys", ANNE, "/cases", lambda page: page.keyboard.press("?")),
@@ -91,6 +134,7 @@ def visits(shared: Met) -> list[Visit]:
         Visit("/consultations/{consultation_id}", ANNE, f"/consultations/{shared.answered}"),
         Visit("/consultations/{consultation_id} consultant", PAUL, f"/consultations/{shared.asked}"),
         Visit("/links", ANNE, "/links"),
+        Visit("/links/open", CLAIRE, "/links/open"),
         Visit("/shares", CLAIRE, "/shares"),
         Visit("/objections", OFFICER, "/objections"),
         Visit("/objections found", OFFICER, "/objections?q=26H"),
@@ -111,6 +155,19 @@ def visits(shared: Met) -> list[Visit]:
     ]
 
 
+def choosing(page: Page) -> None:
+    """Comes with a password that an administrator gave."""
+    page.fill("#login", NEWCOMER)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.locator("#new_password").wait_for()
+
+
+def giving(page: Page) -> None:
+    page.locator("form[action$='/password'] button").click()
+    page.locator(".secret").wait_for()
+
+
 def viewer(key: str = "", place: str = "iain-viewer") -> Callable[[Page], None]:
     """Once the slide is there: presses the key, waits for the place, and goes to it when it is a tab."""
 
@@ -123,6 +180,14 @@ def viewer(key: str = "", place: str = "iain-viewer") -> Callable[[Page], None]:
             page.locator(place).click()
 
     return then
+
+
+def knocking(page: Page) -> None:
+    """The key sent, and a code that is none."""
+    page.locator("form[data-link-key] button").click()
+    page.locator("[name=code]").fill("1234 5678")
+    page.locator("form button.primary").click()
+    page.get_by_role("alert").wait_for()
 
 
 def answering(page: Page) -> None:
