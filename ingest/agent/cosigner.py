@@ -5,6 +5,7 @@ compares. What contradicts what it saw before it does not sign, keeps as evidenc
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +14,10 @@ from typing import Protocol
 from ingest.agent.cosigner_record import Cosigner
 from sharing.verifier import Checkpoint, Edge, Key, NoteError, linked, parse_checkpoint, parse_key
 
+LOGS_MOST, NEW_MOST = 200, 100_000_000
+"""What a witness looks at in one round: a server that shows no end of it keeps nobody busy for ever."""
 _ENTRY = struct.Struct(">Q32s")
+_SITE = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def look(witness: Cosigner, platform: Logs, *, now_s: int, platform_key: bytes |
     """Look at every log once. `platform_key`: the public key that the platform's manager has told; without it, that of
     the first meeting is believed. Raises what `platform` raises.
     """
-    listed = platform.logs()
+    listed = platform.logs()[:LOGS_MOST]
     origins = set()
     for each in listed:
         try:
@@ -67,7 +71,7 @@ def look(witness: Cosigner, platform: Logs, *, now_s: int, platform_key: bytes |
             origins.add(log.name)
             yield _look_at(witness, platform, each, log, now_s)
         except _ContradictionError as contradiction:
-            yield _refused(witness, each.site, contradiction)
+            yield _refused(witness, each.site if _SITE.fullmatch(each.site) else "?", contradiction)
     for origin in sorted(set(witness.logs) - origins):
         site = origin.rpartition("/")[2]
         if all(each.site != site for each in listed):
@@ -76,6 +80,8 @@ def look(witness: Cosigner, platform: Logs, *, now_s: int, platform_key: bytes |
 
 def _known(witness: Cosigner, listed: Listed, platform_key: bytes | None) -> Key:
     try:
+        if not _SITE.fullmatch(listed.site):
+            raise NoteError("a site is not called so")
         log = parse_key(listed.key)
     except NoteError as error:
         raise _ContradictionError("witness-nonsense", detail=str(error)) from error
@@ -106,6 +112,8 @@ def _look_at(witness: Cosigner, platform: Logs, listed: Listed, log: Key, now_s:
         raise _ContradictionError(
             "witness-shorter", size=checkpoint.size, seen=before.size, checkpoint=note, before=before.text()
         )
+    if checkpoint.size - reached.edge.size > NEW_MOST:
+        raise _ContradictionError("witness-nonsense", detail=f"{checkpoint.size} entries", checkpoint=note)
     edge, head = reached.edge, reached.head
     for sealed_us, leaf in _entries(platform, listed.site, edge.size, checkpoint.size):
         head = linked(head, edge.size + 1, sealed_us, leaf)
@@ -153,6 +161,6 @@ def _alone(checkpoint: Checkpoint) -> Checkpoint:
 def _refused(witness: Cosigner, site: str, contradiction: _ContradictionError) -> Looked:
     told = {"site": site, "what": contradiction.sentence, **contradiction.values}
     digest = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16]
-    path = witness.keep_evidence(f"{site}-{digest}", told)
+    path = witness.keep_evidence(f"{site.replace('?', '-')}-{digest}", told)
     values = {"site": site, **contradiction.values, "evidence": path}
     return Looked(site, contradiction.sentence, values, contradiction=True)

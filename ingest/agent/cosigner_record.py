@@ -29,6 +29,7 @@ from sharing.verifier import (
 )
 
 RECORD, SECRET, EDGES, EVIDENCE = "record.jsonl", "key", "edges.json", "evidence"
+EVIDENCE_MOST = 100
 
 
 class RecordError(Exception):
@@ -100,11 +101,13 @@ class Cosigner:
         self._write_edges()
 
     def keep_evidence(self, name: str, told: Mapping[str, object]) -> Path:
-        """What speaks against a log, in a file of its own; the same evidence once."""
+        """What speaks against a log, in a file of its own; the same evidence once, and no more than so many files: the
+        first say enough, and a server cannot fill the disk.
+        """
         folder = self._folder / EVIDENCE
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.json"
-        if not path.exists():
+        if not path.exists() and sum(1 for _ in folder.iterdir()) < EVIDENCE_MOST:
             _write(path, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         return path
 

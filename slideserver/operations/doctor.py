@@ -23,7 +23,7 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.manifest import MAX_FILES, ManifestError, SetFile, manifest_of
-from sharing import custody
+from sharing import custody, witnesses
 from sharing.clock import SECOND_US
 from sharing.custody import Bearer
 from sharing.db import privileges
@@ -53,6 +53,7 @@ FREE_FAIL_BYTES = GIB
 CLOCK_APART_S = 5.0
 # For pg_dump, psql and whoever else comes.
 SPARE_CONNECTIONS = 10
+SILENT_WITNESS_US = 24 * 3600 * SECOND_US
 # Nothing of this program existed before; a clock that says so has lost its battery.
 EARLIEST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND_US
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -86,6 +87,7 @@ def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
     yield from _store(settings, database if reachable.state is not State.FAILED else None)
     if reachable.state is not State.FAILED:
         yield _seals(database)
+        yield _witnesses(database)
         if database.engine.dialect.name == "postgresql":
             yield _connections(settings, database)
     yield _clock(database if reachable.state is not State.FAILED else None)
@@ -142,6 +144,23 @@ def _seals(database: Database) -> Finding:
         return Finding(part, State.FAILED, sentence, "Triggers were dropped. Restore a backup, and ask who did it.")
     remedy = "Give the tables to another role: docs/howto/install.md, 2; then run: iain migrate"
     return Finding(part, State.WARNING, sentence, remedy)
+
+
+def _witnesses(database: Database) -> Finding:
+    part = "witnesses"
+    with database.reading() as session:
+        found = [each for each in witnesses.listed(session) if each.disabled_us is None]
+        silent = [each.name for each in found if session.now_us - (each.signed_us or 0) > SILENT_WITNESS_US]
+    if not found:
+        return Finding(part, State.FINE, "nobody outside the server countersigns the journal: docs/howto/witness.md")
+    if silent:
+        return Finding(
+            part,
+            State.WARNING,
+            f"Not heard for a day: {', '.join(silent)}.",
+            "Ask at its site whether it runs, and whether it refuses to sign: iain-agent witness",
+        )
+    return Finding(part, State.FINE, f"{len(found)} countersign the journal")
 
 
 def _connections(settings: Settings, database: Database) -> Finding:

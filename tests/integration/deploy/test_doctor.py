@@ -11,12 +11,13 @@ from fixtures.server import World
 from fixtures.smtp import mail_server
 from typer.testing import CliRunner
 
-from sharing import audit
+from ingest.agent.cosigner_record import open_cosigner
+from sharing import audit, witnesses
 from sharing.clock import FrozenClock, SystemClock
 from sharing.db.engine import open_database
 from sharing.db.migrations import downgrade
 from sharing.subjects import System
-from sharing.vocabulary import PLATFORM, Act
+from sharing.vocabulary import PLATFORM, Act, SiteId
 from slideserver.cli import app
 from slideserver.operations import doctor, libraries
 from slideserver.operations.doctor import Finding, State
@@ -50,6 +51,17 @@ def examine(world: World) -> Callable[..., dict[str, Finding]]:
 
 
 def test_a_sound_platform_has_nothing_to_do(examine) -> None:
+    assert examine() == {}
+
+
+def test_a_witness_that_is_silent_for_a_day_is_named(examine, world, tmp_path) -> None:
+    key = open_cosigner(tmp_path / "witness", "temoin.rouen").key
+    with world.database.writing() as session:
+        witnesses.add(session, SiteId("rouen"), str(key))
+    found = examine()
+    assert (found["witnesses"].state, "temoin.rouen" in found["witnesses"].sentence) == (State.WARNING, True)
+    with world.database.writing() as session:
+        witnesses.withdraw(session, "temoin.rouen")
     assert examine() == {}
 
 

@@ -14,7 +14,9 @@ from fixtures.witnessing import Guard, Platform, exported
 from sqlalchemy import text
 
 from benchmarks.torture_sharing.tampering import KINDS, Attacker, History, Tally, forge_history
+from ingest.agent.cosigner import Listed
 from ingest.agent.cosigner_record import EDGES, RECORD, SECRET, RecordError, open_cosigner
+from ingest.agent.messages import Language, Words
 from sharing import audit, chain, checkpoints, verifier, witnesses
 from sharing.checkpoints import Signer
 from sharing.db.engine import open_database
@@ -182,6 +184,49 @@ def test_a_log_by_another_name_or_key_is_not_signed(database, platform, guard):
     report = caen(exported(database, other), guard.record)
     assert {"key", "checkpoint-signature"} <= {each.code for each in report.findings}
     assert caen(exported(database, platform.signer)).whole
+
+
+class Liar(Platform):
+    """Whoever holds the server may answer anything."""
+
+    def __init__(self, database, signer, site="caen", key=None, note=None, told=None):
+        super().__init__(database, signer)
+        self.site, self.key, self.note, self.told = site, key or str(signer.key(CAEN)), note, told
+
+    def logs(self):
+        return [Listed(self.site, self.key, 0)]
+
+    def checkpoint(self, site):
+        return super().checkpoint(site) if self.note is None else self.note
+
+    def hashes(self, site, after, until):
+        return super().hashes(site, after, until) if self.told is None else self.told
+
+
+def test_whatever_a_server_answers_the_witness_signs_nothing_wrong(database, platform, guard):
+    act(database)
+    signer = platform.signer
+    huge = signer.signed(CAEN, 10**17, bytes(32), bytes(32))
+    theirs = Signer.new().signed(CAEN, 3, bytes(32), bytes(32))
+    for lie, sentence in (
+        ({"site": "../../caen"}, "witness-nonsense"),
+        ({"key": "key"}, "witness-nonsense"),
+        ({"site": "rouen"}, "witness-renamed"),
+        ({"note": "note"}, "witness-nonsense"),
+        ({"note": theirs}, "witness-unsigned"),
+        ({"note": huge}, "witness-nonsense"),
+        ({"told": b""}, "witness-entries-missing"),
+        ({"told": b"x" * 39}, "witness-entries-missing"),
+        ({"told": bytes(40 * 999)}, "witness-entries-missing"),
+        ({"told": bytes(40)}, "witness-rewritten"),
+    ):
+        looked = guard.look(Liar(database, signer, **lie))
+        assert {each.sentence for each in looked if each.contradiction} >= {sentence}, lie
+        assert all(each.contradiction for each in looked), lie
+        for each in looked:
+            assert each.values["evidence"].parent == guard.folder / "evidence"
+            Words(Language.FR)(each.sentence, **each.values)
+    assert guard.record.seen == {}
 
 
 class Silent(Platform):
