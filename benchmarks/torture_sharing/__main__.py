@@ -13,8 +13,12 @@ PARTS = (
     "revocation",
     "links",
     "mutations",
+    "completeness",
+    "appends",
     "backup",
     "queries",
+    "policy",
+    "fuzz",
     "xss",
 )
 
