@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -47,6 +47,11 @@ from sharing.vocabulary import (
 )
 
 VERSION = 1
+# Under which a session keeps what is recorded `together`: rows of audit_event, each with that of audit_personal.
+_GATHERED = "audit.gathered"
+_Gathered = list[tuple[dict[str, Any], dict[str, Any] | None]]
+HIGHEST = 2**63 - 1
+"""The greatest number of a database."""
 LATEST_US = 250_000_000_000_000_000
 """No event is of a later moment: in a calendar, that is the ninety-ninth century."""
 
@@ -91,13 +96,37 @@ def record(
         "case_id": next((entity.id for entity in entities if entity.kind == "case"), None),
         "slide_id": next((entity.id for entity in entities if entity.kind == "slide"), None),
     }
+    told = {"event_id": event_id, "salt": salt, "body": body} if body != "{}" else None
+    gathered: _Gathered | None = session.info.get(_GATHERED)
+    if gathered is None:
+        _write(session, [(event, told)])
+    else:
+        gathered.append((event, told))
+    return event_id
+
+
+@contextmanager
+def together(session: Session) -> Iterator[None]:
+    """What is recorded in this block is written at its end, all at once: a fifth of the way for who records much."""
+    gathered: _Gathered = []
+    session.info[_GATHERED] = gathered
+    try:
+        yield
+    finally:
+        del session.info[_GATHERED]
+    if gathered:
+        _write(session, gathered)
+
+
+def _write(session: Session, events: Sequence[tuple[dict[str, Any], dict[str, Any] | None]]) -> None:
     # Every act comes through here: inserting into the tables costs a quarter of inserting mapped rows.
     tables = Base.metadata.tables
-    position = session.execute(insert(tables["audit_event"]).returning(AuditEventRow.position), event).scalar_one()
-    session.execute(insert(tables["audit_pending"]), {"position": position})
-    if body != "{}":
-        session.execute(insert(tables["audit_personal"]), {"event_id": event_id, "salt": salt, "body": body})
-    return event_id
+    told = [personal for _, personal in events if personal]
+    inserted = insert(tables["audit_event"]).returning(AuditEventRow.position)
+    positions = session.scalars(inserted, [event for event, _ in events])
+    session.execute(insert(tables["audit_pending"]), [{"position": position} for position in positions])
+    if told:
+        session.execute(insert(tables["audit_personal"]), told)
 
 
 def record_refusal(database: Database, refusal: Refusal, *, personal: Mapping[str, str] | None = None) -> None:
@@ -252,7 +281,7 @@ def _read(session: Session, site_id: SiteId, filters: Filters, cursor: str | Non
         which = which.where(tuple_(event.recorded_us, event.position) < _position(cursor))
     found = session.scalars(which).all()
     known = _rows(session, found[:limit])
-    more = _cursor(known[-1]) if len(found) > limit else None
+    more = f"{known[-1].recorded_us}-{known[-1].position}" if len(found) > limit else None
     return Page(tuple(known), more)
 
 
@@ -281,11 +310,15 @@ def _rows(session: Session, positions: Sequence[int]) -> list[AuditRow]:
         for position in positions:
             with suppress(OperationalError):
                 found += session.execute(statement.where(event.position == position)).all()
-    rows = {position: _unreadable(position) for position in positions}
-    for row in found:
-        with suppress(ValueError, TypeError, KeyError, AttributeError):
-            rows[row.position] = _row(row)
-    return [rows[position] for position in positions]
+    rows = {row.position: _row_or_ruin(row) for row in found}
+    return [rows.get(position) or _unreadable(position, _moment(session, position)) for position in positions]
+
+
+def _moment(session: Session, position: int) -> Any:
+    """What stands as its time in a row that the driver cannot read as a whole."""
+    with suppress(OperationalError):
+        return session.scalar(select(AuditEventRow.recorded_us).where(AuditEventRow.position == position))
+    return None
 
 
 def people(session: Session, subject: Subject) -> list[tuple[MemberId, str]]:
@@ -344,16 +377,18 @@ def _conditions(filters: Filters, site_id: SiteId) -> Iterator[ColumnElement[boo
             yield column == value
 
 
-def _cursor(row: AuditRow) -> str:
-    # In SQLite a moment that somebody overwrote with words stands before all others.
-    return f"{LATEST_US if row.act is None else row.recorded_us}-{row.position}"
-
-
 def _position(cursor: str) -> ColumnElement[Any]:
-    match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", cursor, re.ASCII)
-    if not match:
+    match = re.fullmatch(r"(-?\d{1,19})-(\d{1,18})", cursor, re.ASCII)
+    if not match or abs(int(match[1])) > HIGHEST:
         raise InvalidError("This is no place in the audit log. Start again from its first page.")
     return tuple_(literal(int(match[1])), literal(int(match[2])))
+
+
+def _row_or_ruin(row: Row[*tuple[Any, ...]]) -> AuditRow:
+    try:
+        return _row(row)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return _unreadable(row.position, row.recorded_us)
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> AuditRow:
@@ -385,12 +420,14 @@ def _row(row: Row[*tuple[Any, ...]]) -> AuditRow:
     )
 
 
-def _unreadable(position: int) -> AuditRow:
-    """What is left to say of a row that was altered past the program."""
+def _unreadable(position: int, recorded_us: Any) -> AuditRow:
+    """What is left to say of a row that was altered past the program: where it stands. In SQLite, what was overwritten
+    with words stands before all numbers.
+    """
     return AuditRow(
         id=EventId(""),
         position=position,
-        recorded_us=0,
+        recorded_us=recorded_us if isinstance(recorded_us, int) else HIGHEST,
         act=None,
         outcome=Outcome.FAILED,
         agent_kind="stranger",

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -60,15 +60,26 @@ def resolve(session: Session, token: str) -> Login | None:
 
     In a writing transaction the use is noted, which puts off the idle limit; in a reading one it is not.
     """
-    key = _digest(token)
-    row = session.execute(_by_token(), {"token_hash": key}).one_or_none()
-    if row is None or session.now_us >= min(row.used_us + IDLE_US, row.expires_us):
-        return None
-    used_us = row.used_us
-    if session.writable and session.now_us - used_us >= _TOUCH_US:
-        used_us = session.now_us
-        session.execute(update(SessionTokenRow).where(SessionTokenRow.token_hash == key).values(used_us=used_us))
-    return Login(sites.member_of(row[0], row[1]), expires_us=min(used_us + IDLE_US, row.expires_us))
+    return resolve_all(session, [token]).get(token)
+
+
+def resolve_all(session: Session, tokens: Sequence[str]) -> dict[str, Login]:
+    """`resolve` of many; those that belong to nobody are left out. Rows are locked in the order of the tokens."""
+    keys = {_digest(token): token for token in tokens}
+    if not keys:
+        return {}
+    rows = {row.token_hash: row for row in session.execute(_by_tokens(), {"token_hashes": [*keys]})}
+    logins = {}
+    for key, token in keys.items():
+        row = rows.get(key)
+        if row is None or session.now_us >= min(row.used_us + IDLE_US, row.expires_us):
+            continue
+        used_us = row.used_us
+        if session.writable and session.now_us - used_us >= _TOUCH_US:
+            used_us = session.now_us
+            session.execute(update(SessionTokenRow).where(SessionTokenRow.token_hash == key).values(used_us=used_us))
+        logins[token] = Login(sites.member_of(row[0], row[1]), expires_us=min(used_us + IDLE_US, row.expires_us))
+    return logins
 
 
 def revoke(session: Session, token: str, *, personal: Mapping[str, str] | None = None) -> bool:
@@ -128,11 +139,12 @@ def _digest(token: str) -> str:
 
 
 @cache
-def _by_token() -> Select[MemberRow, str, int, int]:
-    """The member whose session it is: the statement that is asked most."""
+def _by_tokens() -> Select[MemberRow, str, str, int, int]:
+    """The members whose sessions they are: the statement that is asked most."""
+    row = SessionTokenRow
     return (
         sites.members()
-        .join(SessionTokenRow, SessionTokenRow.member_id == MemberRow.id)
-        .where(SessionTokenRow.token_hash == bindparam("token_hash"))
-        .add_columns(SessionTokenRow.used_us, SessionTokenRow.expires_us)
+        .join(row, row.member_id == MemberRow.id)
+        .where(row.token_hash.in_(bindparam("token_hashes", expanding=True)))
+        .add_columns(row.token_hash, row.used_us, row.expires_us)
     )

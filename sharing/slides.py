@@ -204,8 +204,19 @@ def mark_refused(session: Session, slide_id: SlideId, *, code: str, reason: str)
 def get_slide(session: Session, subject: Subject, slide_id: SlideId, action: Action = Action.VIEW_SLIDE) -> Slide:
     """The slide, if the subject may do `action` to it; else NotFoundError or RefusedError, see `policy.require`."""
     slide = _known(session, slide_id)
-    policy.require(session, subject, action, slide, Entity("slide", slide_id), *_case_entity(slide.case_id))
+    require(session, subject, slide, action)
     return slide
+
+
+def require(session: Session, subject: Subject, slide: Slide, action: Action = Action.VIEW_SLIDE) -> None:
+    """Return if the subject may do `action` to the slide; else as `get_slide`."""
+    policy.require(session, subject, action, slide, Entity("slide", slide.id), *_case_entity(slide.case_id))
+
+
+def known(session: Session, slide_ids: Collection[SlideId]) -> dict[SlideId, Slide]:
+    """Those of the slides that there are, whoever may see them: ask `require` about each."""
+    rows = session.execute(_by_ids(), {"slide_ids": [*slide_ids]}).mappings() if slide_ids else ()
+    return {row["id"]: _of(row) for row in rows}
 
 
 def hold(session: Session, slide_id: SlideId) -> None:
@@ -357,6 +368,11 @@ def _known(session: Session, slide_id: SlideId) -> Slide:
     if row is None:
         raise policy.absent("slide")
     return _of(row)
+
+
+@cache
+def _by_ids() -> Select[*tuple[Any, ...]]:
+    return _slides().where(SlideRow.id.in_(bindparam("slide_ids", expanding=True)))
 
 
 @cache

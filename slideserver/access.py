@@ -19,6 +19,7 @@ from dataclasses import replace
 from sharing import audit, epoch
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database
+from sharing.vocabulary import SlideId
 from slideserver.admissions import Admissions, Decision, Key, Look, Verdict
 from slideserver.counter import Counter
 from slideserver.epochs_seen import EpochsSeen
@@ -90,12 +91,12 @@ class Access:
 
     def decide(self, credential: str, slide_id: str, look: Look) -> Decision | None:
         """The decision in memory, if there is one that holds."""
-        decision = self._decisions.get((credential, slide_id, look))
+        decision = self._decisions.get((credential, slide_id, look))  # type: ignore[arg-type]
         return decision if decision is not None and self.holds(decision) else None
 
     async def ask(self, credential: str, slide_id: str, look: Look) -> Decision:
         """A fresh decision, from the database. Tiles of one viewport that arrive together share it."""
-        key = (credential, slide_id, look)
+        key = (credential, SlideId(slide_id), look)
         future = self._pending.get(key)
         if future is None:
             future = self._pending[key] = asyncio.ensure_future(self._find(key))

@@ -4,7 +4,7 @@
 asks the policy again, and puts a new reading, or the refusal, on record. No tile without a row in the audit log.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
 from sharing.errors import NotFoundError, Refusal, RefusedError
 from sharing.readings import Reading, UnrecordedError
+from sharing.sessions import Login
 from sharing.slides import Slide
 from sharing.subjects import Guest, Member, subject_id
 from sharing.visits import GuestSession
@@ -81,7 +82,7 @@ class Shown:
 
 
 # Credential (see `auth.cookies.Credentials`), slide, picture.
-Key = tuple[str, str, Look]
+Key = tuple[str, SlideId, Look]
 
 
 class Admissions:
@@ -94,12 +95,13 @@ class Admissions:
         with self._database.reading() as session:
             # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
             under = epoch.read(session)
-            shown = {credential: _shown(session, credential) for credential in _credentials(keys)}
+            shown = _shown(session, keys)
             begun = readings.standing(
                 session, (_reading(reader, key) for key in keys for reader in shown[key[0]].readers)
             )
+            found = slides.known(session, {which for _, which, look in keys if look is not Look.TILE} | _slides(begun))
             for key in keys:
-                answers[key] = _by_reading(session, under, shown[key[0]], key, begun)
+                answers[key] = _by_reading(session, under, shown[key[0]], key, found.get(key[1]), begun)
         for decision in answers.values():
             if decision is not None and decision.verdict is Verdict.SIGNED_OUT:
                 audit.count_stranger(self._database, "unknown session")
@@ -112,24 +114,29 @@ class Admissions:
         with self._database.writing() as session:
             under = epoch.read(session)
             # Rows are locked in one order, whoever asks together: browsers' sessions, then readings.
-            shown = {credential: _shown(session, credential) for credential in _credentials(keys)}
+            shown = _shown(session, keys)
+            slide_of = slides.known(session, {which for _, which, _ in keys})
             for key in keys:
                 if shown[key[0]].nobody:
                     answers[key] = Decision(Verdict.SIGNED_OUT, under, session.now_us)
                     continue
-                found = _reader(session, shown[key[0]].readers, SlideId(key[1]), key[2])
+                found = _reader(session, shown[key[0]].readers, slide_of.get(key[1]), key[2])
                 if isinstance(found, tuple):
                     admitted.append((key, *found))
                 else:
                     answers[key] = _refuse(session, under, shown[key[0]], key, found)
-            for key, reader, slide in sorted(admitted, key=_place):
-                _put_on_record(session, reader, slide, key[2])
+            admitted.sort(key=_place)
+            tiles = [(reader.subject, slide) for key, reader, slide in admitted if key[2] is Look.TILE]
+            readings.open_readings(session, tiles)
+            for key, reader, slide in admitted:
+                if key[2] is not Look.TILE:
+                    _put_on_record(session, reader, slide, key[2])
                 answers[key] = _allowed(session, under, reader, slide, noted_us=session.now_us)
         return answers
 
 
-def _credentials(keys: Sequence[Key]) -> list[str]:
-    return sorted({credential for credential, _, _ in keys})
+def _slides(begun: Iterable[Reading]) -> set[SlideId]:
+    return {slide_id for _, _, slide_id in begun}
 
 
 def _place(admitted: tuple[Key, Reader, Slide]) -> tuple[str, str, str, str]:
@@ -138,18 +145,20 @@ def _place(admitted: tuple[Key, Reader, Slide]) -> tuple[str, str, str, str]:
 
 
 def _reading(reader: Reader, key: Key) -> Reading:
-    return reader.subject.kind, subject_id(reader.subject) or "", SlideId(key[1])
+    return reader.subject.kind, subject_id(reader.subject) or "", key[1]
 
 
-def _by_reading(session: Session, under: int, shown: Shown, key: Key, begun: Collection[Reading]) -> Decision | None:
+def _by_reading(
+    session: Session, under: int, shown: Shown, key: Key, slide: Slide | None, begun: Collection[Reading]
+) -> Decision | None:
     if shown.nobody:  # strangers do not get a turn to write
         return Decision(Verdict.SIGNED_OUT, under, session.now_us)
-    _, slide_id, look = key
+    look = key[2]
     for reader in shown.readers:
         if look is Look.TILE and _reading(reader, key) not in begun:
             continue
         try:
-            slide = _slide(session, reader, SlideId(slide_id), look)
+            slide = _slide(session, reader, slide, look)
             if look is not Look.TILE:
                 _put_on_record(session, reader, slide, look)
         except (NotFoundError, RefusedError, UnrecordedError):
@@ -179,10 +188,18 @@ def _refuse(session: Session, under: int, shown: Shown, key: Key, refusal: Refus
     return decision
 
 
-def _shown(session: Session, credential: str) -> Shown:
+def _shown(session: Session, keys: Iterable[Key]) -> dict[str, Shown]:
+    """Whom each credential proves."""
+    credentials = sorted({credential for credential, _, _ in keys})
+    tokens = [token for credential in credentials if (token := credential.partition(";")[0])]
+    logins = sessions.resolve_all(session, tokens)
+    return {credential: _shown_by(session, credential, logins) for credential in credentials}
+
+
+def _shown_by(session: Session, credential: str, logins: Mapping[str, Login]) -> Shown:
     member, _, guest = credential.partition(";")
     readers: list[Reader] = []
-    login = sessions.resolve(session, member) if member else None
+    login = logins.get(member)
     if login is not None:
         readers.append(Reader(login.member, login.expires_us))
     admitted = visits.guest(session, guest) if guest else None
@@ -194,21 +211,23 @@ def _shown(session: Session, credential: str) -> Shown:
 
 
 def _reader(
-    session: Session, readers: Sequence[Reader], slide_id: SlideId, look: Look
+    session: Session, readers: Sequence[Reader], slide: Slide | None, look: Look
 ) -> tuple[Reader, Slide] | Refusal | None:
     """The first who may see the slide, and the slide; else why the first may not, None if there is nothing to say."""
     refusal: Refusal | None = None
     for reader in readers:
         try:
-            return reader, _slide(session, reader, slide_id, look)
+            return reader, _slide(session, reader, slide, look)
         except (NotFoundError, RefusedError) as error:
             refusal = refusal or error.refusal
     return refusal
 
 
-def _slide(session: Session, reader: Reader, slide_id: SlideId, look: Look) -> Slide:
-    """The slide, if it is ready and the reader may have this of it."""
-    slide = slides.get_slide(session, reader.subject, slide_id)
+def _slide(session: Session, reader: Reader, slide: Slide | None, look: Look) -> Slide:
+    """The slide, if there is one, it is ready, and the reader may have this of it."""
+    if slide is None:
+        raise policy.absent("slide")
+    slides.require(session, reader.subject, slide)
     if slide.state is not SlideState.READY:
         raise policy.absent("slide")
     if look in NEEDS:
