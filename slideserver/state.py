@@ -30,6 +30,7 @@ from slideserver.auth.passwords import Passwords
 from slideserver.auth.throttle import Throttle
 from slideserver.i18n import Catalogue, Language, load_catalogues
 from slideserver.mail import Mailer
+from slideserver.recorder import Recorder, recorder
 from slideserver.rendering import Install, Renderer
 from slideserver.settings import Settings
 from slideserver.signing import open_signer
@@ -75,6 +76,7 @@ class State:
     uploads: Uploads
     queue: JobQueue
     access: Access
+    recorder: Recorder
     sources: Sources
     cookie: SessionCookie
     guest_cookie: GuestCookie
@@ -127,6 +129,7 @@ def open_state(
         uploads=Uploads(database, store, queue, settings.var, Limits(max_upload_bytes=settings.max_upload_bytes)),
         queue=queue,
         access=Access(database),
+        recorder=recorder(database),
         sources=Sources(database, store, cutters, cache, settings.var / "slides", max_open=settings.open_slides),
         cookie=cookie,
         guest_cookie=guest_cookie,

@@ -82,10 +82,10 @@ class Stage:
 
 
 @contextmanager
-def founded(engine: str, folder: Path) -> Iterator[Stage]:
-    """A stage on which no server runs."""
+def founded(engine: str, folder: Path, *, durable: bool = False) -> Iterator[Stage]:
+    """A stage on which no server runs. `durable`: PostgreSQL, too, waits for its disk."""
     with ExitStack() as stack:
-        postgres = stack.enter_context(postgres_server()) if engine == "postgresql" else None
+        postgres = stack.enter_context(postgres_server(durable=durable)) if engine == "postgresql" else None
         url = postgres.create("iain") if postgres else f"sqlite:///{folder / 'iain.db'}"
         settings = Settings(var=folder / "var", database_url=url)
         settings.var.mkdir()
