@@ -80,7 +80,7 @@ class Certificate:
     downloads: int
     """How often somebody of the own site took a file away."""
     entries: int
-    """How many entries of the log are about the case."""
+    """How many entries of the log are about the case, but for those of certificates."""
     last_entry: int | None
     """The number of the newest of them that is sealed."""
     altered: int
@@ -106,7 +106,9 @@ def certify(session: Session, subject: Member, case_id: CaseId) -> Certificate:
     if case is None:
         raise policy.absent("case")
     policy.require(session, subject, Action.CERTIFY_SHARES, case, Entity("case", case_id))
-    rows = audit.read(session, subject, audit.Filters(case_id=case_id), limit=MOST_ENTRIES).rows
+    found = audit.read(session, subject, audit.Filters(case_id=case_id), limit=MOST_ENTRIES).rows
+    # Else each certificate would be an entry that no witness has seen for the next.
+    rows = [row for row in found if row.act is not Act.CERTIFICATE_ISSUED]
     shown = _shown(session, case_id)
     slides = _slides(session, shown)
     numbers = {slide.id: slide.number for slide in slides}

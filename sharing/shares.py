@@ -274,9 +274,11 @@ def _links(session: Session, ids: Sequence[str]) -> Iterator[tuple[str, Share]]:
         .join(CaseRow, CaseRow.id == LinkRow.case_id)
         .where(LinkRow.id.in_(ids))
     )
-    for each in session.execute(statement) if ids else ():
+    found = session.execute(statement).all() if ids else []
+    states = policy.link_states(session, [each.LinkRow for each in found])
+    for each in found:
         row: LinkRow = each.LinkRow
-        state = policy.link_state(session, row)
+        state = states[row.id]
         expired_us = row.expires_us if row.expires_us <= session.now_us else None
         ends = (row.revoked_us, expired_us, each.objected_us, each.disabled_us)
         ended_us = min((end_us for end_us in ends if end_us is not None), default=None)

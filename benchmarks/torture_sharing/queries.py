@@ -1,8 +1,8 @@
 """What a lab manager asks of a million events and a hundred thousand shares, on both engines.
 
 The functions are asked that the pages ask, with every filter alone and with some together, in an order that chance
-decides. Before that, answers are held against a plain walk over the rows, or the times prove nothing. The control is
-the same question with the index of the journal out of reach: it must take longer than the limit, or the limit is none.
+decides. Before that, answers are held against a plain walk over the rows, or the times prove nothing. The control is a
+question that no index serves: it must take longer than the limit, or the limit is none.
 """
 
 import random
@@ -18,7 +18,7 @@ from benchmarks.torture_sharing.million import Filled
 from benchmarks.torture_sharing.stage import ENGINES, empty_database
 from sharing import audit, share_figures, shares
 from sharing.db.engine import Database, Session
-from sharing.db.tables import AuditEventRow
+from sharing.db.tables import AuditEventRow, AuditPersonalRow
 from sharing.share_search import Direction, Filters, Kind, matching
 from sharing.vocabulary import Act, CaseId, Outcome, Purpose, SiteId
 
@@ -47,8 +47,8 @@ def run(plan: Plan) -> Result:
                 slowest[name] = max(took, slowest.get(name, 0))
             worst = sorted(slowest.items(), key=lambda each: -each[1])[:4]
             notes.append(f"{engine}: slowest " + ", ".join(f"{name} {took:.0f} ms" for name, took in worst))
-            if plan.share >= 1 and _took_ms(database, lambda session: _without_index(session)) < LIMIT_MS:
-                void.append(f"a walk over the whole journal on {engine}")
+            if plan.share >= 1 and _took_ms(database, _by_name) < LIMIT_MS:
+                void.append(f"a question on {engine} that no index serves")
     p95 = statistics.quantiles(times, n=100)[94]
     return Result(
         figures={"audit.query_1m_p95_ms": round(p95, 1), "audit.query_1m_wrong": wrong},
@@ -147,9 +147,9 @@ def _counted(values: Iterator[str]) -> dict[str, int]:
     return counts
 
 
-def _without_index(session: Session) -> object:
-    """What is asked of the journal by act, if there were no index of acts."""
-    event = AuditEventRow
-    hidden = event.act.concat("") == Act.MAIL_SENT
-    asked = select(event.position).where(event.site_id.concat("") == million.SITE, hidden, event.detail != "")
-    return session.execute(asked.order_by(event.recorded_us.desc()).limit(100)).all()
+def _by_name(session: Session) -> object:
+    """Whatever is on record of a name that nobody has: every personal part has to be read."""
+    event, personal = AuditEventRow, AuditPersonalRow
+    asked = select(event.position).join(personal, personal.event_id == event.id)
+    named = asked.where(event.site_id == million.SITE, personal.body.contains("Personne"))
+    return session.execute(named.order_by(event.recorded_us.desc()).limit(100)).all()

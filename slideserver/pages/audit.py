@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
 import sharing.audit
-from sharing import chain, sites
+from sharing import chain, sites, witnesses
 from sharing.audit import AuditRow, Filters
 from sharing.cases import case_by_accession
 from sharing.chain import SiteReport
 from sharing.db.engine import Session
+from sharing.policy import actions_of
 from sharing.subjects import Member
 from sharing.vocabulary import Act, Action, CaseId, MemberId, Outcome
 from slideserver import fhir
@@ -143,6 +144,8 @@ def _page(
         people=sharing.audit.people(session, member),
         chain=chain.standing(session, member),
         verified=verified,
+        witnesses=witnesses.standing(session, member.site_id),
+        opens_cases=Action.VIEW_CASE in actions_of(member),
     )
 
 
