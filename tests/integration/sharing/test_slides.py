@@ -216,3 +216,24 @@ def test_of_many_simultaneous_openings_one_is_new(database, centres, push):
         thread.join()
     assert sorted(answers) == [False] * 15 + [True]
     assert acts(database, slide.id)[2:] == [("slide.opened", "success")]
+
+
+def test_many_readings_at_once_are_those_that_would_have_begun_one_by_one(database, centres, push, clock):
+    slide, other = (get(database, push(centres.caen, sha256=digit * 64)) for digit in "ab")
+    who = [centres.caen.pathologist, centres.caen.lab_manager, centres.caen.technician]
+
+    def open_all(*openings):
+        before = len(acts(database, slide.id)) + len(acts(database, other.id))
+        with database.writing() as session:
+            readings.open_readings(session, openings)
+        return len(acts(database, slide.id)) + len(acts(database, other.id)) - before
+
+    assert open_all() == 0
+    assert open_all((who[0], slide), (who[1], slide), (who[0], other), (who[0], slide)) == 3
+    clock.advance(minutes=29)
+    assert open_all((who[0], slide), (who[2], other)) == 1
+    clock.advance(minutes=29)
+    assert open_all((who[0], slide), (who[1], slide)) == 1, "one has read on, the other has been away for an hour"
+    with database.reading() as session:
+        standing = readings.standing(session, [(one.kind, one.id, slide.id) for one in who])
+    assert {reader for _, reader, _ in standing} == {who[0].id, who[1].id}
