@@ -40,6 +40,8 @@ STRANGER, GUEST = "", "by link"
 NO_PAGES = {
     "/",
     "/audit.csv",
+    "/audit.ndjson",
+    "/cases/{case_id}/certificate.json",
     "/shares.csv",
     "/scanners.csv",
     "/scanners/now",
@@ -136,6 +138,8 @@ def visits(shared: Met) -> list[Visit]:
         Visit("/links", ANNE, "/links"),
         Visit("/links/open", CLAIRE, "/links/open"),
         Visit("/shares", CLAIRE, "/shares"),
+        Visit("/shares both ways", CLAIRE, "/shares?direction=all&since=2026-01-01"),
+        Visit("/cases/{case_id}/certificate", CLAIRE, f"/cases/{shared.case_id}/certificate"),
         Visit("/objections", OFFICER, "/objections"),
         Visit("/objections found", OFFICER, "/objections?q=26H"),
         Visit("/objections/patients/{case_id}", OFFICER, f"/objections/patients/{shared.case_id}"),
