@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import aliased
 
 from sharing import cases, consultations, opinions, policy, readings, sightings, sites, slides, veil
 from sharing.cases import Case
@@ -197,7 +196,10 @@ def inbox(session: Session, subject: Member, *, limit: int = 50) -> Inbox:
 
 
 def unread(session: Session, subject: Member) -> int:
-    """How many consultations have moved, by somebody else, since the subject last saw them. One short query."""
+    """How many consultations have moved, by somebody else, since the subject last saw them. One short query, and none
+    for who reads no consultations: it is asked with every page."""
+    if Action.VIEW_CONSULTATION not in policy.actions_of(subject):
+        return 0
     seen = ConsultationSeenRow
     mine = policy.visible_consultations(subject).where(_concerns(subject), ConsultationRow.moved_by != subject.id)
     statement = mine.with_only_columns(func.count(ConsultationRow.id)).outerjoin(
@@ -255,8 +257,8 @@ def colleagues(session: Session, subject: Member) -> list[Colleague]:
 
 def _concerns(subject: Member) -> ColumnElement[bool]:
     """What the subject asked, or a colleague who has left; and what it is asked, unless a colleague took it."""
-    requester = aliased(MemberRow)
-    orphaned = select(requester.id).where(requester.site_id == subject.site_id, requester.disabled_us.is_not(None))
+    gone = MemberRow.site_id == subject.site_id, MemberRow.disabled_us.is_not(None)
+    orphaned = select(MemberRow.id).where(*gone).correlate(None)
     taken = ConsultationRow.taken_by
     return or_(
         ConsultationRow.requester_id == subject.id,
