@@ -7,14 +7,19 @@ first entry that is not as it was sealed. docs/explanations/audit-proof.md tells
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, union
+from sqlalchemy.exc import OperationalError
 
 from sharing import audit, entries, merkle, strangers
-from sharing.db.engine import Database, Session
+from sharing.db.engine import Database, Session, open_database
 from sharing.db.tables import (
     AuditCheckpointRow,
     AuditEventRow,
@@ -32,6 +37,7 @@ from sharing.vocabulary import Act, EventId, Outcome, SiteId
 
 _LOCK = 0x1A1A5EA1  # of PostgreSQL: one sealer at a time
 _BATCH = 5000
+_STRETCH, _NO_END, _HASH_BYTES = 50_000, 2**62, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +205,13 @@ def _head(session: Session, site_id: SiteId) -> tuple[int, str]:
     return (row.seq, row.hash) if row else (0, GENESIS)
 
 
-def verify(session: Session) -> Report:
-    """Walk every chain from its first entry to its last."""
+def verify(session: Session, pool: Executor | None = None) -> Report:
+    """Walk every chain from its first entry to its last. A long one is walked by the processes of `pool` at once."""
     found = union(
         select(AuditEventRow.site_id), select(AuditSealRow.site_id), select(AuditCheckpointRow.site_id)
     ).subquery()
     return Report(
-        tuple(_verify_site(session, site_id) for site_id in session.scalars(select(found).order_by("site_id")))
+        tuple(_verify_site(session, site_id, pool) for site_id in session.scalars(select(found).order_by("site_id")))
     )
 
 
@@ -250,12 +256,80 @@ def record_verification(session: Session, subject: Member, report: SiteReport) -
     )
 
 
-def _verify_site(session: Session, site_id: SiteId) -> SiteReport:
+def _verify_site(session: Session, site_id: SiteId, pool: Executor | None = None) -> SiteReport:
     # What was said of the chain is read first: what is sealed meanwhile makes it longer, never shorter.
     said = _said(session, site_id)
     seq, head, erased, sealed_us, bad = 0, GENESIS, 0, None, None
     edge, agreed = Edge(), 0
-    with closing(entries.read(session, site_id)) as rows:
+    for walked in _walks(session, site_id, frozenset(said), pool):
+        if walked.after != seq:
+            bad = BadEntry(seq + 1, None, f"entry {seq + 1} is missing")
+        elif walked.before != head:
+            bad = BadEntry(seq + 1, None, "it does not stand on the entry before it")
+        else:
+            leaves = (walked.leaves[at : at + _HASH_BYTES] for at in range(0, len(walked.leaves), _HASH_BYTES))
+            for size in (*sorted(walked.heads), walked.seq):
+                edge.extend(islice(leaves, size - edge.size))
+                if size in said:
+                    if not all(each.agrees(edge, walked.heads[size]) for each in said.pop(size)):
+                        what = (
+                            f"one of the entries {agreed + 1} to {size} is not what it was when a checkpoint was made"
+                        )
+                        bad = BadEntry(agreed + 1, None, what)
+                        break
+                    agreed = size
+            seq, head, sealed_us = edge.size, walked.head, walked.sealed_us or sealed_us
+            erased, bad = erased + walked.erased, bad or walked.bad
+        if bad:
+            break
+    waiting, loose = _unsealed(session, site_id)
+    if loose and not bad:
+        bad = BadEntry(None, loose, "the event has no seal and does not wait for one")
+    if said and not bad:
+        what = f"the chain had {max(said)} entries when a checkpoint was made: some were removed"
+        bad = BadEntry(seq + 1, None, what)
+    return SiteReport(site_id, seq, waiting, erased, head, sealed_us, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """A stretch of a chain, verified from the hash that the database has for the entry before it."""
+
+    after: int
+    before: str
+    seq: int
+    """The last good entry."""
+    head: str
+    sealed_us: int | None
+    erased: int
+    leaves: bytes
+    heads: dict[int, str]
+    """The hashes of those entries that were asked for."""
+    bad: BadEntry | None
+
+
+def _walks(session: Session, site_id: SiteId, sizes: frozenset[int], pool: Executor | None) -> Iterator[_Walked]:
+    """The whole chain, stretch by stretch; by the processes of a pool when there is more than one."""
+    count = session.scalar(select(func.count()).select_from(AuditSealRow).where(AuditSealRow.site_id == site_id)) or 0
+    starts = list(range(0, max(count, 1), _STRETCH))
+    ends = [*starts[1:], _NO_END]
+    if pool is None or len(starts) == 1:
+        yield from (_walk(session, site_id, sizes, *each) for each in zip(starts, ends, strict=True))
+    else:
+        url = session.get_bind().engine.url.render_as_string(hide_password=False)
+        yield from pool.map(partial(_walk_apart, url, site_id, sizes), starts, ends)
+
+
+def _walk_apart(url: str, site_id: SiteId, sizes: frozenset[int], after: int, until: int) -> _Walked:
+    with closing(open_database(url)) as database, database.reading() as session:
+        return _walk(session, site_id, sizes, after, until)
+
+
+def _walk(session: Session, site_id: SiteId, sizes: frozenset[int], after: int, until: int) -> _Walked:
+    before = head = _hash_of(session, site_id, after)
+    seq, erased, sealed_us, bad = after, 0, None, None
+    leaves, heads = bytearray(), {}
+    with closing(entries.read(session, site_id, after, until)) as rows:
         for row in rows:
             if row is None:
                 bad = BadEntry(seq + 1, None, "the entry holds bytes that are no text")
@@ -266,20 +340,18 @@ def _verify_site(session: Session, site_id: SiteId) -> SiteReport:
                 break
             seq, head, sealed_us = row.seq, row.hash, row.sealed_us
             erased += row.commitment is not None and row.body is None
-            edge.extend((leaf,))
-            if seq in said:
-                if not all(each.agrees(edge, head) for each in said.pop(seq)):
-                    what = f"one of the entries {agreed + 1} to {seq} is not what it was when a checkpoint was made"
-                    bad = BadEntry(agreed + 1, None, what)
-                    break
-                agreed = seq
-    waiting, loose = _unsealed(session, site_id)
-    if loose and not bad:
-        bad = BadEntry(None, loose, "the event has no seal and does not wait for one")
-    if said and not bad:
-        what = f"the chain had {max(said)} entries when a checkpoint was made: some were removed"
-        bad = BadEntry(seq + 1, None, what)
-    return SiteReport(site_id, seq, waiting, erased, head, sealed_us, bad)
+            leaves += leaf
+            if seq in sizes:
+                heads[seq] = head
+    return _Walked(after, before, seq, head, sealed_us, erased, bytes(leaves), heads, bad)
+
+
+def _hash_of(session: Session, site_id: SiteId, seq: int) -> str:
+    statement = select(AuditSealRow.hash).where(AuditSealRow.site_id == site_id, AuditSealRow.seq == seq)
+    try:
+        return GENESIS if seq == 0 else str(session.scalar(statement))
+    except OperationalError:  # bytes that are no text: the stretch before this one says so
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,17 +371,25 @@ def _said(session: Session, site_id: SiteId) -> dict[int, list[_Said]]:
         edge = merkle.edge_of(session, site_id)
         if edge.size:
             said[edge.size].append(_Said(edge.root()))
-    except (ValueError, TypeError):
+    except ValueError:
         said[1].append(_Said(None))
     row = AuditCheckpointRow
-    for size, root, note in session.execute(select(row.size, row.root, row.note).where(row.site_id == site_id)):
-        try:
-            checkpoint = parse_checkpoint(note)
-            same = checkpoint.size == size and checkpoint.root.hex() == root
-            said[size].append(_Said(checkpoint.root if same else None, checkpoint.head.hex()))
-        except (NoteError, TypeError, AttributeError):
-            said[size].append(_Said(None))
+    statement = select(row.size, row.root, row.note).where(row.site_id == site_id)
+    try:
+        for size, root, note in session.execute(statement):
+            said[size if isinstance(size, int) else 1].append(_checkpoint_said(size, root, note))
+    except OperationalError:  # bytes that are no text
+        said[1].append(_Said(None))
     return said
+
+
+def _checkpoint_said(size: Any, root: Any, note: Any) -> _Said:
+    try:
+        checkpoint = parse_checkpoint(note)
+    except (NoteError, TypeError, AttributeError):
+        return _Said(None)
+    same = checkpoint.size == size and checkpoint.root.hex() == root
+    return _Said(checkpoint.root if same else None, checkpoint.head.hex())
 
 
 def _examined(row: Entry, site_id: SiteId, seq: int, prev_hash: str) -> tuple[str | None, bytes]:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 
 from sharing.db.engine import Session
 from sharing.db.tables import AuditTreeRow
@@ -44,13 +46,18 @@ class Edge:
 
 def edge_of(session: Session, site_id: SiteId) -> Edge:
     """That of a chain's tree, as far as it has grown. Raises ValueError when the row was tampered with."""
-    row = session.get(AuditTreeRow, site_id)
-    if row is None:
-        return Edge()
-    hashes = [bytes.fromhex(each) for each in json.loads(row.edge)]
-    if len(hashes) != row.size.bit_count() or any(len(each) != 32 for each in hashes):
-        raise ValueError(f"The tree of {site_id} is not one of {row.size} leaves.")
-    return Edge(row.size, hashes)
+    statement = select(AuditTreeRow.size, AuditTreeRow.edge).where(AuditTreeRow.site_id == site_id)
+    try:
+        row = session.execute(statement).one_or_none()
+        if row is None:
+            return Edge()
+        edge = Edge(row.size, [bytes.fromhex(each) for each in json.loads(row.edge)])
+        sound = len(edge.hashes) == edge.size.bit_count() and all(len(each) == 32 for each in edge.hashes)
+    except (TypeError, AttributeError, ValueError, OperationalError) as error:  # the last: bytes that are no text
+        raise ValueError(f"The tree of {site_id} was tampered with.") from error
+    if not sound:
+        raise ValueError(f"The tree of {site_id} was tampered with.")
+    return edge
 
 
 def keep(session: Session, site_id: SiteId, edge: Edge) -> None:

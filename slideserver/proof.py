@@ -1,7 +1,9 @@
 """What its manager does at a terminal with the audit log and its witnesses."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +41,9 @@ def verify(
     records of witnesses, a rewritten or shortened log is told, too."""
     settings = settings_of(var=var, database_url=database_url)
     with opened(settings) as database:
-        with database.reading() as session:
-            reports = [report for report in chain.verify(session).sites if site in (None, report.site_id)]
+        # Processes are started for a long chain alone.
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool, database.reading() as session:
+            reports = [report for report in chain.verify(session, pool).sites if site in (None, report.site_id)]
         if not reports:
             fail(f"There is no chain of a site {site}." if site else "The audit log is empty.")
         whole = _tell(reports)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from sharing import audit, chain
+from sharing import audit, chain, checkpoints
 from sharing.clock import FrozenClock
 from sharing.db.engine import open_database
 from sharing.db.tables import AuditEventRow
@@ -293,6 +294,60 @@ def test_bytes_that_are_no_text_are_found(sqlite_template, tmp_path):
     attack(database, f"UPDATE audit_event SET recorded_us = 'yesterday' WHERE id = {event_of(3)}")
     assert caen(database).first_bad.seq == 3
     database.close()
+
+
+@pytest.mark.parametrize("edit", ["", "3", "4", "5", "8"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_long_chain_is_walked_in_stretches_that_hold_together(database, monkeypatch, edit, apart):
+    monkeypatch.setattr(chain, "_STRETCH", 4)
+    fill(database, 9)
+    chain.seal(database)
+    checkpoints.sign(database, checkpoints.Signer.new())
+    fill(database, 2)
+    chain.seal(database)
+    if edit:
+        attack(database, f"UPDATE audit_seal SET hash = '{'0' * 64}' WHERE site_id = 'caen' AND seq = {edit}")
+    with ThreadPoolExecutor(3) as pool, database.reading() as session:
+        (report,) = chain.verify(session, pool if apart else None).sites
+    assert report.entries == (int(edit) - 1 if edit else 11)
+    assert (report.first_bad and report.first_bad.seq) == (int(edit) if edit else None)
+    attack(detached(database), "DELETE FROM audit_seal WHERE seq = 4")
+    assert caen(database).first_bad.seq in (3, 4)
+
+
+def test_a_tree_or_a_checkpoint_that_was_tampered_with_is_found_and_stops_nothing(sqlite_template, tmp_path):
+    """SQLite holds any type in any column; sealing and verifying go on all the same."""
+    shutil.copyfile(sqlite_template, tmp_path / "iain.db")
+    database = open_database(f"sqlite:///{tmp_path / 'iain.db'}")
+    signer = checkpoints.Signer.new()
+    fill(database)
+    chain.seal(database)
+    checkpoints.sign(database, signer)
+    kept = tmp_path / "kept.db"
+    database.close()
+    shutil.copyfile(tmp_path / "iain.db", kept)
+    for table, change in (
+        ("audit_tree", "size = 'six'"),
+        ("audit_tree", "size = 7"),
+        ("audit_tree", "edge = 'no list'"),
+        ("audit_tree", "edge = '[1, 2]'"),
+        ("audit_tree", "edge = CAST(x'ff' AS TEXT)"),
+        ("audit_checkpoint", "size = 'six'"),
+        ("audit_checkpoint", "size = 5"),
+        ("audit_checkpoint", "root = 5"),
+        ("audit_checkpoint", "note = 'no note'"),
+        ("audit_checkpoint", "note = x'ff'"),
+        ("audit_checkpoint", "note = CAST(x'ff' AS TEXT)"),
+    ):
+        shutil.copyfile(kept, tmp_path / "iain.db")
+        database = open_database(f"sqlite:///{tmp_path / 'iain.db'}")
+        attack(database, f"UPDATE {table} SET {change}")
+        assert caen(database).first_bad is not None, change
+        fill(database, 1)
+        assert chain.seal(database) == 1
+        chain.catch_up(database)
+        assert caen(database).first_bad is not None, change
+        database.close()
 
 
 def test_several_sealers_make_one_chain(database):

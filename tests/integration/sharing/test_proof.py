@@ -29,8 +29,8 @@ READER = Member(MemberId("m" * 26), CAEN, "Caen", Role.PATHOLOGIST, "EXEMPLE Zo√
 
 
 def act(database, count=5, site_id=CAEN):
-    for number in range(count):
-        with database.writing() as session:
+    with database.writing() as session:
+        for number in range(count):
             audit.record(
                 session,
                 site_id=site_id,
