@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from jinja2 import TemplateNotFound
 from markupsafe import escape
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -113,6 +114,7 @@ class Answers:
         app.add_exception_handler(SignInRequired, self._sign_in)
         app.add_exception_handler(HTTPException, self._http)
         app.add_exception_handler(RequestValidationError, self._validation)
+        app.add_exception_handler(DataError, self._unstorable)
         app.add_exception_handler(Exception, self._unknown)
 
     async def _known(self, request: Request, error: Exception) -> Response:
@@ -159,6 +161,10 @@ class Answers:
         # An id that cannot exist in the address is an address that does not exist.
         in_path = any(item["loc"][:1] == ("path",) for item in error.errors())
         return self.answer(request, 404) if in_path else self.answer(request, 422, fields=fields)
+
+    def _unstorable(self, request: Request, _: Exception) -> Response:
+        # PostgreSQL takes no NUL in a text: an id with one is an address that does not exist.
+        return self.answer(request, 404 if "\0" in request.url.path or "%00" in request.url.path else 422)
 
     def _unknown(self, request: Request, error: Exception) -> Response:
         reference = secrets.token_hex(4)
