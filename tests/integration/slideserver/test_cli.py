@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,8 +14,11 @@ import pytest
 from fixtures.platform import free_port
 from typer.testing import CliRunner, Result
 
-from sharing import chain
+from ingest.agent.cosigner_record import RECORD, open_cosigner
+from sharing import chain, verifier
+from sharing.checkpoints import Signer
 from sharing.db.engine import open_database
+from sharing.vocabulary import SiteId
 from slideserver.cli import app
 from slideserver.serving import bind
 
@@ -87,6 +91,48 @@ def test_an_altered_audit_log_is_named_and_ends_with_1(iain, var) -> None:
     assert iain("audit", "verify", "--site", "caen").exit_code == 0
     assert iain("audit", "verify", "--site", "rouen").exit_code == 1
     assert iain("audit", "verify", "--site", "nantes").exit_code == 1
+
+
+def test_a_log_is_exported_and_held_against_a_witness(iain, var, tmp_path) -> None:
+    for site in ("caen", "rouen"):
+        iain("site", "add", site, site.capitalize())
+        iain("case", "add", site, "26H00001", "EXEMPLE Camille")
+    file = tmp_path / "log.jsonl"
+    assert iain("audit", "export", str(file)).exit_code == 1, "nothing is sealed yet"
+    cosigner = open_cosigner(tmp_path / "witness", "temoin.rouen")
+    assert "no witness" in iain("witness", "list").output
+    added = iain("witness", "add", "rouen", str(cosigner.key))
+    assert added.exit_code == 0, added.output
+    assert iain("witness", "add", "rouen", str(cosigner.key)).exit_code == 1
+    assert iain("witness", "add", "caen", "no key").exit_code == 1
+    with closing(open_database(f"sqlite:///{var}/iain.db")) as database:
+        chain.seal(database)
+    keys = iain("audit", "key").stdout.splitlines()
+    assert [verifier.parse_key(key).name.split("/")[1] for key in keys] == ["caen", "rouen"]
+    assert (var / "checkpoint.key").stat().st_mode & 0o777 == 0o600
+    done = iain("audit", "export", str(file))
+    assert done.exit_code == 0, done.output
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert iain("audit", "export", str(file)).exit_code == 1, "it takes no other file's place"
+    other = str(Signer.new().key(SiteId("caen")))
+    assert [verifier.main([str(file), "--key", key, "--language", "en"]) for key in (keys[0], other)] == [0, 1]
+    assert verifier.main([str(file), "--language", "en"]) == 0
+    record = str(tmp_path / "witness" / RECORD)
+    held = iain("audit", "verify", "--witness", record)
+    assert held.exit_code == 0, held.output
+    assert "No witness whose key is known has seen the entries 1 to" in held.output.replace("\n", " ")
+    assert iain("audit", "verify", "--witness", str(file)).exit_code == 1
+    program = tmp_path / "verifier.py"
+    assert CliRunner().invoke(app, ["audit", "verifier", str(program)]).exit_code == 0
+    assert program.read_bytes() == Path(verifier.__file__).read_bytes()
+    assert CliRunner().invoke(app, ["audit", "verifier", str(program)]).exit_code == 1
+    assert "temoin.rouen" in iain("witness", "list").output
+    assert iain("witness", "withdraw", "temoin.rouen").exit_code == 0
+    assert iain("witness", "withdraw", "temoin.rouen").exit_code == 1
+    (var / "checkpoint.key").write_text("no key\n")
+    damaged = iain("audit", "key")
+    assert damaged.exit_code == 1
+    assert "Put it back" in damaged.stderr
 
 
 def alter(path: Path, site: str) -> None:
