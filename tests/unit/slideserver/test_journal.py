@@ -114,7 +114,7 @@ def test_what_was_shared_is_told_with_its_number_and_purpose():
     assert shared.details == "numéro\u00a0: A-7K2MP · finalité\u00a0: RCP"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
 def test_no_cell_is_a_formula(start):
     formula = f"{start}HYPERLINK(1)"
     _, cells = read({"personal": {"agent_name": formula}, "accession": formula, "slide_stain": formula})
