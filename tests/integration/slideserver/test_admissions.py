@@ -1,5 +1,6 @@
 """How long the right to a slide takes to be found out, and how fast it ends at every address that shows something."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,14 @@ from fixtures.server import World
 from sqlalchemy import select, text
 
 from ingest.directory import PROFILE
-from sharing import consultations, epoch, links, objections, sites
-from sharing.db.engine import Session
-from sharing.db.tables import EpochSeenRow
+from sharing import consultations, epoch, links, objections, sessions, sites
+from sharing.clock import FrozenClock, SystemClock
+from sharing.db.engine import Session, open_database
+from sharing.db.tables import AuditEventRow, EpochSeenRow, SessionTokenRow
 from sharing.slides import Slide
-from sharing.vocabulary import Move, Origin, Purpose
+from sharing.vocabulary import Act, Move, Origin, Purpose
+from slideserver.access import Access
+from slideserver.admissions import Look, Verdict
 
 AT_MOST_S = 1.0
 ABROAD = (
@@ -125,3 +129,35 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_who_reads_on_stays_signed_in_and_begins_no_new_reading(settings, database, centres, indexed) -> None:
+    """Nobody waits for that to be noted; but it is, or the session would end after half an hour."""
+    settings.var.mkdir()
+    slide = World("", settings, database, centres, indexed).add_slide(centres.caen, "26H01234")
+    clock = FrozenClock(SystemClock().now_us())
+    own = open_database(settings.database, clock)
+    with own.writing() as session:
+        token = sessions.create(session, centres.caen.pathologist)
+
+    def used_us() -> int:
+        with own.reading() as session:
+            return session.scalars(select(SessionTokenRow.used_us)).one()
+
+    async def scene() -> list[Verdict]:
+        access, told = Access(own), []
+        for _ in range(4):
+            access.read_epoch()
+            assert access.decide(f"{token};", slide.id, Look.TILE) is None
+            told.append((await access.ask(f"{token};", slide.id, Look.TILE)).verdict)
+            await asyncio.to_thread(wait_for, lambda: used_us() == clock.now_us())
+            clock.advance(minutes=20)
+        clock.advance(minutes=10)
+        access.read_epoch()
+        return [*told, (await access.ask(f"{token};", slide.id, Look.TILE)).verdict]
+
+    assert asyncio.run(scene()) == [Verdict.ALLOWED] * 4 + [Verdict.SIGNED_OUT]
+    with own.reading() as session:
+        opened = session.scalars(select(AuditEventRow.id).where(AuditEventRow.act == Act.SLIDE_OPENED)).all()
+    assert len(opened) == 1
+    own.close()
