@@ -4,6 +4,7 @@ Nothing of it says anything of a patient. Whoever is no witness in service gets 
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 
 import anyio
@@ -29,6 +30,7 @@ STALL_S = 10.0
 LINE_MAX_BYTES = 1000
 SIZE_MAX_DIGITS = 15
 _UNKNOWN = "This is no witness in service. Register its key with: iain witness add; and check the clock of its machine."
+_SITE = re.compile(r"[a-z0-9-]{1,64}")
 _NO_STORE = {"Cache-Control": "no-store"}
 
 Act = Callable[[Witness, Request, bytes], Response]
@@ -110,7 +112,10 @@ def _authenticated(session: Session, request: Request, body: bytes) -> Witness:
 
 
 def _site(request: Request) -> SiteId:
-    return SiteId(request.path_params["site"])
+    site = request.path_params["site"]
+    if not _SITE.fullmatch(site):
+        raise ValueError("There is no such log.")
+    return SiteId(site)
 
 
 def _number(told: str | None) -> int:

@@ -148,6 +148,7 @@ def nonsense_is_refused_in_words(world: World, cosigner) -> None:
         size = verifier.parse_checkpoint(platform.checkpoint("caen")).size
         for ask in (
             lambda: platform.checkpoint("nowhere"),
+            lambda: platform.checkpoint("%00"),
             lambda: platform.hashes("caen", -1, 1),
             lambda: platform.hashes("caen", 0, 10**20),
             lambda: platform.cosign("caen", size, line),
