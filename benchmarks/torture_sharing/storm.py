@@ -52,6 +52,12 @@ class Tally:
         return ordered[int(len(ordered) * 0.99)]
 
     @property
+    def by_round(self) -> list[float]:
+        """The p99 of each round. In the first no slide has been opened by the server before."""
+        rounds = [self.openings_ms[start : start + OPENERS] for start in range(0, len(self.openings_ms), OPENERS)]
+        return [sorted(each)[int(len(each) * 0.99)] for each in rounds]
+
+    @property
     def ratio(self) -> float:
         return median(self.beside_ms) / median(self.alone_ms)
 
@@ -68,13 +74,19 @@ def run(plan: Plan) -> Result:
     return Result(
         figures={"access.open_storm_p99_ms": round(worst), "access.others_p99_ratio": round(ratio, 2)},
         failed=worst > OPEN_WITHIN_MS or ratio > OTHERS_RATIO or unrecorded > 0,
-        notes=tuple(
-            f"{engine}: {len(tally.openings_ms)} openings, p50 {median(tally.openings_ms):.0f} ms, p99 "
-            f"{tally.p99:.0f}, slowest {max(tally.openings_ms):.0f}; the others' p99 alone "
-            f"{', '.join(f'{each:.1f}' for each in tally.alone_ms)} ms, beside it "
-            f"{', '.join(f'{each:.1f}' for each in tally.beside_ms)}; {tally.unrecorded} openings not on record"
-            for engine, tally in tallies.items()
-        ),
+        notes=tuple(_told(engine, tally) for engine, tally in tallies.items()),
+    )
+
+
+def _told(engine: str, tally: Tally) -> str:
+    def each(values: Sequence[float], digits: int) -> str:
+        return ", ".join(f"{value:.{digits}f}" for value in values)
+
+    return (
+        f"{engine}: {len(tally.openings_ms)} openings, p50 {median(tally.openings_ms):.0f} ms, p99 {tally.p99:.0f} "
+        f"(by round {each(tally.by_round, 0)}), slowest {max(tally.openings_ms):.0f}; the others' p99 alone "
+        f"{each(tally.alone_ms, 1)} ms, beside it {each(tally.beside_ms, 1)}; "
+        f"{tally.unrecorded} openings not on record"
     )
 
 
