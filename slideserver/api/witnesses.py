@@ -105,8 +105,8 @@ def routes(database: Database, signer: Signer, *, stall_s: float = STALL_S) -> l
 
 
 def _authenticated(session: Session, request: Request, body: bytes) -> Witness:
-    query = request.url.query
-    target = request.url.path + (f"?{query}" if query else "")
+    scope = request.scope
+    target = b"?".join(filter(None, (scope["raw_path"], scope["query_string"]))).decode("latin-1")
     digest = hashlib.sha256(body).hexdigest()
     return witnesses.authenticate(session, request.headers.get("Authorization", ""), request.method, target, digest)
 
