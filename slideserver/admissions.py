@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy.exc import OperationalError
+
 from sharing import audit, epoch, links, policy, readings, sessions, sightings, slides, visits
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database, Session
@@ -23,6 +25,7 @@ from sharing.vocabulary import Action, Entity, LinkState, SlideId, SlideState
 # giving a right moves no epoch.
 KEPT_US = 60 * SECOND_US
 REFUSAL_KEPT_US = 2 * SECOND_US
+DEADLOCK = "40P01"  # PostgreSQL, appendix A: deadlock_detected
 
 
 class Look(StrEnum):
@@ -109,6 +112,15 @@ class Admissions:
 
     def admit(self, keys: Sequence[Key]) -> dict[Key, Decision]:
         """What is decided about those who have to be put on record, who then are."""
+        try:
+            return self._admit(keys)
+        except OperationalError as error:
+            # Others may lock the same rows in another order: a page that records what it shows, for one.
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+            return self._admit(keys)
+
+    def _admit(self, keys: Sequence[Key]) -> dict[Key, Decision]:
         answers: dict[Key, Decision] = {}
         admitted: list[tuple[Key, Reader, Slide]] = []
         with self._database.writing() as session:

@@ -11,14 +11,14 @@ from fixtures.server import World
 from sqlalchemy import select, text
 
 from ingest.directory import PROFILE
-from sharing import consultations, epoch, links, objections, sessions, sites
+from sharing import consultations, epoch, links, objections, readings, sessions, sites
 from sharing.clock import FrozenClock, SystemClock
 from sharing.db.engine import Session, open_database
 from sharing.db.tables import AuditEventRow, EpochSeenRow, SessionTokenRow
 from sharing.slides import Slide
 from sharing.vocabulary import Act, Move, Origin, Purpose
 from slideserver.access import Access
-from slideserver.admissions import Look, Verdict
+from slideserver.admissions import Admissions, Decision, Look, Verdict
 
 AT_MOST_S = 1.0
 ABROAD = (
@@ -161,3 +161,31 @@ def test_who_reads_on_stays_signed_in_and_begins_no_new_reading(settings, databa
         opened = session.scalars(select(AuditEventRow.id).where(AuditEventRow.act == Act.SLIDE_OPENED)).all()
     assert len(opened) == 1
     own.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_was_in_the_way_of_another_is_asked_about_again(settings, database, centres, indexed) -> None:
+    settings.var.mkdir()
+    slide = World("", settings, database, centres, indexed).add_slide(centres.caen, "26H01234")
+    first, last = sorted([centres.caen.pathologist, centres.caen.lab_manager], key=lambda member: member.id)
+    with database.writing() as session:
+        keys = [(f"{sessions.create(session, member)};", slide.id, Look.TILE) for member in (first, last)]
+
+    def somebody_waits() -> bool:
+        with database.reading() as session:
+            return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    told: list[Decision] = []
+    with database.writing() as session:
+        readings.open_reading(session, last, slide)
+        admitting = threading.Thread(target=lambda: told.extend(Admissions(database).admit(keys).values()))
+        admitting.start()
+        wait_for(somebody_waits)
+        # Now both wait for each other; PostgreSQL ends whoever first asks why.
+        session.execute(text("SET LOCAL deadlock_timeout = '20s'"))
+        assert readings.open_reading(session, first, slide)
+    admitting.join(20)
+    assert [decision.verdict for decision in told] == [Verdict.ALLOWED] * 2
+    with database.reading() as session:
+        opened = session.scalars(select(AuditEventRow.id).where(AuditEventRow.act == Act.SLIDE_OPENED)).all()
+    assert len(opened) == 2
