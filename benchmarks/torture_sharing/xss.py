@@ -177,7 +177,7 @@ def tour(browser: Browser, url: str, password: str, walk: Walk, language: str, p
         starts = ["/", *(() if number else _hostile_addresses())]
         with visitor(browser, walk, language, guarded=guarded) as context:
             sign_in(context, url, login, password)
-            walk_pages(context, url, starts, walk, language, of_a_kind=plan.times(3))
+            walk_pages(context, url, starts, walk, language, of_a_kind=plan.times(2 if guarded else 1))
 
 
 def run(plan: Plan) -> Result:
