@@ -32,6 +32,7 @@ LOG, COSIGNER = 1, 4  # types of Ed25519 keys in a signed note: of a log, and of
 _ORIGIN = re.compile(r"[!-*,-~]{1,200}")  # no space, no plus
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _EMPTY = hashlib.sha256(b"").digest()
 
 
@@ -386,7 +387,7 @@ def verify(lines: Iterable[str], records: Sequence[Record] = (), platform_key: K
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: the one text of a value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _object(line: str) -> Any:
