@@ -257,6 +257,8 @@ class _Door:
 
     async def slide(self, request: Request, sender: Sender) -> Response:
         slide_id = SlideId(request.path_params["slide"])
+        if not is_id(slide_id):  # no database need be asked, nor could every one be
+            raise UnknownSlideError
         return self._status(request, await self._blocking(self._uploads.slide, sender, slide_id))
 
     def _status(self, request: Request, status: SlideStatus) -> Response:

@@ -3,13 +3,15 @@
 The long form, every cell on both engines, is `make torture-sharing`.
 """
 
+from dataclasses import fields, replace
+
 import pytest
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import PlainTextResponse
 from fixtures.asgi import InProcess
 from fixtures.ledger import Ledger
 from fixtures.matrix.cells import Matrix
-from fixtures.matrix.rights import HOME, Relation
+from fixtures.matrix.rights import HOME, ROLES, Relation
 from fixtures.matrix.routes import METHODS, MatrixRoute, Policy, routes_of, tiles
 from fixtures.matrix.scene import Scene
 from starlette.types import Scope
@@ -145,3 +147,18 @@ def test_other_methods_are_no_way_round(matrix: Matrix, framework: FastAPI) -> N
             assert 400 <= answer.status_code < 500, f"{method} {path}: {answer.status_code}"
             said = answer.content + repr(answer.headers.raw).encode()
             assert stage.planted.found(said, but=things.typed()) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_route_breaks_for_a_byte_that_no_text_holds(stage: Scene, framework: FastAPI) -> None:
+    """SQLite takes a NUL and finds nothing; PostgreSQL takes none."""
+    texts = {each.name for each in fields(stage.nothing) if each.type is str} - {"sha256"}
+    odd = replace(stage.nothing, **dict.fromkeys(texts, "\0"))
+    for route in routes_of(framework):
+        role = next((role for role in ROLES if role in HOME.get(route.action or "", ())), "pathologist")
+        for subject in (stage.subjects[Relation.OWN, role], stage.subjects[Relation.OWN, "device"]):
+            asked = route.ask(odd, home=True)
+            with stage.undone():
+                url = asked.url.replace("\0", "%00")
+                answer = stage.send(subject, route.method, url, asked.headers, asked.body)
+            assert answer.status_code < 500, f"{route.name} as {subject.role}: {answer.text[:300]}"
