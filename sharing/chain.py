@@ -38,6 +38,7 @@ from sharing.vocabulary import Act, EventId, Outcome, SiteId
 _LOCK = 0x1A1A5EA1  # of PostgreSQL: one sealer at a time
 _BATCH = 5000
 _STRETCH, _NO_END, _HASH_BYTES = 50_000, 2**62, 32
+_WORTH_PROCESSES = 6  # stretches: a process takes a second or two to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,7 @@ def _walks(session: Session, site_id: SiteId, sizes: frozenset[int], pool: Execu
     count = session.scalar(select(func.count()).select_from(AuditSealRow).where(AuditSealRow.site_id == site_id)) or 0
     starts = list(range(0, max(count, 1), _STRETCH))
     ends = [*starts[1:], _NO_END]
-    if pool is None or len(starts) == 1:
+    if pool is None or len(starts) < _WORTH_PROCESSES:
         yield from (_walk(session, site_id, sizes, *each) for each in zip(starts, ends, strict=True))
     else:
         url = session.get_bind().engine.url.render_as_string(hide_password=False)

@@ -300,6 +300,7 @@ def test_bytes_that_are_no_text_are_found(sqlite_template, tmp_path):
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_long_chain_is_walked_in_stretches_that_hold_together(database, monkeypatch, edit, apart):
     monkeypatch.setattr(chain, "_STRETCH", 4)
+    monkeypatch.setattr(chain, "_WORTH_PROCESSES", 2)
     fill(database, 9)
     chain.seal(database)
     checkpoints.sign(database, checkpoints.Signer.new())
