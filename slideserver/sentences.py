@@ -92,7 +92,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         N_("The login %(login)s is taken, here or at another centre. Choose another."),
     ),
     (
-        re.compile(r"(?P<address>'.*'|\".*\") is no mail address\. It looks like name@hospital\.example\."),
+        re.compile(r"(?P<address>.+) is no mail address\. It looks like name@hospital\.example\."),
         N_("%(address)s is no mail address. It looks like name@hospital.example."),
     ),
     (
