@@ -9,7 +9,7 @@ from sharing import audit, epoch, text
 from sharing.db.engine import Session
 from sharing.db.rows import insert_new
 from sharing.db.tables import MemberRow, SessionTokenRow, SiteRow, SlideFileRow, SlideRow
-from sharing.errors import InvalidError, NotFoundError
+from sharing.errors import ConflictError, InvalidError, NotFoundError
 from sharing.subjects import Member, Subject, System
 from sharing.vocabulary import PLATFORM, Act, Entity, MemberId, Role, SiteId, new_id
 
@@ -125,6 +125,16 @@ def member_by_login(session: Session, login: str) -> Account | None:
     """The account behind a login, in whatever letter case it was typed; None also for a disabled one."""
     row = session.execute(members().where(MemberRow.login == login.strip().lower())).one_or_none()
     return Account(member_of(row[0], row[1]), row[0].password_hash, row[0].password_until_us) if row else None
+
+
+def hold(session: Session, account: Account) -> None:
+    """Nobody closes the account or replaces its password before this transaction ends. Raises ConflictError if somebody
+    has since it was read: what was right then admits nobody any more.
+    """
+    row = MemberRow
+    unchanged = (row.id == account.member.id, row.password_hash == account.password_hash, row.disabled_us.is_(None))
+    if session.scalar(select(row.id).where(*unchanged).with_for_update()) is None:
+        raise ConflictError("The password has just been changed elsewhere. Sign in with the new one.")
 
 
 def set_email(session: Session, member_id: MemberId, email: str | None) -> None:

@@ -34,6 +34,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _EMPTY = hashlib.sha256(b"").digest()
+_LATEST_S = 250_000_000_000  # a time after it (in the year 9892) is none
 
 
 class NoteError(ValueError):
@@ -201,6 +202,8 @@ class Checkpoint:
         if signature is None or len(signature) != 72:
             return None
         when = int.from_bytes(signature[:8], "big")
+        if when > _LATEST_S:
+            return None
         return when if signed_by(witness.public, signature[8:], cosigned_message(when, self.body)) else None
 
 

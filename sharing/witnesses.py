@@ -168,12 +168,15 @@ def hashes(session: Session, site_id: SiteId, after: int, until: int) -> bytes:
 
 
 def keep(session: Session, witness: Witness, site_id: SiteId, size: int, line: str) -> None:
-    """Keep a signature below a checkpoint. Raises NotFoundError and InvalidError."""
+    """Keep a signature below a checkpoint. Raises NotFoundError and InvalidError.
+
+    It is one line, of this witness: it goes into every export as it stands, among those of the others.
+    """
     checkpoint = checkpoints.at(session, site_id, size)
     if checkpoint is None:
         raise NotFoundError("There is no such checkpoint.")
     try:
-        when = parse_checkpoint(f"{checkpoint.note}{line}\n").cosigned_at(witness.key)
+        when = parse_checkpoint(f"{checkpoint.note}{line}\n").cosigned_at(witness.key) if "\n" not in line else None
     except NoteError:
         when = None
     if when is None:

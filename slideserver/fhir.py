@@ -116,7 +116,7 @@ def _agent(row: AuditRow, sites: Mapping[str, str]) -> dict[str, Any]:
     }
     if row.agent_role:
         agent["role"] = [{"coding": [{"system": "urn:iain:role", "code": row.agent_role}]}]
-    if login := personal.get("login"):
+    if (login := personal.get("login")) and row.act is not Act.MEMBER_ADDED:  # there it is that of the new account
         agent["altId"] = login
     if row.agent_site_id:
         agent["location"] = {"display": sites.get(row.agent_site_id, row.agent_site_id)}
@@ -144,9 +144,11 @@ def _entities(row: AuditRow) -> Iterator[dict[str, Any]]:
 
 
 def _told(row: AuditRow) -> dict[str, str]:
-    """What the personal part holds besides who it was, and the place in the chain by which the entry can be checked."""
-    personal = {key: value for key, value in (row.personal or {}).items() if key not in _OF_AGENT}
+    """What of the personal part is of no patient, besides who it was, and the place in the chain by which the entry can
+    be checked."""
+    personal = {key: value for key, value in (row.personal or {}).items() if key in _OF_NO_PATIENT}
     return personal | ({"chain.entry": str(row.seq)} if row.seq else {})
 
 
-_OF_AGENT = frozenset({"agent_name", "login", "source"})
+_OF_NO_PATIENT = frozenset({"accession", "name", "other_accession", "recipient"})
+"""File names, and what was typed to find a case, name patients as often as not: they stay with the log."""

@@ -194,6 +194,8 @@ def _admit(
     with state.database.writing() as session:
         if chosen_hash is not None:
             members.choose_password(session, account.member, chosen_hash, instead_of=account.password_hash)
+        else:
+            sites.hold(session, account)
         if old_token is not None:
             sessions.revoke(session, old_token, personal=personal)
         return sessions.create(session, account.member, personal=personal)

@@ -117,6 +117,23 @@ def test_sessions_end_by_the_administrator_by_a_new_password_and_with_the_accoun
             members.change_role(session, by, member.id, Role.TRAINEE)
 
 
+def test_a_password_that_was_right_a_moment_ago_opens_no_session(database, centres):
+    """Whoever holds an old password tries it while its owner replaces it and ends all sessions."""
+    member = centres.caen.pathologist
+    with database.reading() as session:
+        account = sites.member_by_login(session, member.login)
+    with database.writing() as session:
+        sites.hold(session, account)
+        members.choose_password(session, member, HASH, instead_of=account.password_hash)
+        with pytest.raises(ConflictError, match="changed"):
+            sites.hold(session, account)
+        now = sites.member_by_login(session, member.login)
+        sites.hold(session, now)
+        members.close(session, centres.caen.administrator, member.id)
+        with pytest.raises(ConflictError, match="changed"):
+            sites.hold(session, now)
+
+
 def test_a_member_sees_and_ends_the_own_sessions(database, centres):
     member = centres.caen.trainee
     with database.writing() as session:

@@ -4,6 +4,7 @@ The attacker owns the server, the database and the server's key. The thousands o
 `benchmarks/torture_sharing/mutations.py`, which shares its attacks with these.
 """
 
+import base64
 import json
 import shutil
 import subprocess
@@ -363,3 +364,27 @@ def test_seven_kinds_of_tampering_are_found_in_their_place(attacker, figure):
     assert total.missed_without_witness == total.beyond_the_chain > 20, "the control: without a witness, none is found"
     figure("audit.mutations", total.mutations)
     figure("audit.undetected", len(total.undetected))
+
+
+def test_a_witness_adds_one_line_of_its_own_and_nothing_in_the_name_of_others(database, platform, guard, tmp_path):
+    """Else any of them could have every export fail its verification, and a page stumble over a time that is none."""
+    act(database)
+    guard.look()
+    other = Guard(tmp_path / "other", platform, "witness.lille", "lille")
+    platform.witness, signer = other.known, other.opened()
+    with database.reading() as session:
+        checkpoint = checkpoints.latest(session, CAEN)
+    body = verifier.parse_checkpoint(checkpoint.note).body
+
+    def line(when):
+        signature = base64.b64decode(signer.request_signature(verifier.cosigned_message(when, body)))
+        return verifier.signature_line(signer.key, when.to_bytes(8, "big") + signature)
+
+    forged = verifier.signature_line(guard.opened().key, bytes(72))
+    for lines in (f"{forged}\n{line(1)}", f"{line(1)}\n{forged}", forged, line(10**12), line(2**63)):
+        with pytest.raises(InvalidError):
+            platform.cosign("caen", checkpoint.size, lines)
+    platform.cosign("caen", checkpoint.size, line(1))
+    report = caen(exported(database, platform.signer, "caen"), guard.record, other.record)
+    assert report.whole
+    assert [each.name for each in report.coverage] == ["witness.rouen", "witness.lille"]

@@ -124,7 +124,6 @@ def test_what_happened_is_told_where_fhir_looks_for_it():
     assert case["name"] == "26H01234"
     assert told["detail"] == [
         {"type": "chain.entry", "valueString": "41"},
-        {"type": "file_name", "valueString": "a.svs"},
         {"type": "owner", "valueString": "caen"},
     ]
 
@@ -140,6 +139,13 @@ def test_a_line_is_one_line_whatever_it_holds():
     line = fhir.line(row(personal={"agent_name": "a\nb\u2028c"}), CAEN, SITES)
     assert line.count("\n") == 1
     assert json.loads(line)["agent"][0]["who"]["display"] == "a\nb\u2028c"
+
+
+def test_no_patient_is_named():
+    personal = {"agent_name": "Dr Anne Lambert", "file_name": "EXEMPLE Zoe.svs", "search": "exemple zoé"}
+    line = fhir.line(row(personal={**personal, "recipient": "pr.martin@hopital.example"}), CAEN, SITES)
+    assert "pr.martin@hopital.example" in line
+    assert "exemple" not in line.casefold()
 
 
 def test_a_page_of_a_search_is_a_bundle_with_its_next():
