@@ -1,4 +1,7 @@
-"""A counter at which many may ask at once: all who wait are answered together."""
+"""Where requests wait for what costs a transaction however many wait for it: all who wait are answered together.
+
+When one question of many cannot be answered, the others are asked again one by one: nobody suffers from a stranger's.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -6,9 +9,16 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from anyio import CapacityLimiter, to_thread
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+from sharing.errors import BusyError
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+
+CONCERNS_ALL = BusyError, OperationalError, NoConnectionError
+"""The database cannot be had. To ask it for each alone would let everybody wait as often as there are others."""
 
 
 class Counter(Generic[Question, Answer]):
@@ -21,7 +31,7 @@ class Counter(Generic[Question, Answer]):
         self._answer = answer
         self._together = together
         self._threads = CapacityLimiter(turns)
-        self._turns = turns
+        self._free = turns
         self._waiting: dict[Question, asyncio.Future[Answer]] = {}
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -30,22 +40,35 @@ class Counter(Generic[Question, Answer]):
         future = self._waiting.get(question)
         if future is None:
             future = self._waiting[question] = asyncio.get_running_loop().create_future()
-            if len(self._serving) < self._turns:
+            if self._free:
+                self._free -= 1
                 serving = asyncio.ensure_future(self._serve())
                 self._serving.add(serving)
                 serving.add_done_callback(self._serving.discard)
         return await asyncio.shield(future)
 
     async def _serve(self) -> None:
-        while self._waiting:
-            batch = {question: self._waiting.pop(question) for question in [*islice(self._waiting, self._together)]}
-            try:
-                answers = await to_thread.run_sync(self._answer, [*batch], limiter=self._threads)
+        try:
+            while self._waiting:
+                await self._tell(
+                    {question: self._waiting.pop(question) for question in [*islice(self._waiting, self._together)]}
+                )
+        finally:
+            # Not when the loop gets round to telling that this task is done: who came in between would wait for nobody.
+            self._free += 1
+
+    async def _tell(self, batch: Mapping[Question, asyncio.Future[Answer]]) -> None:
+        try:
+            answers = await to_thread.run_sync(self._answer, [*batch], limiter=self._threads)
+            for question, future in batch.items():
+                future.set_result(answers[question])
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, CONCERNS_ALL):
                 for question, future in batch.items():
-                    future.set_result(answers[question])
-            except Exception as error:
+                    await self._tell({question: future})
+            else:
                 for future in batch.values():
                     future.set_exception(error)
-            finally:  # the server stops
-                for future in batch.values():
-                    future.cancel()
+        finally:  # the server stops
+            for future in batch.values():
+                future.cancel()

@@ -28,8 +28,8 @@ class Record:
         self.notes.append(lambda session: note(session, *args, **kwargs))
 
 
-Recorder = Counter[Record, Exception | None]
-"""Where requests wait until their notes are durable; the answer is what hindered it."""
+Recorder = Counter[Record, None]
+"""Where requests wait until their notes are durable; what hindered it is raised."""
 
 
 def recorder(database: Database) -> Recorder:
@@ -38,15 +38,10 @@ def recorder(database: Database) -> Recorder:
     return Counter(lambda records: write(database, records), turns=turns, together=TOGETHER)
 
 
-def write(database: Database, records: Sequence[Record]) -> Mapping[Record, Exception | None]:
-    """Each record whole or not at all: all in one transaction, and each in its own when that cannot be."""
-    try:
-        with database.writing() as session, audit.together(session):
-            for record in records:
-                for note in record.notes:
-                    note(session)
-    except Exception as error:  # told to the request whose note it is
-        if len(records) == 1:
-            return {records[0]: error}
-        return {record: write(database, [record])[record] for record in records}
+def write(database: Database, records: Sequence[Record]) -> Mapping[Record, None]:
+    """All of them, or none."""
+    with database.writing() as session, audit.together(session):
+        for record in records:
+            for note in record.notes:
+                note(session)
     return dict.fromkeys(records)

@@ -17,8 +17,8 @@ from slideserver.recorder import Record as Record
 async def get_record(state: StateDep, _visitor: VisitorDep) -> AsyncIterator[Record]:
     record = Record()
     yield record
-    if record.notes and (error := await state.recorder.ask(record)) is not None:
-        raise error
+    if record.notes:
+        await state.recorder.ask(record)
 
 
 RecordDep = Annotated[Record, Depends(get_record, scope="function")]

@@ -1,5 +1,6 @@
 """What is seen of patients beside the slides: once on record as long as it lasts, and in every chain it concerns."""
 
+import asyncio
 import json
 
 import pytest
@@ -11,7 +12,7 @@ from sharing.errors import NotFoundError
 from sharing.readings import UnrecordedError
 from sharing.slides import ImageFacts, StoredFile
 from sharing.vocabulary import Act
-from slideserver.recorder import Record, write
+from slideserver.recorder import Record, recorder
 
 
 @pytest.fixture
@@ -120,8 +121,13 @@ def test_what_shares_a_commit_fails_alone(database, centres):
     records[1](fail)
     records[2](sightings.open_case, reader, case_id, centres.caen.agent)
     records[3](cases.get_case, reader, case_id)
-    failed = write(database, records)
-    assert [type(failed[record]) for record in records] == [type(None), NotFoundError, type(None), type(None)]
+
+    async def scene():
+        counter = recorder(database)
+        return await asyncio.gather(*(counter.ask(record) for record in records), return_exceptions=True)
+
+    failed = asyncio.run(scene())
+    assert [type(each) for each in failed] == [type(None), NotFoundError, type(None), type(None)]
     assert [act for _, act, *_ in told(database)] == ["cases.listed", "case.opened"]
     manager = centres.caen.lab_manager
     with database.writing() as session:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
+from sharing.errors import BusyError
 from slideserver.counter import Counter
 
 
 class Clerk:
     """Answers with the double; holds the first batch until it is told to go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.problem = problem or ValueError("thirteen")
         self.batches: list[list[int]] = []
         self.busy = threading.Event()
         self.go_on = threading.Event()
@@ -22,7 +24,7 @@ class Clerk:
         self.busy.set()
         assert self.go_on.wait(10)
         if 13 in questions:
-            raise ValueError("thirteen")
+            raise self.problem
         return {question: 2 * question for question in questions}
 
 
@@ -59,12 +61,38 @@ def test_where_another_is_free_nobody_waits() -> None:
     assert sorted(clerk.batches) == [[1], [2]]
 
 
-def test_what_answering_raises_reaches_all_of_the_batch_and_nobody_else() -> None:
+def test_what_answering_one_raises_reaches_nobody_else() -> None:
     clerk = Clerk()
     first, second, third, last = asked(clerk, 1, [13, 2, 3], together=2)
-    assert (first, last) == (2, 6)
+    assert (first, third, last) == (2, 4, 6)
     assert isinstance(second, ValueError)
-    assert isinstance(third, ValueError)
+    assert clerk.batches == [[1], [13, 2], [13], [2], [3]]
+
+
+def test_a_busy_database_is_waited_for_once_not_by_each_alone() -> None:
+    clerk = Clerk(BusyError("busy"))
+    first, second, third = asked(clerk, 1, [13, 2], together=2)
+    assert first == 2
+    assert isinstance(second, BusyError)
+    assert isinstance(third, BusyError)
+    assert clerk.batches == [[1], [13, 2]]
+
+
+def test_who_comes_at_the_moment_the_last_was_served_is_served() -> None:
+    """The task that served has ended then, and the loop has not yet told anybody."""
+
+    async def scene() -> int:
+        counter: Counter[int, int] = Counter(lambda questions: {each: each for each in questions}, turns=1, together=10)
+        early = asyncio.ensure_future(counter.ask(1))
+        await asyncio.sleep(0)
+        (serving,) = counter._serving
+        while not serving.done():
+            await asyncio.sleep(0)
+        assert not early.done()
+        async with asyncio.timeout(10):
+            return await counter.ask(2)
+
+    assert asyncio.run(scene()) == 2
 
 
 @pytest.mark.parametrize("gone", [1, 2])
