@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, insert, select, text, union
 from sqlalchemy.exc import OperationalError
 
 from sharing import audit, entries, merkle, strangers
-from sharing.db.engine import Database, Session, open_database
+from sharing.db.engine import Database, Session, keep_open, open_database
 from sharing.db.tables import (
     AuditCheckpointRow,
     AuditEventRow,
@@ -317,6 +317,7 @@ def _walks(session: Session, site_id: SiteId, sizes: frozenset[int], pool: Execu
     if pool is None or len(starts) < _WORTH_PROCESSES:
         yield from (_walk(session, site_id, sizes, *each) for each in zip(starts, ends, strict=True))
     else:
+        keep_open(session)  # it waits for them longer than a transaction may be idle
         url = session.get_bind().engine.url.render_as_string(hide_password=False)
         yield from pool.map(partial(_walk_apart, url, site_id, sizes), starts, ends)
 

@@ -34,11 +34,12 @@ def lines(session: Session, signer: Signer, site_ids: Sequence[SiteId], *, perso
     yield _line({"iain-audit-log": LOG_VERSION})
     for site_id in site_ids:
         # What was said of the chain is read before its entries: what is sealed meanwhile makes it longer, not shorter.
-        witnesses = _witnesses(session, site_id)
+        signed = _checkpoints(session, site_id)
+        witnesses = _witnesses(session, site_id)  # after the checkpoints: whoever signed one of them is among these
         key = signer.key(site_id)
         told = {"key": str(key), "origin": key.name, "site": site_id, "witnesses": [str(each) for each in witnesses]}
         yield _line({"chain": told})
-        for covered in _checkpoints(session, site_id):
+        for covered in signed:
             yield _line({"checkpoint": covered.note})
         count = 0
         with closing(entries.read(session, site_id)) as rows:

@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import json
+import operator
 import os
 import re
 import sys
@@ -156,6 +157,8 @@ class Key:
 
 def parse_key(text: str) -> Key:
     """A public key as `name+id+base64`. Raises NoteError."""
+    if not isinstance(text, str):  # of a file that may hold anything
+        raise NoteError("this is no public key")
     name, _, rest = text.strip().partition("+")
     number, _, encoded = rest.partition("+")
     raw = _decoded(encoded)
@@ -221,6 +224,8 @@ def signature_line(key: Key, signature: bytes) -> str:
 
 def parse_checkpoint(text: str) -> Checkpoint:
     """Raises NoteError."""
+    if not isinstance(text, str):  # of a file that may hold anything
+        raise NoteError("this is no signed checkpoint")
     body, gap, signatures = text.partition("\n\n")
     lines = signatures.split("\n")
     told = body.split("\n")
@@ -454,7 +459,9 @@ class _Walk:
             self.claims.setdefault(seen.checkpoint.size, []).append(_Claim(seen.checkpoint, record, seen.line))
 
     def take(self, line: str) -> None:
-        if line.startswith('{"event":'):
+        if self.ended:  # nothing belongs to a chain after its end
+            self.find("line", self.edge.size + 1)
+        elif line.startswith('{"event":'):
             if not self.broken and (flaw := self._entry(line)):
                 self.broken = True
                 self.findings.append(flaw)
@@ -522,7 +529,7 @@ class _Walk:
 
     def _end(self, told: Any) -> None:
         try:
-            entries, self.waiting = told["end"]["entries"], told["end"]["waiting"]
+            entries, self.waiting = (operator.index(told["end"][name]) for name in ("entries", "waiting"))
         except (KeyError, TypeError):
             return self.find("line", self.edge.size + 1)
         self.ended = True

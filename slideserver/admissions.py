@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from sharing import audit, epoch, links, policy, readings, sessions, sightings, slides, visits
 from sharing.clock import SECOND_US
-from sharing.db.engine import Database, Session
+from sharing.db.engine import Database, Session, is_deadlock
 from sharing.errors import NotFoundError, Refusal, RefusedError
 from sharing.readings import Reading, UnrecordedError
 from sharing.sessions import Login
@@ -25,7 +25,6 @@ from sharing.vocabulary import Action, Entity, LinkState, SlideId, SlideState
 # giving a right moves no epoch.
 KEPT_US = 60 * SECOND_US
 REFUSAL_KEPT_US = 2 * SECOND_US
-DEADLOCK = "40P01"  # PostgreSQL, appendix A: deadlock_detected
 
 
 class Look(StrEnum):
@@ -116,7 +115,7 @@ class Admissions:
             return self._admit(keys)
         except OperationalError as error:
             # Others may lock the same rows in another order: a page that records what it shows, for one.
-            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+            if not is_deadlock(error):
                 raise
             return self._admit(keys)
 

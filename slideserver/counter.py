@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from sharing.db.engine import is_deadlock
 from sharing.errors import BusyError
 
 Question = TypeVar("Question")
@@ -63,7 +64,7 @@ class Counter(Generic[Question, Answer]):
             for question, future in batch.items():
                 future.set_result(answers[question])
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, CONCERNS_ALL):
+            if len(batch) > 1 and (is_deadlock(error) or not isinstance(error, CONCERNS_ALL)):
                 for question, future in batch.items():
                     await self._tell({question: future})
             else:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, orm
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, orm, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sharing.clock import Clock, SystemClock
@@ -22,6 +23,7 @@ BUSY_TIMEOUT_S = 15
 KEPT_CONNECTIONS, MOST_CONNECTIONS = 10, 30
 # A process that hangs in the middle of a transaction must not hold its locks for ever; PostgreSQL ends it.
 IDLE_TIMEOUT_S = 120
+_DEADLOCK = "40P01"  # PostgreSQL, appendix A: deadlock_detected
 
 
 class Session(orm.Session):
@@ -107,6 +109,17 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     else:
         event.listen(engine, "connect", _prepare_postgresql)
     return Database(engine, clock)
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether PostgreSQL ended a transaction because it and another waited for each other: trying again is right."""
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) == _DEADLOCK
+
+
+def keep_open(session: Session) -> None:
+    """Let this transaction be idle for as long as it takes, while other processes work for it."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

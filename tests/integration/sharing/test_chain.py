@@ -310,6 +310,8 @@ def test_a_long_chain_is_walked_in_stretches_that_hold_together(database, monkey
         attack(database, f"UPDATE audit_seal SET hash = '{'0' * 64}' WHERE site_id = 'caen' AND seq = {edit}")
     with ThreadPoolExecutor(3) as pool, database.reading() as session:
         (report,) = chain.verify(session, pool if apart else None).sites
+        if apart and session.get_bind().dialect.name == "postgresql":  # else it would be ended while it waits
+            assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "0"
     assert report.entries == (int(edit) - 1 if edit else 11)
     assert (report.first_bad and report.first_bad.seq) == (int(edit) if edit else None)
     attack(detached(database), "DELETE FROM audit_seal WHERE seq = 4")

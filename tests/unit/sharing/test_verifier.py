@@ -165,3 +165,29 @@ def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
         fields = [{field for _, field, _, _ in string.Formatter().parse(text) if field} for text in (french, english)]
         assert fields[0] == fields[1], name
         assert french != english
+
+
+HEADER = {"key": str(verifier.Key("iain-x/caen", verifier.LOG, bytes(range(32)))), "origin": "iain-x/caen"}
+CHAIN, END = {"site": "caen", "witnesses": [], **HEADER}, {"entries": 0, "waiting": 0}
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        ([{"chain": CHAIN}, {"end": END}], []),
+        ([{"chain": CHAIN | {"witnesses": [5]}}, {"end": END}], ["header"]),
+        ([{"chain": CHAIN | {"key": 5}}, {"end": END}], ["header"]),
+        ([{"chain": CHAIN}, {"checkpoint": None}, {"end": END}], ["checkpoint-form"]),
+        ([{"chain": CHAIN}, {"checkpoint": "\udfff"}, {"end": END}], ["checkpoint-form"]),
+        ([{"chain": CHAIN}, {"event": 5}, {"end": END}], ["form"]),
+        ([{"chain": CHAIN}, {"end": {"entries": "0", "waiting": 0}}], ["line", "cut"]),
+        ([{"chain": CHAIN}, {"end": {"entries": 0, "waiting": None}}], ["line", "cut"]),
+        ([{"chain": CHAIN}, {"end": END}, {"end": END}], ["line"]),
+        ([{"chain": CHAIN}, {"end": END}, {"event": 5}], ["line"]),
+    ],
+)
+def test_whatever_a_line_holds_is_judged_and_stops_nothing(lines: list[object], codes: list[str]) -> None:
+    told = [{"iain-audit-log": verifier.LOG_VERSION}, *lines, {"chain": CHAIN | {"site": "?"}}, {"end": END}]
+    first, second = verifier.verify([f"{verifier.canonical(line)}\n" for line in told])
+    assert [each.code for each in first.findings] == codes
+    assert [each.code for each in second.findings] == ["header"], "the next chain is judged, too"
