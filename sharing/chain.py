@@ -6,8 +6,9 @@ first entry that is not as it was sealed. docs/explanations/audit-proof.md tells
 """
 
 import json
+import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ _LOCK = 0x1A1A5EA1  # of PostgreSQL: one sealer at a time
 _BATCH = 5000
 _STRETCH, _NO_END, _HASH_BYTES = 50_000, 2**62, 32
 _WORTH_PROCESSES = 6  # stretches: a process takes a second or two to start
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +107,43 @@ def seal(database: Database) -> int:
         for key, count in counts.items():
             database.strangers.add(key, count)
         raise
-    total = 0
-    while sealed := _seal_batch(database):
-        total += sealed
+    total, stuck = 0, set[SiteId]()
+    while True:
+        sealed, found = _seal_batch(database, stuck)
+        if not sealed and not found:
+            break
+        total, stuck = total + sealed, stuck | found
+    if stuck:
+        log.error("The chains of %s were tampered with; they cannot go on: iain audit verify", ", ".join(sorted(stuck)))
     return total
 
 
-def _seal_batch(database: Database) -> int:
+def _seal_batch(database: Database, stuck: Set[SiteId]) -> tuple[int, set[SiteId]]:
+    """How many events were sealed, and whose chains cannot go on: their events wait, as those of `stuck` do."""
     with database.writing() as session:
         _take_turn(session)
         events = session.execute(
             select(AuditEventRow.__table__)
             .join(AuditPendingRow, AuditPendingRow.position == AuditEventRow.position)
+            .where(AuditEventRow.site_id.not_in(stuck))
             .order_by(AuditEventRow.position)
             .limit(_BATCH)
         ).all()
         heads: dict[SiteId, tuple[int, str]] = {}
         leaves: dict[SiteId, list[bytes]] = defaultdict(list)
-        seals = []
+        seals, positions, found = [], [], set[SiteId]()
         for event in events:
             site_id = event.site_id
-            seq, prev_hash = heads.get(site_id) or _head(session, site_id)
-            leaf = leaf_hash(event)
-            link = link_hash(prev_hash, seq + 1, session.now_us, leaf)
+            if site_id in found:
+                continue
+            try:
+                seq, prev_hash = heads.get(site_id) or _head(session, site_id)
+                leaf = leaf_hash(event)
+                link = link_hash(prev_hash, seq + 1, session.now_us, leaf)
+            except (TypeError, ValueError, AttributeError, OverflowError):
+                found.add(site_id)
+                continue
+            positions.append(event.position)
             heads[site_id] = (seq + 1, link)
             leaves[site_id].append(leaf)
             seals.append(
@@ -141,11 +158,10 @@ def _seal_batch(database: Database) -> int:
             )
         if seals:
             session.execute(insert(AuditSealRow), seals)
-            positions = [event.position for event in events]
             session.execute(delete(AuditPendingRow).where(AuditPendingRow.position.in_(positions)))
             for site_id, new in leaves.items():
                 _grow(session, site_id, heads[site_id][0] - len(new), new)
-        return len(seals)
+        return len(seals), found
 
 
 def _take_turn(session: Session) -> None:

@@ -263,6 +263,21 @@ def test_a_seal_cut_off_the_tail_leaves_an_event_that_waits_for_nothing(database
     assert caen(database).first_bad.what == "the event has no seal and does not wait for one"
 
 
+@pytest.mark.parametrize("batch", [2, 5000])
+def test_a_chain_that_cannot_go_on_holds_up_no_other(database, monkeypatch, batch, caplog):
+    monkeypatch.setattr(chain, "_BATCH", batch)
+    fill(database)
+    chain.seal(database)
+    attack(database, "UPDATE audit_seal SET hash = 'none' WHERE site_id = 'caen' AND seq = 6")
+    fill(database, 4)
+    fill(database, 3, ROUEN)
+    assert chain.seal(database) == 3
+    sites = {site.site_id: site for site in verify(database).sites}
+    assert (sites[ROUEN].entries, sites[ROUEN].waiting) == (3, 0)
+    assert (sites[CAEN].first_bad.seq, sites[CAEN].waiting) == (6, 4)
+    assert "caen" in caplog.text
+
+
 def test_a_tail_cut_off_with_its_events_cannot_be_seen_from_within(database):
     """The honest limit: it takes a witness who has kept a later head. See docs/reference/audit-format.md."""
     fill(database)
