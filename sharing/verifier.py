@@ -287,6 +287,7 @@ def parse_record(text: str) -> Record:
     logs: dict[str, Key] = {}
     seen: dict[str, list[Seen]] = {}
     restarts: dict[str, list[tuple[int, int]]] = {}
+    before = hashlib.sha256()
     for number, line in enumerate(lines, 1):
         try:
             told = json.loads(line)
@@ -295,17 +296,29 @@ def parse_record(text: str) -> Record:
             elif "log" in told:
                 logs[told["origin"]] = parse_key(told["log"])
             elif "restart" in told:
-                restarts.setdefault(told["restart"], []).append((number, int(told["when"])))
+                origin, when = told["restart"], told["when"]
+                message = restart_message(origin, when, before.hexdigest())
+                if key is None or not signed_by(key.public, _decoded(told["signature"]), message):
+                    raise NoteError("the witness did not write this")
+                restarts.setdefault(origin, []).append((number, int(when)))
             else:
                 checkpoint = parse_checkpoint(told["checkpoint"])
                 seen.setdefault(checkpoint.origin, []).append(Seen(number, checkpoint))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number == len(lines) and not text.endswith("\n"):
                 break  # the witness died while it wrote: it has not sent what it had not written
-            raise NoteError(f"line {number} is not in the format of a witness's record") from error
+            raise NoteError(f"line {number} is not as a witness writes its record") from error
+        before.update(f"{line}\n".encode())
     if key is None:
         raise NoteError("the record does not begin with the witness's key")
     return Record(key, logs, seen, restarts)
+
+
+def restart_message(origin: str, when: int, before: str) -> bytes:
+    """What a witness signs of a new beginning; `before`: the hexadecimal SHA-256 of its record until then. So nobody
+    else can have it give up what it saw.
+    """
+    return f"iain-witness-restart/v1\n{origin}\n{when}\n{before}\n".encode()
 
 
 def _cosigner(text: str) -> Key:

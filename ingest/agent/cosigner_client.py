@@ -63,7 +63,7 @@ class PlatformLogs:
 
     def _request(self, method: str, target: str, body: bytes = b"") -> bytes:
         time_s = self._now_s()
-        signature = self._witness.request_signature(request_message(method, target, time_s, body))
+        signature = self._witness.signature_of(request_message(method, target, time_s, body))
         headers = {"Authorization": f"{SCHEME} {self._witness.key.name} {time_s} {signature}"}
         told = bytearray()
         try:

@@ -5,6 +5,7 @@
 """
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from sharing.verifier import (
     parse_checkpoint,
     parse_key,
     parse_record,
+    restart_message,
     signature_line,
 )
 
@@ -90,12 +92,15 @@ class Cosigner:
         self._write_edges()
         return line
 
-    def request_signature(self, message: bytes) -> str:
+    def signature_of(self, message: bytes) -> str:
+        """In base64."""
         return base64.b64encode(self._private.sign(message)).decode()
 
     def begin_anew(self, origin: str, when_s: int) -> None:
         """Forget how far a log had come, on a person's word; what was signed stays in the record."""
-        self._append({"restart": origin, "when": when_s})
+        before = hashlib.sha256((self._folder / RECORD).read_bytes()).hexdigest()
+        signature = self.signature_of(restart_message(origin, when_s, before))
+        self._append({"restart": origin, "signature": signature, "when": when_s})
         self._last.pop(origin, None)
         self._edges.pop(origin, None)
         self._write_edges()

@@ -174,6 +174,27 @@ def test_a_log_that_shrinks_is_told_until_a_person_accepts_it(database, platform
     assert [(each.code, each.last) for each in report.notes] == [("restart", seen)]
 
 
+def test_nobody_else_can_make_a_witness_give_up_what_it_saw(database, platform, guard):
+    act(database, 3)
+    guard.look()
+    origin, record = platform.signer.key(CAEN).name, guard.folder / "record.jsonl"
+    seen = record.read_text()
+    guard.opened().begin_anew(origin, 1_790_000_000)
+    genuine = record.read_text().removeprefix(seen)
+    assert verifier.parse_record(seen + genuine).restarts == {origin: [(seen.count("\n") + 1, 1_790_000_000)]}
+    told = json.loads(genuine)
+    first, rest = seen.split("\n", 1)
+    for forged in (
+        seen + verifier.canonical({"restart": origin, "when": 1_790_000_000}) + "\n",
+        seen + verifier.canonical(told | {"when": 1_790_000_001}) + "\n",
+        seen + verifier.canonical(told | {"restart": "iain-other/caen"}) + "\n",
+        seen + rest + genuine,
+        first + "\n" + genuine,
+    ):
+        with pytest.raises(verifier.NoteError):
+            verifier.parse_record(forged)
+
+
 def test_a_log_by_another_name_or_key_is_not_signed(database, platform, guard):
     act(database)
     guard.look()
@@ -377,7 +398,7 @@ def test_a_witness_adds_one_line_of_its_own_and_nothing_in_the_name_of_others(da
     body = verifier.parse_checkpoint(checkpoint.note).body
 
     def line(when):
-        signature = base64.b64decode(signer.request_signature(verifier.cosigned_message(when, body)))
+        signature = base64.b64decode(signer.signature_of(verifier.cosigned_message(when, body)))
         return verifier.signature_line(signer.key, when.to_bytes(8, "big") + signature)
 
     forged = verifier.signature_line(guard.opened().key, bytes(72))
