@@ -1,19 +1,20 @@
 """The certificate of sharing of a case: everything that was ever shown of it outside its site, and how to check that.
 
 It is made from the shares, the audit log and the last checkpoint that witnesses have countersigned. It names no
-patient: the case stands under its accession number.
+patient: the case stands under its accession number, and a reason that holds the patient's name is left out.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
 
-from sharing import audit, checkpoints, policy, shares
+from sharing import audit, cases, checkpoints, policy, shares, veil
 from sharing.audit import AuditRow
+from sharing.cases import Case
 from sharing.checkpoints import Covered
 from sharing.db.engine import Session
 from sharing.db.tables import CaseRow, ConsultationRow, ConsultationSlideRow, LinkRow, LinkSlideRow, SlideRow
@@ -123,7 +124,7 @@ def certify(session: Session, subject: Member, case_id: CaseId) -> Certificate:
         issued_us=session.now_us,
         issued_by=subject.name,
         issued_role=subject.role,
-        shares=tuple(_certified(shares.of_case(session, subject, case_id), rows, shown, numbers)),
+        shares=tuple(_certified(_unnamed(session, subject, case_id), rows, shown, numbers)),
         slides=slides,
         refused=sum(row.act in (Act.ACCESS_REFUSED, Act.LINK_REFUSED) for row in rows),
         downloads=sum(row.act is Act.SLIDE_DOWNLOADED for row in rows),
@@ -149,6 +150,17 @@ def note_issue(session: Session, subject: Member, certificate: Certificate, form
             "sha256": sha256(certificate.to_json().encode()).hexdigest(),
         },
     )
+
+
+def _unnamed(session: Session, subject: Member, case_id: CaseId) -> Iterator[Share]:
+    """Everything that was shared of the case. A maker writes a link's reason for the own site; this paper leaves it."""
+    case = cases.known(session, [case_id])[case_id]
+    for share in shares.of_case(session, subject, case_id):
+        yield replace(share, reason="") if _names_patient(share.reason, case) else share
+
+
+def _names_patient(prose: str, case: Case) -> bool:
+    return any(word != case.accession for word in veil.naming(prose, case))
 
 
 def _certified(

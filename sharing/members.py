@@ -4,6 +4,7 @@ Whoever administers reads no patient's data here, and nobody administers their o
 of a site cannot be lost, and two who remove each other at the same moment are put in order by the lock on their rows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
@@ -15,7 +16,7 @@ from sharing.db.tables import MemberRow, SessionTokenRow
 from sharing.errors import ConflictError, Refusal, RefusedError
 from sharing.policy import AtSite
 from sharing.subjects import Member
-from sharing.vocabulary import Act, Action, Entity, MemberId, Role
+from sharing.vocabulary import Act, Action, Entity, MemberId, Outcome, Role
 
 GIVEN_US = 7 * 24 * 60 * MINUTE_US
 """How long a password that an administrator gives can be used once, to choose one's own."""
@@ -161,6 +162,20 @@ def choose_password(
         subject=member,
         entities=[Entity("member", member.id)],
         detail={"changed": "password"},
+    )
+
+
+def note_wrong_password(session: Session, member: Member, *, personal: Mapping[str, str]) -> None:
+    """Put on record that somebody in a session of the member does not know the password that is to be replaced."""
+    audit.record(
+        session,
+        site_id=member.site_id,
+        act=Act.MEMBER_CHANGED,
+        outcome=Outcome.FAILED,
+        subject=member,
+        entities=[Entity("member", member.id)],
+        detail={"changed": "password", "reason": "wrong-password"},
+        personal=personal,
     )
 
 

@@ -207,9 +207,9 @@ def effects(
     return patient, alike, endings.of(session, [patient, *alike])
 
 
-def note(session: Session, subject: Member, what: Look, *about: Entity) -> None:
-    """Put on record that the subject was shown something of the register. Reading takes longer than noting it, so it is
-    a transaction of its own, before the answer leaves.
+def note(session: Session, subject: Member, what: Look, *about: Entity, search: str = "") -> None:
+    """Put on record that the subject was shown something of the register, and what was typed to find it. Reading takes
+    longer than noting it, so it is a transaction of its own, before the answer leaves.
     """
     audit.record(
         session,
@@ -218,6 +218,7 @@ def note(session: Session, subject: Member, what: Look, *about: Entity) -> None:
         subject=subject,
         entities=about,
         detail={"what": what},
+        personal={"search": search} if search else None,
     )
 
 

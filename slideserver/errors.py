@@ -69,6 +69,10 @@ STATUS: Mapping[type[Exception], int] = {
 }
 
 
+def _cause(error: Exception) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
+
+
 class Answers:
     """Error answers in words: problem+json (RFC 9457) under /api, a page elsewhere."""
 
@@ -162,8 +166,10 @@ class Answers:
         in_path = any(item["loc"][:1] == ("path",) for item in error.errors())
         return self.answer(request, 404) if in_path else self.answer(request, 422, fields=fields)
 
-    def _unstorable(self, request: Request, _: Exception) -> Response:
-        # PostgreSQL takes no NUL in a text: an id with one is an address that does not exist.
+    def _unstorable(self, request: Request, error: Exception) -> Response:
+        # PostgreSQL takes no NUL in a text: an id with one is an address that does not exist. Whatever else it is, it
+        # may be our fault; the statement, which may hold names, is not told.
+        log.warning("%s %r holds what no database takes: %s", request.method, request.url.path, _cause(error))
         return self.answer(request, 404 if "\0" in request.url.path or "%00" in request.url.path else 422)
 
     def _unknown(self, request: Request, error: Exception) -> Response:

@@ -213,6 +213,8 @@ def change_password(state: State, member: Member, attempt: Attempt) -> str | Non
     with state.database.reading() as session:
         account = sites.member_by_login(session, login)
     if not state.passwords.verify(account.password_hash if account else None, attempt.password) or account is None:
+        with state.database.writing() as session:
+            members.note_wrong_password(session, member, personal={"source": source})
         return WRONG_CURRENT
     new, again = attempt.chosen or ("", "")
     problem = problem_of(member, attempt.password, new, again)

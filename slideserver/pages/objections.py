@@ -73,7 +73,7 @@ def objections(
     """The register; with a search, the patients that it finds, and of one alone the page of that one."""
     found = patients.find(session, member, q) if q.strip() else []
     if q.strip():
-        record(sharing.objections.note, member, Look.SEARCH)
+        record(sharing.objections.note, member, Look.SEARCH, search=q)
     if len(found) == 1:
         return RedirectResponse(f"/objections/patients/{found[0].cases[0].id}", 303)
     listed = sharing.objections.list_objections(session, member)

@@ -55,6 +55,13 @@ def test_it_tells_what_was_shown_to_whom_why_and_until_when(world, shared):
     assert "Aucun témoin" in page.text
 
 
+def test_a_reason_that_names_the_patient_stays_in_the_centre(world, shared):
+    with world.database.writing() as session:
+        session.execute(text("UPDATE link SET reason = 'Avis sur Mme EXEMPLE, 26H01234'"))
+    assert "EXEMPLE" not in issue(world).text
+    assert "EXEMPLE" not in world.signed_in(MANAGER).get(f"{address(world)}.json").text
+
+
 def test_it_shows_the_checkpoint_and_who_signed_it(world, shared):
     signer = Signer.new()
     with world.database.writing() as session:

@@ -9,8 +9,11 @@ import pytest
 from fixtures.html import Element, parse
 from fixtures.pages import check, read, rows
 from fixtures.server import World
+from sqlalchemy import select
 
 from sharing import sites
+from sharing.db.tables import AuditEventRow
+from sharing.vocabulary import Act, Outcome
 
 # What the pages do with accounts does not depend on the database; tests/integration/sharing/test_members.py asks both.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -98,6 +101,12 @@ def test_a_password_is_changed_by_who_knows_it_and_the_other_sessions_end(world:
     for wrong in ({"password": "wrong", "new_password": OWN, "again": OWN}, {"password": old, "new_password": OWN}):
         assert here.post("/account/password", data=wrong).status_code == 422
     assert there.get("/account").status_code == 200
+    with world.database.reading() as session:
+        failed = select(AuditEventRow.detail).where(
+            AuditEventRow.act == Act.MEMBER_CHANGED, AuditEventRow.outcome == Outcome.FAILED
+        )
+        [detail] = session.scalars(failed)
+    assert "wrong-password" in detail
     done = here.post("/account/password", data={"password": old, "new_password": OWN, "again": OWN})
     assert done.headers["location"] == "/account?done=password"
     check(read(here, "/account?done=password"), "fr")

@@ -11,7 +11,9 @@ import pytest
 from fixtures.html import parse
 from fixtures.pages import check, read
 from fixtures.server import World
+from sqlalchemy import select
 
+from sharing.db.tables import AuditPersonalRow
 from sharing.slides import Slide
 
 ACCESSION = "26H01234"
@@ -93,12 +95,15 @@ def test_withdrawing_shows_again_can_be_taken_back_and_all_of_it_stays_in_the_re
     assert [bool(row[8]) for row in rows[1:]] == [False, True]
 
 
-def test_what_is_missing_is_said_what_was_chosen_stays_and_a_search_lists_what_it_finds(slide, officer):
+def test_what_is_missing_is_said_what_was_chosen_stays_and_a_search_lists_what_it_finds(world, slide, officer):
     check(read(officer, "/objections"), "fr")
     many = read(officer, "/objections?q=26H")
     assert len(many.one("table", class_="found-patients").all("tr", class_="row")) == 3
     check(many, "fr")
     assert "Aucun patient" in read(officer, "/objections?q=zzz").text
+    with world.database.reading() as session:
+        read_by = session.scalars(select(AuditPersonalRow.body)).all()
+    assert sum('"search":"zzz"' in body for body in read_by) == 1, "what was typed is on record"
     for missing in ({"purpose": ()}, {"origin": ""}):
         answer = enter(officer, slide, "ai", **missing)
         assert answer.status_code == 422
