@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from sharing import audit, chain, checkpoints
+from sharing import audit, chain, chain_walk, checkpoints
 from sharing.clock import FrozenClock
 from sharing.db.engine import open_database
 from sharing.db.tables import AuditEventRow
@@ -314,8 +314,8 @@ def test_bytes_that_are_no_text_are_found(sqlite_template, tmp_path):
 @pytest.mark.parametrize("edit", ["", "3", "4", "5", "8"])
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_long_chain_is_walked_in_stretches_that_hold_together(database, monkeypatch, edit, apart):
-    monkeypatch.setattr(chain, "_STRETCH", 4)
-    monkeypatch.setattr(chain, "_WORTH_PROCESSES", 2)
+    monkeypatch.setattr(chain_walk, "STRETCH", 4)
+    monkeypatch.setattr(chain_walk, "WORTH_PROCESSES", 2)
     fill(database, 9)
     chain.seal(database)
     checkpoints.sign(database, checkpoints.Signer.new())
