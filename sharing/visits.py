@@ -35,7 +35,8 @@ class Shown:
     purpose: Purpose
     expires_us: int
     pins: Mapping[SlideId, str]
-    """The SHA-256 of each slide's bytes as they were when the link was made; no others are shown."""
+    """The version of each slide when the link was made: other bytes than those it was made from are not shown. Not
+    their digest, by which the file is known at its site."""
 
 
 def guest(session: Session, token: str) -> GuestSession | None:
@@ -65,7 +66,7 @@ def showing(session: Session, subject: Guest) -> Shown:
         raise GoneError(ENDED[state], state)
     case = cases.known(session, [row.case_id])[row.case_id]
     pins = session.execute(
-        select(LinkSlideRow.slide_id, LinkSlideRow.sha256).where(LinkSlideRow.link_id == row.id)
+        select(LinkSlideRow.slide_id, LinkSlideRow.version).where(LinkSlideRow.link_id == row.id)
     ).all()
     shown = [pin.slide_id for pin in pins]
     return Shown(
@@ -75,5 +76,5 @@ def showing(session: Session, subject: Guest) -> Shown:
         view=row.view,
         purpose=Purpose(row.purpose),
         expires_us=row.expires_us,
-        pins={pin.slide_id: pin.sha256 for pin in pins if pin.sha256},
+        pins={pin.slide_id: pin.version for pin in pins if pin.version},
     )

@@ -70,9 +70,9 @@ class Context(BaseModel):
     """In which right the slide is read, and what else the reader may do from here.
 
     `consultation_id`: the consultation about this slide in which the reader takes part; of several, at home the newest,
-    abroad as `policy.basis` has it. `expires_us`: when a guest's right ends at the latest. `sha256`: of the bytes to
-    which the guest's link is pinned; no others are shown. `objections`: the purposes for which the patient lets nothing
-    be shown elsewhere, told at home.
+    abroad as `policy.basis` has it. `expires_us`: when a guest's right ends at the latest. `pinned`: the version
+    to whose bytes the guest's link is pinned; no others are shown. `objections`: the purposes for which the patient
+    lets nothing be shown elsewhere, told at home.
     """
 
     kind: Literal["own", "consultation", "guest"]
@@ -83,7 +83,7 @@ class Context(BaseModel):
     may_link: bool = False
     may_answer: bool = False
     expires_us: int | None = None
-    sha256: str | None = None
+    pinned: str | None = None
     objections: list[Purpose] = []
 
 
@@ -213,7 +213,7 @@ def _told_abroad(session: Session, reader: Member | Guest, slide: Slide) -> _Tol
             role="guest",
             reference=shown.reference,
             expires_us=shown.expires_us,
-            sha256=shown.pins.get(slide.id),
+            pinned=shown.pins.get(slide.id),
         )
     else:
         consultation = exchange.showing(session, reader, slide.id)

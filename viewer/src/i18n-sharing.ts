@@ -109,7 +109,8 @@ export interface SharingWords {
   guestExpiredMore: string;
   guestObjected: string;
   guestObjectedMore: string;
-  guestPinned: (digest: string) => string;
+  guestPinned: (version: string) => string;
+  guestVersion: string;
   guestMaker: string;
   guestMakerMore: string;
   guestNone: string;
@@ -259,7 +260,8 @@ export const sharingFr: SharingWords = {
   guestObjected: "Ces lames ne peuvent plus être montrées.",
   guestObjectedMore:
     "Elles ne le sont plus pour cette finalité. Adressez-vous au centre qui vous avait envoyé le lien.",
-  guestPinned: (digest) => `Image figée à la création du lien, SHA-256 ${digest}`,
+  guestPinned: (version) => `Image figée à la création du lien, version ${version}`,
+  guestVersion: "version",
   guestMaker: "Ce lien n’est plus valable.",
   guestMakerMore: "La personne qui l’avait fait n’a plus accès à ces lames. Adressez-vous à son centre.",
   guestNone: "Votre visite est terminée.",
@@ -406,7 +408,8 @@ export const sharingEn: SharingWords = {
   guestExpiredMore: "Its time is over. Ask the centre that sent it for another.",
   guestObjected: "These slides may no longer be shown.",
   guestObjectedMore: "They are no longer shown for this purpose. Please ask the centre that sent you the link.",
-  guestPinned: (digest) => `Image as it was when the link was made, SHA-256 ${digest}`,
+  guestPinned: (version) => `Image as it was when the link was made, version ${version}`,
+  guestVersion: "version",
   guestMaker: "This link is no longer valid.",
   guestMakerMore: "The person who made it no longer has access to these slides. Please ask that centre.",
   guestNone: "Your visit is over.",

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sharing import chain, link_codes, link_lists, link_refusals, links, visits
 from sharing.clock import MINUTE_US
-from sharing.db.tables import AuditEventRow, AuditPersonalRow, LinkCodeRow, LinkRow, OutboxRow
+from sharing.db.tables import AuditEventRow, AuditPersonalRow, LinkCodeRow, LinkRow, OutboxRow, SlideRow
 from sharing.errors import CodeWantedError, GoneError, InvalidError, NotFoundError
 from sharing.outbox import Sender
 from sharing.vocabulary import Act, LinkId, LinkState, Purpose, Vain
@@ -332,11 +332,12 @@ def test_the_slides_are_pinned_and_the_log_says_to_what(database, centres, share
     with database.reading() as session:
         guest = visits.guest(session, links.redeem(database, link.id, link.secret).token).guest
         pins = visits.showing(session, guest).pins
-    assert set(pins) == {shared.first, shared.second}
+        stored = {row.id: row for row in session.scalars(select(SlideRow)) if row.id in pins}
+    assert pins == {slide_id: stored[slide_id].version for slide_id in (shared.first, shared.second)}
     [made] = recorded(database, Act.LINK_MADE)
-    for slide_id, sha256 in pins.items():
-        assert f"{slide_id}:{sha256}" in made
-    assert f'"sha256":"{pins[shared.first]}"' in recorded(database, Act.LINK_REDEEMED)[0]
+    for slide_id, row in stored.items():
+        assert f"{slide_id}:{row.sha256}" in made
+    assert f'"sha256":"{stored[shared.first].sha256}"' in recorded(database, Act.LINK_REDEEMED)[0]
 
 
 def test_the_open_links_of_a_site_the_oldest_first(database, clock, centres, make, knock):

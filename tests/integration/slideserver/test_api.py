@@ -52,6 +52,8 @@ def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
             "may_link": True,
             "may_answer": False,
             "expires_us": None,
+            "pinned": None,
+            "objections": [],
         },
     }
     assert levels[0] == {"width": 2220, "height": 2967, "tile_width": 240, "tile_height": 240}

@@ -103,7 +103,8 @@ def test_the_pinned_view_is_a_picture_of_the_tiles_and_leads_to_the_viewer(world
     assert "100 µm" in field.text
     assert page.one("a", data_primary="").get("href") == f"/slides/{asked.slide.id}#{VIEW}"
     viewer = read(rouen, f"/slides/{asked.slide.id}")
-    assert viewer.one("header", class_="case-banner").one("a").get("href") == asked.path
+    links = viewer.one("header", class_="case-banner").all("a")
+    assert [each.get("href") for each in links] == [asked.path, f"/why/{asked.slide.id}"]
 
 
 def test_who_is_asked_reads_nothing_that_names_the_patient(world, asked):

@@ -89,6 +89,7 @@ def test_the_start_is_where_each_role_works(world):
         "Dépôt",
         "Scanners",
         "Partages",
+        "Liens ouverts",
         "Journal",
     ]
 
@@ -224,7 +225,10 @@ def test_the_banner_says_whose_slide_it_is_and_the_viewer_gets_its_description(w
         "position": "1/1",
     }
     assert "féminin 1957" in banner.text
-    assert banner.one("a").get("href") == f"/cases/{shelf.ready.case_id}"
+    assert [each.get("href") for each in banner.all("a")] == [
+        f"/cases/{shelf.ready.case_id}",
+        f"/why/{shelf.ready.id}",
+    ]
     description = json.loads(page.one("script", id="slide").raw_text)
     assert description == client.get(f"/api/slides/{shelf.ready.id}").json()
     assert page.one("iain-viewer").get("case-url") == f"/cases/{shelf.ready.case_id}"
@@ -248,7 +252,7 @@ def test_a_slide_without_a_case_says_that_its_patient_is_not_known(world):
     page = read(world.signed_in(TECHNICIAN), f"/slides/{slide.id}")
     banner = page.one("header", class_="case-banner")
     assert "Sans cas" in banner.one("h1").text
-    assert banner.one("a").get("href") == f"/intake/{slide.id}"
+    assert [each.get("href") for each in banner.all("a")] == [f"/intake/{slide.id}", f"/why/{slide.id}"]
     assert json.loads(page.one("script", id="slide").raw_text)["case"] is None
 
 

@@ -28,8 +28,8 @@ export interface SlideContext {
   readonly may_answer: boolean;
   /** µs since the epoch. */
   readonly expires_us: number | null;
-  /** To a guest: the digest of the bytes to which the link is pinned. */
-  readonly sha256?: string | null;
+  /** To a guest: the version to whose bytes the link is pinned. */
+  readonly pinned?: string | null;
   /** At home: the purposes to which the patient objects. */
   readonly objections?: readonly string[];
 }

@@ -37,7 +37,7 @@ export function standingShape(consultation: Consultation): TemplateResult {
 /** At the foot of the page: whose turn it is; for a guest, until when. */
 export function standingChip(
   consultation: Consultation | null,
-  { kind, expires_us, sha256 }: SlideContext,
+  { kind, expires_us, pinned }: SlideContext,
   speech: Speech,
   open: () => void,
 ): TemplateResult | typeof nothing {
@@ -60,11 +60,11 @@ export function standingChip(
   }
   if (kind !== "guest" || expires_us === null) return nothing;
   const dated = dayOf(expires_us / 1000, Date.now()) === "other";
-  const pin = sha256 ?? "";
-  return html`<span class="iv-chip" data-pinned=${pin} data-tip=${pin ? words.guestPinned(pin.slice(0, 16)) : speech.moment(expires_us)}>
+  const pin = pinned ?? "";
+  return html`<span class="iv-chip" data-pinned=${pin} data-tip=${pin ? words.guestPinned(pin) : speech.moment(expires_us)}>
     <span class="iv-words"
       ><span class="iv-more">${words.guest} </span>${words.guestUntil(speech.near(expires_us), dated)}${
-        pin ? html`<span class="iv-more"> · SHA-256 ${pin.slice(0, 8)}</span>` : nothing
+        pin ? html`<span class="iv-more"> · ${words.guestVersion} ${pin.slice(0, 8)}</span>` : nothing
       }</span
     >
   </span>`;
