@@ -237,6 +237,17 @@ def standing(session: Session, subject: Member) -> Standing:
     return Standing(last.seq if last else 0, last.sealed_us if last else None, waiting or 0)
 
 
+def overdue(session: Session, for_us: int) -> int:
+    """How many events of all sites have waited to be sealed for longer than that."""
+    waiting = (
+        select(func.count())
+        .select_from(AuditPendingRow)
+        .join(AuditEventRow, AuditEventRow.position == AuditPendingRow.position)
+        .where(AuditEventRow.recorded_us < session.now_us - for_us)
+    )
+    return session.scalar(waiting) or 0
+
+
 def verify_own(session: Session, subject: Member) -> SiteReport:
     """Walk the chain of the subject's own site. It may take long: give it a reading transaction, then put the result on
     record with `record_verification`.

@@ -23,7 +23,7 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.manifest import MAX_FILES, ManifestError, SetFile, manifest_of
-from sharing import custody, witnesses
+from sharing import chain, custody, witnesses
 from sharing.clock import SECOND_US
 from sharing.custody import Bearer
 from sharing.db import privileges
@@ -53,6 +53,7 @@ FREE_FAIL_BYTES = GIB
 CLOCK_APART_S = 5.0
 # For pg_dump, psql and whoever else comes.
 SPARE_CONNECTIONS = 10
+UNSEALED_US = 60 * SECOND_US
 SILENT_WITNESS_US = 24 * 3600 * SECOND_US
 # Nothing of this program existed before; a clock that says so has lost its battery.
 EARLIEST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND_US
@@ -132,11 +133,17 @@ def _database(database: Database) -> Finding:
 
 
 def _seals(database: Database) -> Finding:
-    """Whether this very role could change what is sealed."""
+    """Whether all is sealed that should be, and whether this very role could change it."""
     part = "seals"
     with database.reading() as session:
         connection = session.connection()
         alterable, sqlite = privileges.alterable(connection), connection.dialect.name == "sqlite"
+        overdue = chain.overdue(session, UNSEALED_US)
+    if overdue:
+        sentence = f"{overdue} events of the journal have waited to be sealed for more than a minute."
+        return Finding(
+            part, State.WARNING, sentence, "If the server runs, see which chain cannot go on: iain audit verify"
+        )
     if not alterable:
         return Finding(part, State.FINE, "what is sealed takes no change")
     sentence = f"The server could change what is sealed: {', '.join(alterable)}."

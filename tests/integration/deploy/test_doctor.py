@@ -12,8 +12,8 @@ from fixtures.smtp import mail_server
 from typer.testing import CliRunner
 
 from ingest.agent.cosigner_record import open_cosigner
-from sharing import audit, witnesses
-from sharing.clock import FrozenClock, SystemClock
+from sharing import audit, chain, witnesses
+from sharing.clock import SECOND_US, FrozenClock, SystemClock
 from sharing.db.engine import open_database
 from sharing.db.migrations import downgrade
 from sharing.subjects import System
@@ -63,6 +63,20 @@ def test_a_witness_that_is_silent_for_a_day_is_named(examine, world, tmp_path) -
     with world.database.writing() as session:
         witnesses.withdraw(session, "temoin.rouen")
     assert examine() == {}
+
+
+def test_events_that_nobody_seals_are_told(world) -> None:
+    late = FrozenClock(SystemClock().now_us() - 2 * 60 * SECOND_US)
+    database = open_database(world.settings.database, late)
+    try:
+        with database.writing() as session:
+            audit.record(session, site_id=PLATFORM, act=Act.SERVER_STARTED, subject=System())
+        assert "waited to be sealed" in findings(world.settings)["seals"].sentence
+        chain.seal(database)
+    finally:
+        database.close()
+    sealed = findings(world.settings).get("seals")
+    assert sealed is None or "waited to be sealed" not in sealed.sentence
 
 
 def test_a_database_that_does_not_answer(examine) -> None:
