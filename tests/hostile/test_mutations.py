@@ -18,7 +18,7 @@ from tiler.synthetic import Spec, make_slide
 pytestmark = pytest.mark.hostile
 
 # Some mutations give a file that was there before, which is not sent again.
-SLIDES, SMALL = 105, Size(640, 512)
+SLIDES, SMALL = 70, Size(640, 512)
 
 
 @pytest.fixture(scope="module")

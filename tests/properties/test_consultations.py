@@ -195,7 +195,7 @@ def opened_postgresql(postgres):
     return opened
 
 
-@pytest.mark.parametrize(("engine", "runs"), [("sqlite", 25), ("postgresql", 10)])
+@pytest.mark.parametrize(("engine", "runs"), [("sqlite", 15), ("postgresql", 6)])
 def test_no_sequence_of_moves_by_anybody_leaves_the_table(request, engine, runs):
     machine = type("Exchange", (Exchange,), {"opened": staticmethod(request.getfixturevalue(f"opened_{engine}"))})
     run_state_machine_as_test(

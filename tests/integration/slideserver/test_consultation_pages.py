@@ -12,6 +12,9 @@ from sharing import consultations, drafts, exchange
 from sharing.slides import Slide
 from sharing.vocabulary import Agreement, ConsultationId, ConsultationState, Move
 
+# What pages show is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 CAEN, ROUEN, LILLE = "pathologiste.caen", "pathologiste.rouen", "pathologiste.lille"
 QUESTION = "Carcinome in situ ou adénose ?"
 VIEW = "c=900,1200&m=10&r=0"

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from slideserver.app import create_framework
 from slideserver.errors import Answers
 
-CASES, SEED = 150, 20260105
+CASES, SEED = 100, 20260105
 ONE_ENGINE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 

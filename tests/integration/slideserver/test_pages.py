@@ -16,6 +16,9 @@ from sharing.slides import ImageFacts, Slide, StoredFile
 from sharing.subjects import System
 from sharing.vocabulary import SlideId
 
+# What pages show is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 PATHOLOGIST, TECHNICIAN, MANAGER = "pathologiste.caen", "technicien.caen", "responsable.caen"
 IMAGE = ImageFacts("aperio", 46000, 32914, 0.499, 0.499, 20.0, has_label=True, has_macro=True)
 

@@ -61,15 +61,19 @@ def test_both_processes_answer_as_one(world: World, server: Server) -> None:
     path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
     cookies = dict(world.signed_in("pathologiste.caen").cookies)
     expected = httpx.get(world.url + path, cookies=cookies)
-    idle = [server.sockets(pid) for pid in server.children()]
-    with several(server.url, 16, cookies=cookies) as browsers:
-        for browser in browsers:
-            for _ in range(3):
-                answer = browser.get(path)
-                assert answer.content == expected.content
-                assert {**answer.headers, "date": ""} == {**expected.headers, "date": ""}
-        busy = [server.sockets(pid) for pid in server.children()]
-    assert [now > then for now, then in zip(busy, idle, strict=True)] == [True, True, False]
+    idle, busy = [server.sockets(pid) for pid in server.children()], [False]
+    for _ in range(20):  # who takes a connection is the kernel's to say: sixteen may all go to one
+        with several(server.url, 16, cookies=cookies) as browsers:
+            for browser in browsers:
+                for _ in range(3):
+                    answer = browser.get(path)
+                    assert answer.content == expected.content
+                    assert {**answer.headers, "date": ""} == {**expected.headers, "date": ""}
+            now = [server.sockets(pid) for pid in server.children()]
+        busy = [more > before for more, before in zip(now, idle, strict=True)]
+        if busy[:2] == [True, True]:
+            break
+    assert busy == [True, True, False]
 
 
 def test_whoever_guesses_gets_no_more_tries_than_at_one_process(world: World, server: Server) -> None:
