@@ -30,7 +30,7 @@ run: setup ## set everything up and start the platform with its demonstration on
 test: dev-setup ## set up what the tests need, then run every check and every test
 	@sh tests/packages.sh
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target check
-	$(BIN)/pytest -n 4 --dist loadscope -m "not browser"
+	$(BIN)/pytest -n 3 --dist loadscope -m "not browser"
 	$(BIN)/pytest -n 2 --dist loadscope -m browser
 
 check: check-server check-viewer ## formatting, lint, types, import contracts, front end

@@ -12,6 +12,9 @@ from sharing import chain, checkpoints, links
 from sharing.checkpoints import Signer
 from sharing.vocabulary import LinkId
 
+# What the pages and the API tell is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 MANAGER, OFFICER = "responsable.caen", "dpo.caen"
 RECIPIENT_REASON = "Avis d'un confrère"
 

@@ -16,6 +16,9 @@ from sharing.db.engine import Session
 from sharing.vocabulary import SiteId
 from slideserver.deps import SessionDep, get_session
 
+# What the pages and the API tell is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def order_of_things(framework, state, path: str) -> list[str]:
     """What happens, in order, when `path` is POSTed: the endpoint, the commit, the answer leaving."""

@@ -15,6 +15,9 @@ from sharing.db.tables import LinkRow
 from sharing.slides import Slide
 from sharing.vocabulary import Act, Outcome, new_id
 
+# What the pages and the API tell is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def slide(world: World) -> Slide:

@@ -16,6 +16,9 @@ from sharing.vocabulary import Act
 from slideserver.mail import Mailer, connect
 from slideserver.settings import Settings
 
+# What the pages and the API tell is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 NOBODY = ("EXEMPLE", "Camille", "26H01234", "Sein", "1957", "Invasion", "HES")
 
 

@@ -17,6 +17,9 @@ from sharing.links import NewLink
 from sharing.slides import Slide
 from sharing.vocabulary import ConsultationId, ConsultationState, LinkState, Purpose
 
+# What the pages and the API tell is the same on both engines; what they ask is tried on both beside `sharing`.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 CAEN, ROUEN, MANAGER = "pathologiste.caen", "pathologiste.rouen", "responsable.caen"
 DAY_US = 24 * 3600 * 1_000_000
 
