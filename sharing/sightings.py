@@ -10,7 +10,7 @@ from sqlalchemy import exists, or_, select
 from sharing import audit, readings, slides
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
-from sharing.db.tables import AuditEventRow, CaseReadingRow, LabelReadingRow
+from sharing.db.tables import AuditEventRow, CaseReadingRow, LabelReadingRow, ReadingRow, SlideRow
 from sharing.policy import Owned
 from sharing.slides import Slide
 from sharing.subjects import Member, Subject, subject_id
@@ -69,8 +69,25 @@ def case_is_open(session: Session, subject: Member, case_id: CaseId) -> bool:
 
 
 def open_slide(session: Session, subject: Subject, slide_id: SlideId) -> bool:
-    """As `readings.open_reading`, for who is told about a slide before having seen any of it."""
-    return readings.open_reading(session, subject, slides.get_slide(session, subject, slide_id))
+    """As `readings.open_reading`, for who is told about a slide before having seen any of it. Who reads another slide
+    of the same case has its words before the eyes already: the viewer asks beforehand for what may come next.
+    """
+    slide = slides.get_slide(session, subject, slide_id)
+    reading, other = ReadingRow, SlideRow
+    beside = (
+        select(reading.slide_id)
+        .join(other, other.id == reading.slide_id)
+        .where(
+            reading.subject_kind == subject.kind,
+            reading.subject_id == subject_id(subject),
+            reading.seen_us > session.now_us - readings.IDLE_US,
+            other.case_id == slide.case_id,
+            other.id != slide.id,
+        )
+    )
+    if session.scalar(beside.limit(1)) is not None:
+        return False
+    return readings.open_reading(session, subject, slide)
 
 
 def open_label(session: Session, subject: Subject, slide: Slide) -> bool:

@@ -132,3 +132,20 @@ def test_what_shares_a_commit_fails_alone(database, centres):
     manager = centres.caen.lab_manager
     with database.writing() as session:
         assert audit.query(session, manager, audit.Filters(act=Act.CASE_OPENED)).rows[0].agent_name == reader.name
+
+
+def test_what_is_told_of_the_next_slide_of_a_case_is_no_reading_of_it(database, centres, shared):
+    anne = centres.caen.pathologist
+
+    def opened() -> set[str]:
+        with database.reading() as session:
+            acts = select(AuditEventRow.slide_id).where(AuditEventRow.act == Act.SLIDE_OPENED)
+            return set(session.scalars(acts))
+
+    with database.writing() as session:
+        assert sightings.open_slide(session, anne, shared.first)
+        assert not sightings.open_slide(session, anne, shared.second), "of the same case"
+    assert opened() == {shared.first}
+    with database.writing() as session:
+        assert sightings.open_slide(session, centres.caen.lab_manager, shared.second), "the control"
+    assert opened() == {shared.first, shared.second}
