@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fixtures.centres import Centres, found_centres  # type: ignore[import-not-found]
+from fixtures.postgres import PostgresServer, postgres_server  # type: ignore[import-not-found]
+from fixtures.server import SAME_ORIGIN, SCAN, World  # type: ignore[import-not-found]
 
 from benchmarks.tiles.processes import accepts, free_port, running
 from sharing import links
@@ -21,12 +24,6 @@ from sharing.vocabulary import Purpose, new_id
 from slideserver.auth.cookies import GuestCookie
 from slideserver.settings import Settings
 from tiler.sandbox import Sandbox
-
-sys.path.append(str(Path(__file__).parents[2] / "tests"))
-
-from fixtures.centres import Centres, found_centres  # type: ignore[import-not-found]
-from fixtures.postgres import PostgresServer, postgres_server  # type: ignore[import-not-found]
-from fixtures.server import SAME_ORIGIN, SCAN, World  # type: ignore[import-not-found]
 
 ENGINES = ("sqlite", "postgresql")
 IAIN = Path(sys.executable).with_name("iain")
