@@ -119,8 +119,9 @@ def told(world: World, ended_us: int) -> int | None:
 def nobody_writes(world: World) -> Iterator[None]:
     """As long as this lasts, no event can be put on record."""
     with world.database.writing() as session:
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(text("LOCK TABLE audit_event IN EXCLUSIVE MODE"))
+        on_postgresql = session.get_bind().dialect.name == "postgresql"
+        # A transaction begins with its first statement.
+        session.execute(text("LOCK TABLE audit_event IN EXCLUSIVE MODE" if on_postgresql else "SELECT 1"))
         yield
 
 
