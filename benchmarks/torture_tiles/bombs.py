@@ -146,7 +146,7 @@ def set_off(folder: Path) -> tuple[float, float, int]:
     for make in BOMBS.values():
         path = folder / "bomb"
         path.write_bytes(make())
-        with _watched() as memory:
+        with watched() as memory:
             began = time.monotonic()
             try:
                 sandbox.index_slide(path)
@@ -159,9 +159,11 @@ def set_off(folder: Path) -> tuple[float, float, int]:
 
 
 @contextmanager
-def _watched() -> Iterator[list[float]]:
-    """The most memory, in megabytes, that each descendant of this process held at a look during the block."""
+def watched() -> Iterator[list[float]]:
+    """The memory, in megabytes, that each descendant of this process held at a look during the block. A child that
+    has yet to become its program still holds what this process holds, and is not looked at."""
     seen, stop = [0.0], threading.Event()
+    program = Path("/proc/self/cmdline").read_bytes()
 
     def look() -> None:
         while not stop.wait(0.005):
@@ -170,7 +172,7 @@ def _watched() -> Iterator[list[float]]:
                 with suppress(OSError, ValueError):
                     for task in Path(f"/proc/{one}/task").iterdir():
                         family += map(int, (task / "children").read_text().split())
-                    if one != os.getpid():
+                    if Path(f"/proc/{one}/cmdline").read_bytes() != program:
                         seen.append(int(Path(f"/proc/{one}/statm").read_text().split()[1]) * 4096 / 2**20)
 
     thread = threading.Thread(target=look)

@@ -80,7 +80,9 @@ def test_each_connection_reads_a_group_under_one_credential_before_the_next(gene
     for connection in (1, 2):
         asked = [int(path[1:]) for number, path, _ in server.log if number == connection]
         groups = [asked[at : at + 5] for at in range(0, len(asked), 5)]
-        assert all(group == list(range(group[0], group[0] + 5)) for group in groups)
+        # The fortieth answer may come while the slower of the two is still in its last group.
+        assert all(len(group) == 5 for group in groups[:-1])
+        assert all(group == list(range(group[0], group[0] + len(group))) for group in groups)
 
 
 def test_a_screen_is_fetched_over_all_connections_and_the_next_begins_when_it_is_whole(generator, server):
