@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from sharing import audit, cases, checkpoints, policy, shares, veil
-from sharing.audit import AuditRow
+from sharing import audit, audit_search, cases, checkpoints, policy, shares, veil
+from sharing.audit_search import AuditRow
 from sharing.cases import Case
 from sharing.checkpoints import Covered
 from sharing.db.engine import Session
@@ -107,7 +107,7 @@ def certify(session: Session, subject: Member, case_id: CaseId) -> Certificate:
     if case is None:
         raise policy.absent("case")
     policy.require(session, subject, Action.CERTIFY_SHARES, case, Entity("case", case_id))
-    found = audit.read(session, subject, audit.Filters(case_id=case_id), limit=MOST_ENTRIES).rows
+    found = audit_search.read(session, subject, audit_search.Filters(case_id=case_id), limit=MOST_ENTRIES).rows
     # Else each certificate would be an entry that no witness has seen for the next.
     rows = [row for row in found if row.act is not Act.CERTIFICATE_ISSUED]
     shown = _shown(session, case_id)

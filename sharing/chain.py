@@ -15,7 +15,7 @@ from itertools import islice
 
 from sqlalchemy import delete, func, insert, select, text, union
 
-from sharing import audit, entries, merkle, strangers
+from sharing import audit, audit_search, entries, merkle, strangers
 from sharing.chain_walk import BadEntry as BadEntry
 from sharing.chain_walk import said_of, walks
 from sharing.db.engine import Database, Session
@@ -221,7 +221,7 @@ def verify(session: Session, pool: Executor | None = None) -> Report:
 
 def standing(session: Session, subject: Member) -> Standing:
     """Of the subject's own site, without a walk along the chain: what the journal's reader sees at once."""
-    audit.require_reader(session, subject)
+    audit_search.require_reader(session, subject)
     last = session.execute(
         select(AuditSealRow.seq, AuditSealRow.sealed_us)
         .where(AuditSealRow.site_id == subject.site_id)
@@ -252,7 +252,7 @@ def verify_own(session: Session, subject: Member) -> SiteReport:
     """Walk the chain of the subject's own site. It may take long: give it a reading transaction, then put the result on
     record with `record_verification`.
     """
-    audit.require_reader(session, subject)
+    audit_search.require_reader(session, subject)
     return _verify_site(session, subject.site_id)
 
 

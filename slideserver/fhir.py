@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from sharing.audit import AuditRow
+from sharing.audit_search import AuditRow
 from sharing.clock import SECOND_US
 from sharing.vocabulary import Act, EventType, Outcome, Purpose, SiteId
 

@@ -16,7 +16,7 @@ from benchmarks.torture import Plan, Result
 from benchmarks.torture_sharing import million
 from benchmarks.torture_sharing.million import Filled
 from benchmarks.torture_sharing.stage import ENGINES, empty_database
-from sharing import audit, share_figures, shares
+from sharing import audit_search, share_figures, shares
 from sharing.db.engine import Database, Session
 from sharing.db.tables import AuditEventRow, AuditPersonalRow
 from sharing.share_search import Direction, Filters, Kind, matching
@@ -65,18 +65,18 @@ def _questions(chance: random.Random, filled: Filled) -> Iterator[Question]:
     person, case = chance.choice(filled.people).id, CaseId(chance.choice(filled.cases))
     until_us = since_us + 3 * MONTH_US
     for name, events in (
-        ("journal", audit.Filters()),
-        ("journal by act", audit.Filters(act=chance.choice([act for act, _ in million.ACTS]))),
-        ("journal by an act that never was", audit.Filters(act=Act.MAIL_SENT)),
-        ("journal of refusals", audit.Filters(outcome=Outcome.REFUSED)),
-        ("journal by person", audit.Filters(agent_id=person)),
-        ("journal by person and act", audit.Filters(agent_id=person, act=Act.LINK_REVOKED)),
-        ("journal by person, refused", audit.Filters(agent_id=person, outcome=Outcome.REFUSED)),
-        ("journal by case", audit.Filters(case_id=case)),
-        ("journal by quarter", audit.Filters(since_us=since_us, until_us=until_us)),
-        ("journal by quarter and act", audit.Filters(since_us, until_us, Act.CONSULTATION_REQUESTED)),
+        ("journal", audit_search.Filters()),
+        ("journal by act", audit_search.Filters(act=chance.choice([act for act, _ in million.ACTS]))),
+        ("journal by an act that never was", audit_search.Filters(act=Act.MAIL_SENT)),
+        ("journal of refusals", audit_search.Filters(outcome=Outcome.REFUSED)),
+        ("journal by person", audit_search.Filters(agent_id=person)),
+        ("journal by person and act", audit_search.Filters(agent_id=person, act=Act.LINK_REVOKED)),
+        ("journal by person, refused", audit_search.Filters(agent_id=person, outcome=Outcome.REFUSED)),
+        ("journal by case", audit_search.Filters(case_id=case)),
+        ("journal by quarter", audit_search.Filters(since_us=since_us, until_us=until_us)),
+        ("journal by quarter and act", audit_search.Filters(since_us, until_us, Act.CONSULTATION_REQUESTED)),
     ):
-        yield name, lambda session, events=events: audit.read(session, filled.manager, events)  # type: ignore[misc]
+        yield name, lambda session, events=events: audit_search.read(session, filled.manager, events)  # type: ignore[misc]
     for name, asked in (
         ("shares", Filters(direction=Direction.OUT)),
         ("shares both ways", Filters()),
@@ -117,13 +117,13 @@ def _wrong(database: Database, filled: Filled) -> int:
         ).all()
         case, person = filled.cases[1], filled.people[3].id
         for events, keeps in (
-            (audit.Filters(), lambda row: True),
-            (audit.Filters(act=Act.LINK_REVOKED), lambda row: row.act == "link.revoked"),
-            (audit.Filters(outcome=Outcome.REFUSED), lambda row: row.outcome == "refused"),
-            (audit.Filters(agent_id=person), lambda row: row.agent_id == person),
-            (audit.Filters(case_id=CaseId(case)), lambda row: row.case_id == case),
+            (audit_search.Filters(), lambda row: True),
+            (audit_search.Filters(act=Act.LINK_REVOKED), lambda row: row.act == "link.revoked"),
+            (audit_search.Filters(outcome=Outcome.REFUSED), lambda row: row.outcome == "refused"),
+            (audit_search.Filters(agent_id=person), lambda row: row.agent_id == person),
+            (audit_search.Filters(case_id=CaseId(case)), lambda row: row.case_id == case),
         ):
-            told = [row.position for row in audit.read(session, filled.manager, events).rows]
+            told = [row.position for row in audit_search.read(session, filled.manager, events).rows]
             wrong += told != [row.position for row in rows if keeps(row)][: len(told) if len(told) == 100 else None]
         for asked in (Filters(), Filters(direction=Direction.IN), Filters(kind=Kind.LINK)):
             every = [row for way in matching(million.SITE, asked) for row in session.execute(way)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from sharing import audit
+from sharing import audit_search
 from sharing.vocabulary import Act, Action, CaseId, MemberId, Outcome, SlideId
 from slideserver.api.schemas import AuditPageOut
 from slideserver.deps import MemberDep, SessionDep, requires
@@ -29,7 +29,7 @@ def query(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> AuditPageOut:
     """One page of the audit log; `next` is the cursor of the page after it. Times are µs since 1970-01-01T00:00Z."""
-    filters = audit.Filters(
+    filters = audit_search.Filters(
         since_us=since_us,
         until_us=until_us,
         act=act,
@@ -38,6 +38,6 @@ def query(
         case_id=case_id,
         slide_id=slide_id,
     )
-    found = audit.read(session, member, filters, cursor, limit=limit)
-    record(audit.note_reading, member, filters)
+    found = audit_search.read(session, member, filters, cursor, limit=limit)
+    record(audit_search.note_reading, member, filters)
     return AuditPageOut.of(found)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
-from sharing import audit, sites
+from sharing import audit_search, sites
 from sharing.vocabulary import Act, Action, CaseId, MemberId
 from slideserver import fhir
 from slideserver.deps import MemberDep, SessionDep, StateDep, requires
@@ -20,8 +20,8 @@ def search(
     session: SessionDep,
     record: RecordDep,
     member: MemberDep,
-    since_us: Annotated[int | None, Query(ge=0, le=audit.LATEST_US)] = None,
-    until_us: Annotated[int | None, Query(ge=0, le=audit.LATEST_US)] = None,
+    since_us: Annotated[int | None, Query(ge=0, le=audit_search.LATEST_US)] = None,
+    until_us: Annotated[int | None, Query(ge=0, le=audit_search.LATEST_US)] = None,
     subtype: Act | None = None,
     agent: MemberId | None = None,
     case_id: CaseId | None = None,
@@ -30,9 +30,9 @@ def search(
 ) -> JSONResponse:
     """A Bundle of AuditEvents, newest first; the link `next` leads to the following page. What was altered past the
     program and can no longer be read is left out."""
-    filters = audit.Filters(since_us=since_us, until_us=until_us, act=subtype, agent_id=agent, case_id=case_id)
-    found = audit.read(session, member, filters, cursor, limit=count)
-    record(audit.note_reading, member, filters)
+    filters = audit_search.Filters(since_us=since_us, until_us=until_us, act=subtype, agent_id=agent, case_id=case_id)
+    found = audit_search.read(session, member, filters, cursor, limit=count)
+    record(audit_search.note_reading, member, filters)
     names: dict[str, str] = {site.id: site.name for site in sites.list_sites(session)}
     events = [fhir.event(row, member.site_id, names) for row in found.rows if row.act is not None]
     asked = {

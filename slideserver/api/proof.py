@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, StreamingResponse
 
-from sharing import audit, checkpoints, logfile, verifier
+from sharing import audit, audit_search, checkpoints, logfile, verifier
 from sharing.vocabulary import Act, Action
 from slideserver.deps import MemberDep, RecordingSessionDep, StateDep, requires
 
@@ -25,7 +25,7 @@ def log(
     """Every sealed entry with the checkpoints and the signatures of witnesses, as JSON lines; to be checked with
     verifier.py. Without `persons` it names nobody, and is as good a proof.
     """
-    site_id = audit.require_reader(session, member)
+    site_id = audit_search.require_reader(session, member)
     checkpoints.sign_now(session, state.signer, site_id)
     detail = {"form": "proof", "persons": "yes" if persons else "no"}
     audit.record(session, site_id=site_id, act=Act.AUDIT_EXPORTED, subject=member, detail=detail)

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from sharing.audit import AuditRow, Page
+from sharing.audit_search import AuditRow, Page
 from sharing.cases import Case
 from sharing.subjects import Member
 from sharing.vocabulary import Act, CaseId, EventId, MemberId, Outcome, Role, SiteId

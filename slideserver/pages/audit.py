@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
 import sharing.audit
+import sharing.audit_search
 from sharing import chain, sites, witnesses
-from sharing.audit import AuditRow, Filters
+from sharing.audit_search import AuditRow, Filters
 from sharing.cases import case_by_accession
 from sharing.chain import SiteReport
 from sharing.db.engine import Session
@@ -128,8 +129,8 @@ def _page(
     rows: list[AuditRow] = []
     following = None
     if asked.filters is not None:
-        found = sharing.audit.read(session, member, asked.filters, search.cursor or None, limit=ON_A_PAGE)
-        record(sharing.audit.note_reading, member, asked.filters)
+        found = sharing.audit_search.read(session, member, asked.filters, search.cursor or None, limit=ON_A_PAGE)
+        record(sharing.audit_search.note_reading, member, asked.filters)
         rows, following = list(found.rows), found.next
     elsewhere = _elsewhere(session, member)
     lines = [journal.line(row, timezone, language, translate, elsewhere) for row in rows]
@@ -141,7 +142,7 @@ def _page(
         case_id=asked.case_id,
         days=journal.days(lines, rows, timezone, language),
         next=following,
-        people=sharing.audit.people(session, member),
+        people=sharing.audit_search.people(session, member),
         chain=chain.standing(session, member),
         verified=verified,
         witnesses=witnesses.standing(session, member.site_id),
@@ -160,7 +161,7 @@ def _all(state: State, member: Member, search: Search, form: str) -> Iterator[Au
         asked = question(session, member, search, ZoneInfo(state.settings.timezone))
     if asked.filters is None:
         return iter(())
-    return sharing.audit.export(state.database, member, asked.filters, form=form, limit=IN_A_FILE)
+    return sharing.audit_search.export(state.database, member, asked.filters, form=form, limit=IN_A_FILE)
 
 
 def _file(state: State, member: Member, ending: str, media_type: str, lines: Iterable[str]) -> StreamingResponse:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from sharing.audit import AuditRow
+from sharing.audit_search import AuditRow
 from sharing.vocabulary import Outcome, Purpose, Role
 from slideserver.i18n import Language
 from slideserver.pages import moments

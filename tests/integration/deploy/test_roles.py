@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from ingest.procrastination import ProcrastinateQueue
-from sharing import audit, chain
+from sharing import audit, audit_search, chain
 from sharing.db import privileges
 from sharing.db.engine import Database, open_database
 from sharing.db.migrations import upgrade
@@ -91,7 +91,7 @@ def work(world: World) -> None:
     assert guest.get(f"/tiles/{slide.id}/{slide.version}/0/0_0").status_code == 200
     officer = world.centres.caen.protection_officer
     with world.database.writing() as session:
-        event = audit.query(session, officer, audit.Filters(act=Act.CASES_LISTED)).rows[0]
+        event = audit_search.query(session, officer, audit_search.Filters(act=Act.CASES_LISTED)).rows[0]
         assert audit.erase_personal(session, officer, event.id)
     queue = ProcrastinateQueue(world.database)
     with world.database.writing() as session:

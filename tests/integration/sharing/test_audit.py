@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from sharing import audit, cases, chain, slides
-from sharing.audit import Filters
+from sharing import audit, audit_search, cases, chain, slides
+from sharing.audit_search import Filters
 from sharing.db.tables import AuditEventRow, AuditPersonalRow
 from sharing.errors import InvalidError, NotFoundError, RefusedError, SharingError
 from sharing.slides import StoredFile
@@ -18,7 +18,7 @@ from sharing.vocabulary import PLATFORM, Act, Action, Entity, EventId, Outcome
 
 def ask(database, subject, filters=None, cursor=None, **options):
     with database.writing() as session:
-        return audit.query(session, subject, filters or Filters(), cursor, **options)
+        return audit_search.query(session, subject, filters or Filters(), cursor, **options)
 
 
 def note(database, centre, act=Act.SLIDE_OPENED, **more):
@@ -156,7 +156,7 @@ def test_a_wrong_cursor_is_refused_in_words(database, centres, cursor):
 
 def test_the_people_to_choose_from_are_those_of_the_site(database, centres):
     with database.reading() as session:
-        people = audit.people(session, centres.caen.lab_manager)
+        people = audit_search.people(session, centres.caen.lab_manager)
     caen = centres.caen
     members = (caen.pathologist, caen.trainee, caen.technician, caen.lab_manager, caen.protection_officer)
     assert {member_id for member_id, _ in people} == {member.id for member in (*members, caen.administrator)}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from sharing import audit, chain, chain_walk, checkpoints
+from sharing import audit, audit_search, chain, chain_walk, checkpoints
 from sharing.clock import FrozenClock
 from sharing.db.engine import open_database
 from sharing.db.tables import AuditEventRow
@@ -89,7 +89,7 @@ def test_a_verification_that_finds_something_is_on_record_as_failed(database, ce
     with database.writing() as session:
         report = chain.verify_own(session, manager)
         chain.record_verification(session, manager, report)
-        (row,) = audit.query(session, manager, audit.Filters(act=Act.AUDIT_VERIFIED)).rows
+        (row,) = audit_search.query(session, manager, audit_search.Filters(act=Act.AUDIT_VERIFIED)).rows
     assert (row.outcome, row.detail["first_bad"]) == ("failed", "2")
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import insert
 
-from sharing import audit, cases, consultations, epoch, exchange, links, share_figures, shares
+from sharing import audit_search, cases, consultations, epoch, exchange, links, share_figures, shares
 from sharing.db.tables import CaseRow, LinkRefusalRow, ObjectionRow
 from sharing.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from sharing.share_figures import DAY_US, HOUR_US
@@ -129,7 +129,7 @@ def test_nobody_but_a_lab_manager_lists_shares_and_asking_is_on_record(database,
             listed(subject)
     listed(centres.caen.lab_manager, site="rouen")
     with database.writing() as session:
-        rows = audit.query(session, centres.caen.lab_manager, audit.Filters(act="shares.read")).rows
+        rows = audit_search.query(session, centres.caen.lab_manager, audit_search.Filters(act="shares.read")).rows
     assert [row.detail for row in rows] == [{"site": "rouen"}]
 
 
@@ -251,7 +251,7 @@ def test_what_is_taken_away_is_on_record_once_before_it_leaves(database, centres
     manager = centres.caen.lab_manager
     found = shares.export(database, manager, Filters(purpose=Purpose.TEACHING), form="csv", limit=10, step=1)
     with database.writing() as session:
-        rows = audit.query(session, manager, audit.Filters(act="shares.exported")).rows
+        rows = audit_search.query(session, manager, audit_search.Filters(act="shares.exported")).rows
     assert [row.detail for row in rows] == [{"form": "csv", "purpose": "teaching"}]
     assert [share.kind for share in found] == [Kind.LINK]
     with pytest.raises(RefusedError):

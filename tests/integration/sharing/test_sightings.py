@@ -6,7 +6,7 @@ import json
 import pytest
 from sqlalchemy import select
 
-from sharing import audit, cases, consultations, exchange, readings, sightings, slides
+from sharing import audit_search, cases, consultations, exchange, readings, sightings, slides
 from sharing.db.tables import AuditEventRow, AuditPersonalRow
 from sharing.errors import NotFoundError
 from sharing.readings import UnrecordedError
@@ -131,7 +131,10 @@ def test_what_shares_a_commit_fails_alone(database, centres):
     assert [act for _, act, *_ in told(database)] == ["cases.listed", "case.opened"]
     manager = centres.caen.lab_manager
     with database.writing() as session:
-        assert audit.query(session, manager, audit.Filters(act=Act.CASE_OPENED)).rows[0].agent_name == reader.name
+        assert (
+            audit_search.query(session, manager, audit_search.Filters(act=Act.CASE_OPENED)).rows[0].agent_name
+            == reader.name
+        )
 
 
 def test_what_is_told_of_the_next_slide_of_a_case_is_no_reading_of_it(database, centres, shared):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fixtures.server import SAME_ORIGIN, World
 
-from sharing import audit
+from sharing import audit_search
 from sharing.vocabulary import Act, Outcome
 from slideserver.auth.throttle import PAIR
 from slideserver.login import FAILURE_TAKES_S
@@ -20,9 +20,9 @@ def sign_in(world: World, login: str = CAEN, password: str | None = None, **fiel
     return httpx.post(f"{world.url}/login", data=data, headers=SAME_ORIGIN, timeout=30)
 
 
-def events(world: World, act: Act) -> list[audit.AuditRow]:
+def events(world: World, act: Act) -> list[audit_search.AuditRow]:
     with world.database.writing() as session:
-        return list(audit.query(session, world.centres.caen.lab_manager, audit.Filters(act=act)).rows)
+        return list(audit_search.query(session, world.centres.caen.lab_manager, audit_search.Filters(act=act)).rows)
 
 
 def test_the_right_password_opens_a_session_and_leads_on(world) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fixtures.server import SAME_ORIGIN, World
 from sqlalchemy import text
 
-from sharing import audit, sessions, sites
+from sharing import audit_search, sessions, sites
 from sharing.clock import SECOND_US
 from sharing.slides import Slide
 from sharing.vocabulary import Act, Outcome, new_id
@@ -26,10 +26,10 @@ def tile(slide: Slide) -> str:
     return f"/tiles/{slide.id}/{slide.version}/0/0_0"
 
 
-def acts(world: World, act: Act, outcome: Outcome | None = None, centre: str = "caen") -> list[audit.AuditRow]:
+def acts(world: World, act: Act, outcome: Outcome | None = None, centre: str = "caen") -> list[audit_search.AuditRow]:
     with world.database.writing() as session:
         manager = getattr(world.centres, centre).lab_manager
-        return list(audit.query(session, manager, audit.Filters(act=act, outcome=outcome)).rows)
+        return list(audit_search.query(session, manager, audit_search.Filters(act=act, outcome=outcome)).rows)
 
 
 def wait_for(condition, within_s: float = 10) -> None:

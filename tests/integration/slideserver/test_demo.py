@@ -13,7 +13,7 @@ import pytest
 from fixtures.platform import free_port
 from fixtures.server import SAME_ORIGIN
 
-from sharing import audit
+from sharing import audit_search
 from sharing.db.engine import open_database
 from sharing.sites import member_by_login
 from sharing.vocabulary import Act
@@ -113,9 +113,9 @@ def test_an_interrupted_first_start_is_carried_on_and_a_finished_one_not_repeate
     assert not re.findall(r"iain_[a-z2-7]{26}_", first.output + second.output), "keys are not shown"
     database = open_database(f"sqlite:///{tmp_path}/var/iain.db")
     with database.writing() as session:
-        received = audit.Filters(act=Act.SLIDE_RECEIVED)
+        received = audit_search.Filters(act=Act.SLIDE_RECEIVED)
         manager = member_by_login(session, "responsable.caen")
-        rows = audit.query(session, manager.member, received).rows
+        rows = audit_search.query(session, manager.member, received).rows
     database.close()
     assert [row.agent_kind for row in rows] == ["agent"] * len([slide for slide in SLIDES if slide.site == "caen"])
 

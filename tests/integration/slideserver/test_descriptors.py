@@ -15,7 +15,7 @@ from fixtures.server import World
 from fixtures.slides import one_level
 from PIL import Image, ImageCms
 
-from sharing import audit
+from sharing import audit_search
 from sharing.slides import Slide
 from sharing.vocabulary import Act
 from slideserver import access, sentences
@@ -83,7 +83,9 @@ def test_documents_describe_the_slide(browser, slide) -> None:
 def test_reading_a_document_is_not_yet_reading_the_slide(world, browser, slide) -> None:
     def readings() -> list:
         with world.database.writing() as session:
-            found = audit.query(session, world.centres.caen.lab_manager, audit.Filters(act=Act.SLIDE_OPENED))
+            found = audit_search.query(
+                session, world.centres.caen.lab_manager, audit_search.Filters(act=Act.SLIDE_OPENED)
+            )
             return list(found.rows)
 
     assert browser.get("/cases").status_code == 200

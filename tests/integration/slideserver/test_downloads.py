@@ -10,8 +10,8 @@ import zipfile
 import httpx
 from fixtures.server import SCAN, World
 
-from sharing import audit, epoch, sites
-from sharing.audit import Filters
+from sharing import audit_search, epoch, sites
+from sharing.audit_search import Filters
 from sharing.slides import Slide
 from sharing.vocabulary import Act, Outcome
 from slideserver.api.downloads import PIECE_BYTES
@@ -25,9 +25,9 @@ def address(slide: Slide) -> str:
     return f"/api/slides/{slide.id}/file"
 
 
-def on_record(world: World, act: Act = Act.SLIDE_DOWNLOADED) -> list[audit.AuditRow]:
+def on_record(world: World, act: Act = Act.SLIDE_DOWNLOADED) -> list[audit_search.AuditRow]:
     with world.database.writing() as session:
-        return list(audit.query(session, world.centres.caen.lab_manager, Filters(act=act)).rows)
+        return list(audit_search.query(session, world.centres.caen.lab_manager, Filters(act=act)).rows)
 
 
 def test_byte_for_byte_whole_and_in_parts(world: World) -> None:

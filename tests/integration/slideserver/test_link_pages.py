@@ -11,7 +11,7 @@ from fixtures.centres import Centres
 from fixtures.server import World, running_server
 from fixtures.smtp import MailServer, mail_server
 
-from sharing import audit
+from sharing import audit_search
 from sharing.db.engine import Database
 from sharing.slides import Slide
 from sharing.vocabulary import Act
@@ -42,9 +42,9 @@ def slide(world: World) -> Slide:
     return world.add_slide(world.centres.caen, "26H01234")
 
 
-def acts(world: World, act: Act) -> list[audit.AuditRow]:
+def acts(world: World, act: Act) -> list[audit_search.AuditRow]:
     with world.database.writing() as session:
-        return list(audit.query(session, world.centres.caen.lab_manager, audit.Filters(act=act)).rows)
+        return list(audit_search.query(session, world.centres.caen.lab_manager, audit_search.Filters(act=act)).rows)
 
 
 def press(browser: httpx.Client, link: dict, **fields: str) -> httpx.Response:

@@ -9,7 +9,7 @@ import pytest
 from fixtures.server import World
 from sqlalchemy import update
 
-from sharing import audit, sites
+from sharing import audit_search, sites
 from sharing.clock import SECOND_US
 from sharing.db.tables import LinkRow
 from sharing.slides import Slide
@@ -28,10 +28,10 @@ def tile(slide: Slide, address: str = "0/0_0") -> str:
     return f"/tiles/{slide.id}/{slide.version}/{address}"
 
 
-def acts(world: World, act: Act, outcome: Outcome | None = None) -> list[audit.AuditRow]:
+def acts(world: World, act: Act, outcome: Outcome | None = None) -> list[audit_search.AuditRow]:
     with world.database.writing() as session:
-        filters = audit.Filters(act=act, outcome=outcome)
-        return list(audit.query(session, world.centres.caen.lab_manager, filters).rows)
+        filters = audit_search.Filters(act=act, outcome=outcome)
+        return list(audit_search.query(session, world.centres.caen.lab_manager, filters).rows)
 
 
 def wait_for(condition, within_s: float = 10) -> None:

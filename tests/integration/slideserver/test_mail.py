@@ -10,7 +10,7 @@ from fixtures.server import World, running_server
 from fixtures.smtp import MailServer, mail_server
 from sqlalchemy import text
 
-from sharing import audit, sites
+from sharing import audit_search, sites
 from sharing.db.engine import Database
 from sharing.vocabulary import Act
 from slideserver.mail import Mailer, connect
@@ -71,7 +71,7 @@ def test_a_request_is_announced_after_ten_seconds_without_a_word_of_the_patient(
     assert [word for word in NOBODY if word in whole] == []
     with world.database.writing() as session:
         manager = world.centres.caen.lab_manager
-        [sent] = audit.query(session, manager, audit.Filters(act=Act.MAIL_SENT)).rows
+        [sent] = audit_search.query(session, manager, audit_search.Filters(act=Act.MAIL_SENT)).rows
     assert sent.entities[0].id == asked["id"]
 
 

@@ -6,7 +6,7 @@ from fhir.resources.R4B.bundle import Bundle
 from fixtures.pages import check, read, rows
 from sqlalchemy import select, text
 
-from sharing import audit
+from sharing import audit_search
 from sharing.db.tables import AuditEventRow
 from sharing.vocabulary import Act
 
@@ -54,9 +54,9 @@ def test_altered_rows_are_shown_as_such_and_hide_no_other(world):
     seen, cursor = [], None
     with world.database.reading() as session:
         manager = world.centres.caen.lab_manager
-        whole = audit.read(session, manager, audit.Filters(), limit=200).rows
+        whole = audit_search.read(session, manager, audit_search.Filters(), limit=200).rows
         for _ in whole:
-            found = audit.read(session, manager, audit.Filters(), cursor, limit=4)
+            found = audit_search.read(session, manager, audit_search.Filters(), cursor, limit=4)
             seen += [row.position for row in found.rows]
             cursor = found.next
             if cursor is None:

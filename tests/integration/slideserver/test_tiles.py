@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fixtures.server import World
 
-from sharing import audit
+from sharing import audit_search
 from sharing.slides import Slide
 from sharing.vocabulary import Act, Outcome
 
@@ -20,10 +20,10 @@ def tile(slide: Slide, address: str = "0/0_0") -> str:
     return f"/tiles/{slide.id}/{slide.version}/{address}"
 
 
-def acts(world: World, act: Act, outcome: Outcome | None = None) -> list[audit.AuditRow]:
+def acts(world: World, act: Act, outcome: Outcome | None = None) -> list[audit_search.AuditRow]:
     with world.database.writing() as session:
-        filters = audit.Filters(act=act, outcome=outcome)
-        return list(audit.query(session, world.centres.caen.lab_manager, filters).rows)
+        filters = audit_search.Filters(act=act, outcome=outcome)
+        return list(audit_search.query(session, world.centres.caen.lab_manager, filters).rows)
 
 
 def test_a_tile_is_the_scanners_own_bytes(world, slide) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
 from fhir.resources.R4B.bundle import Bundle
 
-from sharing.audit import AuditRow
+from sharing.audit_search import AuditRow
 from sharing.vocabulary import Act, Entity, EventType, Outcome, Purpose, Role, SiteId
 from slideserver import fhir
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sharing.audit import AuditRow
+from sharing.audit_search import AuditRow
 from sharing.rights import OBJECTIONABLE
 from sharing.vocabulary import Act, EventId, Outcome, Role
 from slideserver.i18n import Language, load_catalogues
