@@ -35,7 +35,7 @@ MAY_LOOK = {
     "slideserver/operations/verification.py": "serves who runs the machine; reads every file again",
     "slideserver/operations/doctor.py": "serves who runs the machine; counts slides and finds their files",
     "slideserver/operations/snapshots.py": "serves who runs the machine; finds the files of every slide",
-    "sharing/audit_search.py": "asks policy.require; names the cases and slides of the reader's own site beside their events",
+    "sharing/audit_search.py": "asks policy.require; names cases and slides of the reader's site beside their events",
 }
 LOOKING = {"select", "get", "get_one", "scalars", "scalar", "query", "aliased", "join", "outerjoin", "exists"}
 
