@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, literal, literal_column, select, tuple_
 from sqlalchemy.exc import OperationalError
 
-from sharing import audit, policy
+from sharing import audit, paging, policy
 from sharing.db.engine import Database, Session
 from sharing.db.tables import (
     AuditEventRow,
@@ -23,6 +23,7 @@ from sharing.db.tables import (
     SlideRow,
 )
 from sharing.errors import InvalidError
+from sharing.paging import Page
 from sharing.subjects import Member, Subject
 from sharing.vocabulary import (
     Act,
@@ -97,14 +98,9 @@ class AuditRow:
         return (self.personal or {}).get("agent_name")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    rows: tuple[AuditRow, ...]
-    next: str | None
-    """The cursor of the following page; None on the last."""
-
-
-def query(session: Session, subject: Subject, filters: Filters, cursor: str | None = None, *, limit: int = 100) -> Page:
+def query(
+    session: Session, subject: Subject, filters: Filters, cursor: str | None = None, *, limit: int = 100
+) -> Page[AuditRow]:
     """The events of the subject's own site, newest first. The question itself goes on record: the transaction must be
     a writing one.
     """
@@ -113,7 +109,9 @@ def query(session: Session, subject: Subject, filters: Filters, cursor: str | No
     return page
 
 
-def read(session: Session, subject: Subject, filters: Filters, cursor: str | None = None, *, limit: int = 100) -> Page:
+def read(
+    session: Session, subject: Subject, filters: Filters, cursor: str | None = None, *, limit: int = 100
+) -> Page[AuditRow]:
     """As `query`, for who puts the reading on record in another transaction, before anybody sees the rows."""
     return _read(session, require_reader(session, subject), filters, cursor, limit)
 
@@ -133,21 +131,12 @@ def export(
         site_id = require_reader(session, subject)
         detail = {**filters.told(), "form": form}
         audit.record(session, site_id=site_id, act=Act.AUDIT_EXPORTED, subject=subject, detail=detail)
-    return _all(database, site_id, filters, limit, step)
+    return paging.walk(
+        database, lambda session, cursor, limit: _read(session, site_id, filters, cursor, limit), limit=limit, step=step
+    )
 
 
-def _all(database: Database, site_id: SiteId, filters: Filters, limit: int, step: int) -> Iterator[AuditRow]:
-    cursor: str | None = None
-    for start in range(0, limit, step):
-        with database.reading() as session:
-            page = _read(session, site_id, filters, cursor, min(step, limit - start))
-        yield from page.rows
-        cursor = page.next
-        if cursor is None:
-            return
-
-
-def _read(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page:
+def _read(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page[AuditRow]:
     """Two questions: which events, by the indexes alone; then what stands in these few, and in the tables beside."""
     event = AuditEventRow
     # What is said of one case, slide or person is little: it is found by their indexes. SQLite, which keeps no

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ScalarSelect, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from sharing import audit, consultations, epoch, links, policy
+from sharing import audit, consultations, epoch, links, paging, policy
 from sharing.db.engine import Database, Session
 from sharing.db.tables import (
     CaseRow,
@@ -26,6 +26,7 @@ from sharing.db.tables import (
     SiteRow,
 )
 from sharing.errors import InvalidError
+from sharing.paging import Page
 from sharing.share_search import Direction, Filters, Kind, matching, organ_for
 from sharing.subjects import Member
 from sharing.vocabulary import (
@@ -91,16 +92,9 @@ class Share:
         return self.live and self.direction is Direction.OUT
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    shares: tuple[Share, ...]
-    next: str | None
-    """The cursor of the following page; None on the last."""
-
-
 def query(
     session: Session, subject: Member, filters: Filters | None = None, cursor: str | None = None, *, limit: int = 100
-) -> Page:
+) -> Page[Share]:
     """What the subject's site shares and what is shared with it, newest first. Who asks puts the question on record by
     `note_reading`, before anybody sees the answer. Raises RefusedError if the role may not.
     """
@@ -122,7 +116,9 @@ def export(
         site_id = require_viewer(session, subject)
         detail = {**filters.told(), "form": form}
         audit.record(session, site_id=site_id, act=Act.SHARES_EXPORTED, subject=subject, detail=detail)
-    return _all(database, site_id, filters, limit, step)
+    return paging.walk(
+        database, lambda session, cursor, limit: _page(session, site_id, filters, cursor, limit), limit=limit, step=step
+    )
 
 
 def people(session: Session, subject: Member) -> list[tuple[MemberId, str]]:
@@ -146,7 +142,7 @@ def of_case(session: Session, subject: Member, case_id: CaseId) -> list[Share]:
     """Everything that was ever shared of a case of the subject's site, the oldest first."""
     site_id = require_viewer(session, subject)
     filters = Filters(direction=Direction.OUT, case_id=case_id)
-    return list(_page(session, site_id, filters, None, limit=10_000).shares)[::-1]
+    return list(_page(session, site_id, filters, None, limit=10_000).rows)[::-1]
 
 
 def end(session: Session, subject: Member, kind: Kind, share_id: str) -> None:
@@ -164,18 +160,7 @@ def require_viewer(session: Session, subject: Member) -> SiteId:
     return subject.site_id
 
 
-def _all(database: Database, site_id: SiteId, filters: Filters, limit: int, step: int) -> Iterator[Share]:
-    cursor: str | None = None
-    for start in range(0, limit, step):
-        with database.reading() as session:
-            page = _page(session, site_id, filters, cursor, min(step, limit - start))
-        yield from page.shares
-        cursor = page.next
-        if cursor is None:
-            return
-
-
-def _page(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page:
+def _page(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page[Share]:
     found: list[tuple[int, str, str]] = []
     for which in matching(site_id, filters):
         made_us, own_id = which.selected_columns.created_us, which.selected_columns.id

@@ -2,8 +2,9 @@
 
 from pydantic import BaseModel
 
-from sharing.audit_search import AuditRow, Page
+from sharing.audit_search import AuditRow
 from sharing.cases import Case
+from sharing.paging import Page
 from sharing.subjects import Member
 from sharing.vocabulary import Act, CaseId, EventId, MemberId, Outcome, Role, SiteId
 from slideserver.description import PatientDescription, SiblingDescription, sibling
@@ -107,5 +108,5 @@ class AuditPageOut(BaseModel):
     next: str | None
 
     @classmethod
-    def of(cls, page: Page) -> "AuditPageOut":
+    def of(cls, page: Page[AuditRow]) -> "AuditPageOut":
         return cls(rows=[AuditRowOut.of(row) for row in page.rows], next=page.next)

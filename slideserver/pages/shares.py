@@ -84,7 +84,7 @@ def shares(
         "shares.html",
         search=search,
         periods=list(searches.periods(moments.at(session.now_us, timezone).date())),
-        shares=found.shares,
+        shares=found.rows,
         next=found.next,
         figures=figures,
         done=done,

@@ -55,7 +55,7 @@ def listed(database):
     def listed(manager, **filters):
         with database.writing() as session:
             shares.note_reading(session, manager, Filters(**filters))
-            return list(shares.query(session, manager, Filters(**filters)).shares)
+            return list(shares.query(session, manager, Filters(**filters)).rows)
 
     return listed
 
@@ -238,7 +238,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(database, centres, s
     for _ in range(5):
         with database.reading() as session:
             page = shares.query(session, caen.lab_manager, None, cursor, limit=1)
-        seen += page.shares
+        seen += page.rows
         cursor = page.next
     assert cursor is None
     assert seen == listed(caen.lab_manager)
