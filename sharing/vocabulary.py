@@ -206,6 +206,22 @@ class Vain(StrEnum):
     """A code was given when none was to be had: it was used or replaced, its time or its tries were over."""
 
 
+class Contradiction(StrEnum):
+    """Why a witness does not countersign a log."""
+
+    SHORTER = "shorter"
+    """It has fewer entries than the witness signed."""
+    REWRITTEN = "rewritten"
+    """It does not go on from the entries that the witness signed."""
+    GONE = "gone"
+    RENAMED = "renamed"
+    OTHER_KEY = "other-key"
+    UNSIGNED = "unsigned"
+    ENTRIES_MISSING = "entries-missing"
+    NONSENSE = "nonsense"
+    """It says what no log can say."""
+
+
 class Outcome(StrEnum):
     """How an act ended (DICOM PS3.15 A.5, Event Outcome Indicator)."""
 
@@ -303,6 +319,8 @@ class Act(StrEnum):
     CERTIFICATE_ISSUED = "certificate.issued"
     WITNESS_ADDED = "witness.added"
     WITNESS_DISABLED = "witness.disabled"
+    WITNESS_REFUSED = "witness.refused"
+    WITNESS_RESUMED = "witness.resumed"
 
     @property
     def type(self) -> EventType:
@@ -376,6 +394,8 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.CERTIFICATE_ISSUED: (EventType.AUDIT_LOG_USED, ActionCode.E),
     Act.WITNESS_ADDED: (EventType.SECURITY_ALERT, ActionCode.C),
     Act.WITNESS_DISABLED: (EventType.SECURITY_ALERT, ActionCode.U),
+    Act.WITNESS_REFUSED: (EventType.SECURITY_ALERT, ActionCode.E),
+    Act.WITNESS_RESUMED: (EventType.SECURITY_ALERT, ActionCode.E),
 }
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sharing import audit, checkpoints, entries
 from sharing.clock import MINUTE_US, SECOND_US
 from sharing.db.engine import Session
-from sharing.db.tables import AuditCosignatureRow, AuditTreeRow, SiteRow, WitnessRow
+from sharing.db.tables import AuditCosignatureRow, AuditTreeRow, ContradictionRow, SiteRow, WitnessRow
 from sharing.errors import ConflictError, InvalidError, NotFoundError
 from sharing.subjects import System
 from sharing.verifier import COSIGNER, Key, NoteError, parse_checkpoint, parse_key
@@ -138,6 +138,8 @@ class Log:
     site_id: SiteId
     cosigned: int
     """How far the witness that asks has countersigned it, as far as the server knows."""
+    refused: bool
+    """Whether it holds something against it, as far as the server knows."""
 
 
 def logs(session: Session, witness: Witness) -> list[Log]:
@@ -148,7 +150,12 @@ def logs(session: Session, witness: Witness) -> list[Log]:
         .where(row.site_id == AuditTreeRow.site_id, row.witness_id == witness.id)
         .scalar_subquery()
     )
-    return [Log(*each) for each in session.execute(select(AuditTreeRow.site_id, cosigned).order_by("site_id"))]
+    refused = (
+        select(ContradictionRow.what)
+        .where(ContradictionRow.site_id == AuditTreeRow.site_id, ContradictionRow.witness_id == witness.id)
+        .exists()
+    )
+    return [Log(*each) for each in session.execute(select(AuditTreeRow.site_id, cosigned, refused).order_by("site_id"))]
 
 
 def hashes(session: Session, site_id: SiteId, after: int, until: int) -> bytes:

@@ -7,13 +7,14 @@ The order of things in a request is pinned here: the session is committed *befor
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.responses import HTMLResponse
 
-from sharing import exchange, links, policy, sessions, visits
+from sharing import contradictions, exchange, links, policy, sessions, visits
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
 from sharing.errors import GoneError, Refusal
@@ -49,12 +50,12 @@ async def get_visitor(request: Request, state: StateDep) -> Member | None:
     token = state.cookie.find(request.scope["headers"])
     member = None
     if token is not None:
-        member, fresh, unread = await run_in_threadpool(_resolve, state.database.reading(), token)
+        member, fresh, news = await run_in_threadpool(_resolve, state.database.reading(), token)
         if not fresh and not (request.method in SAFE_METHODS and POLLED.fullmatch(request.url.path)):
             # Being active keeps a session alive; that is written down once a minute at most.
             async with state.writers:
-                member, _, unread = await run_in_threadpool(_resolve, state.database.writing(), token)
-        request.state.unread = unread
+                member, _, news = await run_in_threadpool(_resolve, state.database.writing(), token)
+        request.state.news = news
     request.state.visitor = member
     return member
 
@@ -62,12 +63,21 @@ async def get_visitor(request: Request, state: StateDep) -> Member | None:
 VisitorDep = Annotated[Member | None, Depends(get_visitor)]
 
 
-def get_unread(request: Request, _visitor: VisitorDep) -> int:
-    """How many consultations have news for the signed-in member."""
-    return getattr(request.state, "unread", 0)
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the head of every page tells the signed-in member."""
+
+    unread: int = 0
+    """How many consultations have moved."""
+    contradicted: bool = False
+    """Whether a witness does not countersign a journal that the member answers for."""
 
 
-UnreadDep = Annotated[int, Depends(get_unread)]
+def get_news(request: Request, _visitor: VisitorDep) -> News:
+    return getattr(request.state, "news", News())
+
+
+NewsDep = Annotated[News, Depends(get_news)]
 
 
 async def get_session(request: Request, state: StateDep, visitor: VisitorDep) -> AsyncIterator[Session]:
@@ -155,11 +165,11 @@ class Page(Protocol):
     def __call__(self, template: str, *, status: int = 200, **context: object) -> HTMLResponse: ...
 
 
-def get_page(request: Request, state: StateDep, visitor: VisitorDep, unread: UnreadDep) -> Page:
+def get_page(request: Request, state: StateDep, visitor: VisitorDep, news: NewsDep) -> Page:
     reader = reader_of(request, visitor)
 
     def page(template: str, *, status: int = 200, **context: object) -> HTMLResponse:
-        return state.renderer.page(reader, template, status=status, **{"unread": unread, **context})
+        return state.renderer.page(reader, template, status=status, **{"news": news, **context})
 
     return page
 
@@ -217,11 +227,13 @@ def _guest(state: State, token: str) -> GuestSession | None:
         return visits.guest(session, token)
 
 
-def _resolve(transaction: AbstractContextManager[Session], token: str) -> tuple[Member | None, bool, int]:
-    """Who it is; whether the session was used within the last minute (or is none); how much waits for them."""
+def _resolve(transaction: AbstractContextManager[Session], token: str) -> tuple[Member | None, bool, News]:
+    """Who it is; whether the session was used within the last minute (or is none); what waits for them."""
     with transaction as session:
         login = sessions.resolve(session, token)
         if login is None:
-            return None, True, 0
+            return None, True, News()
         fresh = login.expires_us - session.now_us > sessions.IDLE_US - MINUTE_US
-        return login.member, fresh, exchange.unread(session, login.member)
+        reads_journal = Action.READ_AUDIT in policy.actions_of(login.member)
+        contradicted = reads_journal and bool(contradictions.concerning(session, login.member.site_id))
+        return login.member, fresh, News(exchange.unread(session, login.member), contradicted)

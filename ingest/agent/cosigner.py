@@ -16,17 +16,21 @@ from sharing.verifier import Checkpoint, Edge, Key, NoteError, linked, parse_che
 
 LOGS_MOST, NEW_MOST = 200, 100_000_000
 """What a witness looks at in one round: a server that shows no end of it keeps nobody busy for ever."""
+UNNAMED = "?"
+"""Stands for a site whose name is none."""
 _ENTRY = struct.Struct(">Q32s")
 _SITE = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A log as the platform lists it. `cosigned`: how far it has this witness's signatures."""
+    """A log as the platform lists it. `cosigned`: how far it has this witness's signatures; `refused`: whether it takes
+    the witness for one that does not sign."""
 
     site: str
     key: str
     cosigned: int
+    refused: bool = False
 
 
 class Logs(Protocol):
@@ -71,7 +75,7 @@ def look(witness: Cosigner, platform: Logs, *, now_s: int, platform_key: bytes |
             origins.add(log.name)
             yield _look_at(witness, platform, each, log, now_s)
         except _ContradictionError as contradiction:
-            yield _refused(witness, each.site if _SITE.fullmatch(each.site) else "?", contradiction)
+            yield _refused(witness, each.site if _SITE.fullmatch(each.site) else UNNAMED, contradiction)
     for origin in sorted(set(witness.logs) - origins):
         site = origin.rpartition("/")[2]
         if all(each.site != site for each in listed):
@@ -123,7 +127,7 @@ def _look_at(witness: Cosigner, platform: Logs, listed: Listed, log: Key, now_s:
     if not _same(checkpoint, edge, head):
         raise _rewritten(checkpoint, before)
     if before and before.body == checkpoint.body:
-        if listed.cosigned < before.size:  # the signature was kept here and did not arrive there
+        if listed.cosigned < before.size or listed.refused:  # it was kept here, and did not arrive there
             platform.cosign(listed.site, before.size, before.lines[-1])
         return Looked(listed.site, "witness-same", {"site": listed.site, "size": before.size})
     line = witness.sign(_alone(checkpoint), edge, now_s)
@@ -161,6 +165,6 @@ def _alone(checkpoint: Checkpoint) -> Checkpoint:
 def _refused(witness: Cosigner, site: str, contradiction: _ContradictionError) -> Looked:
     told = {"site": site, "what": contradiction.sentence, **contradiction.values}
     digest = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16]
-    path = witness.keep_evidence(f"{site.replace('?', '-')}-{digest}", told)
+    path = witness.keep_evidence(f"{site.replace(UNNAMED, '-')}-{digest}", told)
     values = {"site": site, **contradiction.values, "evidence": path}
     return Looked(site, contradiction.sentence, values, contradiction=True)

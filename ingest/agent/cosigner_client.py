@@ -48,8 +48,11 @@ class PlatformLogs:
     def logs(self) -> list[Listed]:
         try:
             told = json.loads(self._request("GET", LOGS_PATH))["logs"]
-            return [Listed(str(each["site"]), str(each["key"]), int(each["cosigned"])) for each in told]
-        except (ValueError, KeyError, TypeError) as error:
+            return [
+                Listed(str(each["site"]), str(each["key"]), int(each["cosigned"]), bool(each.get("refused")))
+                for each in told
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NotOurServerError("unexpected answer to a witness") from error
 
     def checkpoint(self, site: str) -> str:
@@ -60,6 +63,10 @@ class PlatformLogs:
 
     def cosign(self, site: str, size: int, line: str) -> None:
         self._request("PUT", f"{LOGS_PATH}/{site}/cosignatures/{size}", line.encode())
+
+    def refuse(self, site: str, sentence: str) -> None:
+        """Tell its people that this witness does not sign, and why: by the name of the sentence it says of it."""
+        self._request("PUT", f"{LOGS_PATH}/{site}/refusal", sentence.removeprefix("witness-").encode())
 
     def _request(self, method: str, target: str, body: bytes = b"") -> bytes:
         time_s = self._now_s()

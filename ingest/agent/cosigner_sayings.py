@@ -106,6 +106,12 @@ COSIGNER_SAYINGS: Mapping[str, Mapping[str, str]] = {
         "is noted in "
         "{evidence}. Ask its manager to run `iain audit verify`.",
     ),
+    "witness-untold": both(
+        "{site} : la plateforme n'a pas pris note de ce refus ({detail}) ; le prochain passage le lui redira. Ses "
+        "pages n'en disent rien : prévenez les autres centres vous-même.",
+        "{site}: the platform has not taken note of this refusal ({detail}); the next round tells it again. Its "
+        "pages say nothing of it: tell the other centres yourself.",
+    ),
     # what is wrong with its own folder
     "witness-key-lost": both(
         "La clé de ce témoin manque : {path}. Remettez-la d'une sauvegarde ; ou, pour un nouveau témoin, donnez "

@@ -9,7 +9,7 @@ from threading import Event
 from ingest.agent.client import KeyRefusedError, NotOurServerError, TransientError, UntrustedError
 from ingest.agent.config import Config
 from ingest.agent.connection import UsageError, server_of
-from ingest.agent.cosigner import look
+from ingest.agent.cosigner import UNNAMED, Looked, look
 from ingest.agent.cosigner_client import PlatformLogs
 from ingest.agent.cosigner_record import Cosigner, RecordError, open_cosigner
 from ingest.agent.exits import Exit
@@ -89,6 +89,7 @@ def _public(platform_key: str | None, words: Words) -> bytes | None:
 
 def _round(cosigner: Cosigner, platform: PlatformLogs, screen: Screen, trusted: bytes | None) -> Exit:
     words, worst, count = screen.words, Exit.DONE, 0
+    refused: list[Looked] = []
     try:
         for looked in look(cosigner, platform, now_s=int(time.time()), platform_key=trusted):
             count += 1
@@ -96,6 +97,7 @@ def _round(cosigner: Cosigner, platform: PlatformLogs, screen: Screen, trusted: 
             if looked.contradiction:
                 screen.problem(sentence)
                 worst = Exit.REFUSED
+                refused.append(looked)
             else:
                 screen.say(sentence)
     except KeyRefusedError:
@@ -104,6 +106,19 @@ def _round(cosigner: Cosigner, platform: PlatformLogs, screen: Screen, trusted: 
     except (TransientError, NotOurServerError, UntrustedError) as error:
         screen.problem(words("witness-unreachable", detail=error.detail))
         return max(worst, Exit.UNREACHABLE)
+    _tell(platform, refused, screen)
     if not count:
         screen.say(words("witness-none"))
     return worst
+
+
+def _tell(platform: PlatformLogs, refused: list[Looked], screen: Screen) -> None:
+    """The people of the platform, after all logs were looked at: a platform that does not want to hear it stops
+    nothing."""
+    for looked in refused:
+        if looked.site == UNNAMED:
+            continue
+        try:
+            platform.refuse(looked.site, looked.sentence)
+        except (TransientError, KeyRefusedError, NotOurServerError, UntrustedError) as error:
+            screen.warn(screen.words("witness-untold", site=looked.site, detail=error.detail))

@@ -528,6 +528,17 @@ class AuditCosignatureRow(Base):
     """The signature line to be put below the checkpoint's note."""
 
 
+class ContradictionRow(Base):
+    """What a witness holds against a log, as long as it does not countersign it again."""
+
+    __tablename__ = "contradiction"
+    site_id: Mapped[SiteId] = mapped_column(primary_key=True)
+    """Whose log it is."""
+    witness_id: Mapped[WitnessId] = mapped_column(ForeignKey("witness.id"), primary_key=True)
+    what: Mapped[str]
+    since_us: Mapped[int]
+
+
 class StrangerRefusalRow(Base):
     """Refusals of strangers, counted by the minute until the sealer turns each minute into one event."""
 

@@ -27,7 +27,7 @@ from sharing.vocabulary import (
     SlideId,
     Urgency,
 )
-from slideserver.deps import MemberDep, SessionDep, StateDep, UnreadDep, requires, signed_in
+from slideserver.deps import MemberDep, NewsDep, SessionDep, StateDep, requires, signed_in
 from slideserver.description import SiblingDescription, veiled_sibling
 from slideserver.state import State
 
@@ -261,9 +261,9 @@ def colleagues(session: SessionDep, member: MemberDep) -> ColleaguesOut:
 
 
 @router.get("/bell", dependencies=[signed_in])
-def bell(request: Request, unread: UnreadDep) -> Response:
+def bell(request: Request, news: NewsDep) -> Response:
     """How much waits for the member. Pages ask every second or two, which keeps no session alive."""
-    return tagged(request, Bell(unread=unread))
+    return tagged(request, Bell(unread=news.unread))
 
 
 class Bell(BaseModel):

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from ingest.errors import StoreFailedError
 from ingest.protocol import Problem
-from sharing import audit, checkpoints, witnesses
+from sharing import audit, checkpoints, contradictions, witnesses
 from sharing.checkpoints import Signer
 from sharing.db.engine import Database, Session
 from sharing.errors import SharingError
@@ -68,7 +68,12 @@ def routes(database: Database, signer: Signer, *, stall_s: float = STALL_S) -> l
     def logs(witness: Witness, _: Request, __: bytes) -> Response:
         with database.reading() as session:
             told = [
-                {"site": log.site_id, "key": str(signer.key(log.site_id)), "cosigned": log.cosigned}
+                {
+                    "site": log.site_id,
+                    "key": str(signer.key(log.site_id)),
+                    "cosigned": log.cosigned,
+                    "refused": log.refused,
+                }
                 for log in witnesses.logs(session, witness)
             ]
         return JSONResponse({"logs": told}, headers=_NO_STORE)
@@ -94,6 +99,12 @@ def routes(database: Database, signer: Signer, *, stall_s: float = STALL_S) -> l
         size = _number(request.path_params["size"])
         with database.writing() as session:
             witnesses.keep(session, witness, _site(request), size, body.decode())
+            contradictions.settle(session, witness, _site(request))
+        return Response(status_code=204, headers=_NO_STORE)
+
+    def refuse(witness: Witness, request: Request, body: bytes) -> Response:
+        with database.writing() as session:
+            contradictions.report(session, witness, _site(request), body.decode())
         return Response(status_code=204, headers=_NO_STORE)
 
     return [
@@ -101,6 +112,7 @@ def routes(database: Database, signer: Signer, *, stall_s: float = STALL_S) -> l
         endpoint(checkpoint, "GET", "/{site}/checkpoint"),
         endpoint(entries, "GET", "/{site}/entries"),
         endpoint(cosign, "PUT", "/{site}/cosignatures/{size}"),
+        endpoint(refuse, "PUT", "/{site}/refusal"),
     ]
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.manifest import MAX_FILES, ManifestError, SetFile, manifest_of
-from sharing import chain, custody, witnesses
+from sharing import chain, contradictions, custody, witnesses
 from sharing.clock import SECOND_US
 from sharing.custody import Bearer
 from sharing.db import privileges
@@ -158,6 +158,13 @@ def _witnesses(database: Database) -> Finding:
     with database.reading() as session:
         found = [each for each in witnesses.listed(session) if each.disabled_us is None]
         silent = [each.name for each in found if session.now_us - (each.signed_us or 0) > SILENT_WITNESS_US]
+        refusing = contradictions.everywhere(session)
+    if refusing:
+        named = ", ".join(
+            f"{each.witness} the log of {each.log} since {_date(each.since_us)} ({each.what})" for each in refusing
+        )
+        remedy = "Call the people who keep the witness, and leave the database as it is: docs/howto/witness.md"
+        return Finding(part, State.FAILED, f"A witness refuses to countersign: {named}.", remedy)
     if not found:
         return Finding(part, State.FINE, "nobody outside the server countersigns the journal: docs/howto/witness.md")
     if silent:

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, StreamingResponse
 
 import sharing.audit
 import sharing.audit_search
-from sharing import chain, sites, witnesses
+from sharing import chain, contradictions, sites, witnesses
 from sharing.audit_search import AuditRow, Filters
 from sharing.cases import case_by_accession
 from sharing.chain import SiteReport
@@ -146,6 +146,7 @@ def _page(
         chain=chain.standing(session, member),
         verified=verified,
         witnesses=witnesses.standing(session, member.site_id),
+        standing=contradictions.concerning(session, member.site_id),
         opens_cases=Action.VIEW_CASE in actions_of(member),
     )
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 
-from sharing.vocabulary import Act, Outcome, Purpose, Role, SlideState
+from sharing.vocabulary import Act, Contradiction, Outcome, Purpose, Role, SlideState
 from slideserver import guests, refusals
 from slideserver.i18n import Language
 from slideserver.pages import moments, navigation
@@ -106,6 +106,8 @@ ACTS: Mapping[Act, str] = {
     Act.CERTIFICATE_ISSUED: N_("Certificate of sharing issued"),
     Act.WITNESS_ADDED: N_("Witness added"),
     Act.WITNESS_DISABLED: N_("Witness withdrawn"),
+    Act.WITNESS_REFUSED: N_("Witness refuses to countersign"),
+    Act.WITNESS_RESUMED: N_("Witness countersigns again"),
 }
 
 PURPOSES: Mapping[Purpose, str] = {
@@ -189,6 +191,20 @@ FLAWS: tuple[str, ...] = (
     N_("the event has no seal and does not wait for one"),
 )
 
+# What a witness holds against a journal.
+CONTRADICTIONS: Mapping[Contradiction, str] = {
+    Contradiction.SHORTER: N_(
+        "the journal has fewer entries than it countersigned: some were removed, or an old copy was put back"
+    ),
+    Contradiction.REWRITTEN: N_("the journal is not what it countersigned with something added: it was rewritten"),
+    Contradiction.GONE: N_("the journal is no longer shown to it"),
+    Contradiction.RENAMED: N_("the journal goes by another name than before"),
+    Contradiction.OTHER_KEY: N_("the journal is signed with another key than the one it knows"),
+    Contradiction.UNSIGNED: N_("the journal is not signed by the platform"),
+    Contradiction.ENTRIES_MISSING: N_("entries of the journal are not shown to it"),
+    Contradiction.NONSENSE: N_("the platform told it what no journal can say"),
+}
+
 ORGANS: tuple[str, ...] = (
     N_("breast"),
     N_("skin"),
@@ -225,6 +241,7 @@ def install(environment: Environment, language: Language) -> None:
         outcome_words=OUTCOMES,
         act_words=ACTS,
         organ_words=ORGANS,
+        contradiction_words=CONTRADICTIONS,
         purpose_words=PURPOSES,
         share_words=SHARES,
         vain_words=VAIN,

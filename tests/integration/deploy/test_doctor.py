@@ -12,7 +12,7 @@ from fixtures.smtp import mail_server
 from typer.testing import CliRunner
 
 from ingest.agent.cosigner_record import open_cosigner
-from sharing import audit, chain, witnesses
+from sharing import audit, chain, contradictions, witnesses
 from sharing.clock import SECOND_US, FrozenClock, SystemClock
 from sharing.db.engine import open_database
 from sharing.db.migrations import downgrade
@@ -57,9 +57,14 @@ def test_a_sound_platform_has_nothing_to_do(examine) -> None:
 def test_a_witness_that_is_silent_for_a_day_is_named(examine, world, tmp_path) -> None:
     key = open_cosigner(tmp_path / "witness", "temoin.rouen").key
     with world.database.writing() as session:
-        witnesses.add(session, SiteId("rouen"), str(key))
+        known = witnesses.add(session, SiteId("rouen"), str(key))
     found = examine()
     assert (found["witnesses"].state, "temoin.rouen" in found["witnesses"].sentence) == (State.WARNING, True)
+    with world.database.writing() as session:
+        contradictions.report(session, known, SiteId("caen"), "shorter")
+    found = examine()
+    assert found["witnesses"].state is State.FAILED
+    assert "temoin.rouen the log of caen since" in found["witnesses"].sentence
     with world.database.writing() as session:
         witnesses.withdraw(session, "temoin.rouen")
     assert examine() == {}

@@ -18,7 +18,7 @@ from benchmarks.torture_sharing.tampering import KINDS, Attacker, History, Tally
 from ingest.agent.cosigner import Listed
 from ingest.agent.cosigner_record import EDGES, RECORD, SECRET, RecordError, open_cosigner
 from ingest.agent.messages import Language, Words
-from sharing import audit, chain, checkpoints, verifier, witnesses
+from sharing import audit, chain, checkpoints, contradictions, verifier, witnesses
 from sharing.checkpoints import Signer
 from sharing.db.engine import open_database
 from sharing.errors import ConflictError, InvalidError, NotFoundError
@@ -365,6 +365,59 @@ def test_a_witness_is_added_once_and_withdrawn_on_record(database, platform, gua
         ]
         acts = session.scalars(text("SELECT act FROM audit_event WHERE act LIKE 'witness.%' ORDER BY position")).all()
     assert acts == ["witness.added", "witness.disabled"]
+
+
+def test_what_a_witness_holds_against_a_log_stands_until_it_signs_again(database, platform, guard, tmp_path):
+    act(database)
+    guard.look()
+    other = Guard(tmp_path / "lille", platform, "witness.lille", "lille")
+
+    def standing(site_id):
+        with database.reading() as session:
+            found = contradictions.concerning(session, SiteId(site_id))
+            assert set(found) <= set(contradictions.everywhere(session))
+        return [(each.witness, each.witness_site, each.log, each.log_site, each.what) for each in found]
+
+    def report(witness, site_id, what):
+        with database.writing() as session:
+            contradictions.report(session, witness.known, SiteId(site_id), what)
+
+    assert standing("caen") == []
+    for _ in range(3):
+        report(guard, "caen", "rewritten")
+    report(other, "platform", "shorter")
+    told = ("witness.rouen", "Rouen", "caen", "Caen", "rewritten")
+    assert (standing("caen"), standing("rouen")) == ([told], [told])
+    assert standing("lille") == [("witness.lille", "Lille", "platform", "", "shorter")]
+    with pytest.raises(NotFoundError):
+        report(guard, "nowhere", "rewritten")
+    with pytest.raises(InvalidError):
+        report(guard, "caen", "that I do not like it")
+
+    chain.seal(database)
+    guard.look()
+    assert standing("caen") == [], "it has signed the log again"
+    report(guard, "caen", "other-key")
+    assert standing("caen")
+    assert sentences(guard.look())["caen"] == "witness-same"
+    assert standing("caen") == [], "also where nothing was added meanwhile"
+    report(guard, "caen", "gone")
+    with database.writing() as session:
+        witnesses.withdraw(session, "witness.rouen")
+    assert standing("caen") == [], "nobody believes it any more"
+    with database.reading() as session:
+        acts = session.execute(
+            text("SELECT site_id, act FROM audit_event WHERE act LIKE 'witness.re%' ORDER BY position")
+        ).all()
+    for site_id in ("caen", "rouen"):
+        assert [row.act for row in acts if row.site_id == site_id] == [
+            "witness.refused",
+            "witness.resumed",
+            "witness.refused",
+            "witness.resumed",
+            "witness.refused",
+        ]
+    assert [row.site_id for row in acts if row.site_id in ("lille", "platform")] == ["lille", "platform"]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import time
 
 import httpx
 import pytest
+from fixtures.pages import read
 from fixtures.server import World
 from typer.testing import CliRunner
 
@@ -104,6 +105,7 @@ def strangers_get_one_answer(world: World, cosigner, tmp_path) -> None:
                 lambda platform=platform: platform.checkpoint("nowhere"),
                 lambda platform=platform: platform.hashes("caen", 0, 1),
                 lambda platform=platform: platform.cosign("caen", 1, "line"),
+                lambda platform=platform: platform.refuse("caen", "witness-gone"),
             ):
                 with pytest.raises(KeyRefusedError):
                     ask()
@@ -117,6 +119,7 @@ def strangers_get_one_answer(world: World, cosigner, tmp_path) -> None:
                 client.get("/api/witness/logs/caen/entries?after=0&until=9", headers=headers),
                 client.put("/api/witness/logs/caen/cosignatures/1", headers=headers, content=b"x"),
                 client.put("/api/witness/logs/caen/cosignatures/1", headers=headers, content=b"x" * 5000),
+                client.put("/api/witness/logs/caen/refusal", headers=headers, content=b"gone"),
             ]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
@@ -154,6 +157,8 @@ def nonsense_is_refused_in_words(world: World, cosigner) -> None:
             lambda: platform.cosign("caen", size, line),
             lambda: platform.cosign("caen", size, "é"),
             lambda: platform.cosign("caen", size + 99, line),
+            lambda: platform.refuse("caen", "witness-bored"),
+            lambda: platform.refuse("nowhere", "witness-gone"),
         ):
             with pytest.raises(NotOurServerError, match="400"):
                 ask()
@@ -203,9 +208,24 @@ def test_the_command_of_the_agent_from_its_key_to_its_signature(world: World, tm
     refused = agent("--platform-key", other_key)
     assert refused.exit_code == Exit.REFUSED
     assert "Nothing is signed" in refused.output.replace("\n", " ")
+    its_people_are_told(world)
     assert agent("--accept", "caen").exit_code == Exit.DONE
     assert "begins anew" in agent("--accept", "caen").output.replace("\n", " ")
     assert agent("--accept", "nantes").exit_code == Exit.USAGE
     assert agent("--name", "not a name").exit_code == Exit.USAGE
     assert agent("--platform-key", "x").exit_code == Exit.USAGE
     assert agent().exit_code == Exit.DONE
+    page = read(world.signed_in("responsable.caen"), "/audit")
+    assert not page.all(class_="contradictions")
+
+
+def its_people_are_told(world: World) -> None:
+    """Those of the log and those of the witness: on the page of the journal, and in the head of every other."""
+    for login, site in (("responsable.caen", "de votre centre"), ("dpo.lille", "de Caen")):
+        client = world.signed_in(login)
+        notice = read(client, "/audit").one(class_="contradictions").text
+        assert "temoin.lille (Lille)" in notice
+        assert site in notice
+        assert "autre clé" in notice
+        assert "un témoin refuse" in read(client, "/shares").one("a", href="/audit", data_go="j").text
+    assert not read(world.signed_in("pathologiste.caen"), "/cases").all(class_="alarm")
