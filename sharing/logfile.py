@@ -13,13 +13,23 @@ from sqlalchemy import func, select
 
 from sharing import checkpoints, entries
 from sharing.checkpoints import Covered, Signer
-from sharing.db.engine import Session
-from sharing.db.tables import AuditCosignatureRow, AuditEventRow, AuditPendingRow, AuditTreeRow, WitnessRow
+from sharing.db.engine import Database, Session
+from sharing.db.tables import (
+    AuditCosignatureRow,
+    AuditEventRow,
+    AuditPendingRow,
+    AuditSealRow,
+    AuditTreeRow,
+    WitnessRow,
+)
 from sharing.entries import Entry
 from sharing.verifier import COSIGNER, LOG_VERSION, Key, canonical
 from sharing.vocabulary import SiteId
 
 _HEX = re.compile(r"[0-9a-f]{64}")
+_HIGHEST = 2**62
+AT_ONCE = 1000
+"""How many entries are read in one transaction, where the reader may take long."""
 CHECKPOINTS = 32
 """How many of a log's checkpoints go into its file at most, beside the last of each witness."""
 
@@ -33,20 +43,60 @@ def lines(session: Session, signer: Signer, site_ids: Sequence[SiteId], *, perso
     """The lines of the file, each with its end. Without `persons`, it names nobody, and is as good a proof."""
     yield _line({"iain-audit-log": LOG_VERSION})
     for site_id in site_ids:
-        # What was said of the chain is read before its entries: what is sealed meanwhile makes it longer, not shorter.
-        signed = _checkpoints(session, site_id)
-        witnesses = _witnesses(session, site_id)  # after the checkpoints: whoever signed one of them is among these
-        key = signer.key(site_id)
-        told = {"key": str(key), "origin": key.name, "site": site_id, "witnesses": [str(each) for each in witnesses]}
-        yield _line({"chain": told})
-        for covered in signed:
-            yield _line({"checkpoint": covered.note})
+        yield from _head(session, signer, site_id)
         count = 0
-        with closing(entries.read(session, site_id)) as rows:
-            for row in rows:
-                yield _entry(row, persons=persons)
-                count += 1
-        yield _line({"end": {"entries": count, "waiting": _waiting(session, site_id)}})
+        for entry in _entries(session, site_id, 0, _HIGHEST, persons=persons):
+            yield entry
+            count += 1
+        yield _end(session, site_id, count)
+
+
+def pieces(
+    database: Database, signer: Signer, site_id: SiteId, *, persons: bool = True, at_once: int = AT_ONCE
+) -> Iterator[str]:
+    """The same of one log, `at_once` entries in a piece, each from a transaction of its own: none is held for as long
+    as somebody takes to read. What is sealed meanwhile is not in it.
+    """
+    seq = AuditSealRow.seq
+    sealed = (AuditSealRow.site_id == site_id, seq <= _HIGHEST)
+    with database.reading() as session:
+        head = "".join(_head(session, signer, site_id))
+        last = session.scalar(select(func.max(seq)).where(*sealed)) or 0
+    yield _line({"iain-audit-log": LOG_VERSION}) + head
+    count = 0
+    first = 1 if last else None
+    while first is not None:
+        with database.reading() as session:
+            until = min(first - 1 + at_once, last)
+            piece = list(_entries(session, site_id, first - 1, until, persons=persons))
+            # Where entries were taken away, there is nothing to be read up to the next one.
+            first = session.scalar(select(func.min(seq)).where(*sealed, seq > until, seq <= last))
+        count += len(piece)
+        yield "".join(piece)
+    with database.reading() as session:
+        end = _end(session, site_id, count)
+    yield end
+
+
+def _head(session: Session, signer: Signer, site_id: SiteId) -> Iterator[str]:
+    # What was said of the chain is read before its entries: what is sealed meanwhile makes it longer, not shorter.
+    signed = _checkpoints(session, site_id)
+    witnesses = _witnesses(session, site_id)  # after the checkpoints: whoever signed one of them is among these
+    key = signer.key(site_id)
+    told = {"key": str(key), "origin": key.name, "site": site_id, "witnesses": [str(each) for each in witnesses]}
+    yield _line({"chain": told})
+    for covered in signed:
+        yield _line({"checkpoint": covered.note})
+
+
+def _entries(session: Session, site_id: SiteId, after: int, until: int, *, persons: bool) -> Iterator[str]:
+    with closing(entries.read(session, site_id, after, until)) as rows:
+        for row in rows:
+            yield _entry(row, persons=persons)
+
+
+def _end(session: Session, site_id: SiteId, count: int) -> str:
+    return _line({"end": {"entries": count, "waiting": _waiting(session, site_id)}})
 
 
 def _line(value: object) -> str:

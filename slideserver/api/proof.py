@@ -1,7 +1,5 @@
 """The journal of the member's site as a file that proves itself, and the program that checks it anywhere."""
 
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +9,6 @@ from starlette.responses import FileResponse, StreamingResponse
 from sharing import audit, audit_search, checkpoints, logfile, verifier
 from sharing.vocabulary import Act, Action
 from slideserver.deps import MemberDep, RecordingSessionDep, StateDep, requires
-
-LINES_AT_ONCE = 200
-"""Each piece is a turn of a thread, which takes longer than to make a line."""
 
 router = APIRouter(prefix="/api/audit")
 
@@ -30,14 +25,10 @@ def log(
     detail = {"form": "proof", "persons": "yes" if persons else "no"}
     audit.record(session, site_id=site_id, act=Act.AUDIT_EXPORTED, subject=member, detail=detail)
 
-    def pieces() -> Iterator[bytes]:
-        with state.database.reading() as reading:
-            lines = logfile.lines(reading, state.signer, [site_id], persons=persons)
-            while piece := "".join(islice(lines, LINES_AT_ONCE)):
-                yield piece.encode("utf-8", "surrogateescape")
-
+    pieces = logfile.pieces(state.database, state.signer, site_id, persons=persons)
+    encoded = (piece.encode("utf-8", "surrogateescape") for piece in pieces)
     headers = {"Content-Disposition": f'attachment; filename="journal-{site_id}.jsonl"', "Cache-Control": "no-store"}
-    return StreamingResponse(pieces(), media_type="application/jsonl", headers=headers)
+    return StreamingResponse(encoded, media_type="application/jsonl", headers=headers)
 
 
 @router.get("/verifier.py", dependencies=[requires(Action.READ_AUDIT)], response_class=FileResponse)
