@@ -4,8 +4,10 @@ A part is a module with `run(plan) -> Result`. `--part` runs some of them, `--sh
 """
 
 import argparse
+import resource
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -45,20 +47,39 @@ def run_parts(package: str, parts: Sequence[str], *, command: str, question: str
     parser.add_argument("--share", type=float, default=1.0, help="of the whole size, such as 0.1")
     parser.add_argument("--seed", type=int, default=20260105)
     options = parser.parse_args()
+    began = time.monotonic()
     well = [_run(package, part, options.seed, options.share) for part in options.part or parts]
+    print(f"figure {package.rpartition('.')[2]}.minutes {(time.monotonic() - began) / 60:.1f}")
     return 0 if all(well) else 1
 
 
 def _run(package: str, part: str, seed: int, share: float) -> bool:
+    """Whether all was well. A part that breaks is one that failed: the others are carried out all the same."""
     print(f"== {part}", flush=True)
-    began = time.monotonic()
+    began, computed = time.monotonic(), _cpu_seconds()
+    try:
+        return _carry_out(package, part, seed, share)
+    except Exception:
+        print(f"The part {part} broke:\n{traceback.format_exc()}")
+        return False
+    finally:
+        took, computed = time.monotonic() - began, _cpu_seconds() - computed
+        print(f"seed {seed}, share {share}, {took:.0f} s, {computed:.0f} s of processors", flush=True)
+
+
+def _carry_out(package: str, part: str, seed: int, share: float) -> bool:
     with tempfile.TemporaryDirectory(prefix=f"iain-{part}-") as folder:
         result: Result = import_module(f"{package}.{part}").run(Plan(seed, share, Path(folder)))
     for note in result.notes:
         print(note)
     for control in result.void:
         print(f"VOID: {control} came through, though it is known to be bad; these figures prove nothing.")
-    print(f"seed {seed}, share {share}, {time.monotonic() - began:.0f} s")
     for name, value in result.figures.items():
         print(f"figure {name} {value:g}" if isinstance(value, float) else f"figure {name} {value}", flush=True)
     return not result.failed and not result.void
+
+
+def _cpu_seconds() -> float:
+    """Of this process, and of those it started and saw the end of."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

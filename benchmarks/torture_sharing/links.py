@@ -1,5 +1,5 @@
-"""Links: what nobody may come in by (`forgeries`), tried at the doors and at the tiles of two servers; and 50
-redemptions of a one-time link at once, 25 at each server.
+"""Links: what nobody may come in by (`forgeries`), tried at the doors of two servers and at every address below which a
+slide is shown; and 50 redemptions of a one-time link at once, 25 at each server.
 """
 
 import random
@@ -16,12 +16,15 @@ from urllib.parse import urlencode, urlsplit
 from benchmarks.torture import Plan, Result
 from benchmarks.torture_sharing import forgeries
 from benchmarks.torture_sharing.forgeries import Keyring, Try
+from benchmarks.torture_sharing.losses import ABROAD
 from benchmarks.torture_sharing.stage import ENGINES, GUEST_COOKIE, Stage, stage
+from ingest.directory import PROFILE
 from sharing.db.tables import LinkRow
 
 RACERS = 50
 RACES, FORGERIES, BOUND = 20, 100_000, 60
-BROWSERS = 4
+BROWSERS, COOKIES = 8, 3
+"""How many attack at once, and how many cookies each shows for a key that it tries at a door."""
 GIVE_UP_S = 10.0
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -71,29 +74,39 @@ class Tally:
 
 
 def forge(on: Stage, tally: Tally, count: int, bound: int, seed: int) -> None:
-    """Half at the doors, half with a cookie at a tile, from four browsers at once."""
+    """A quarter at the doors, the rest with cookies at whatever shows a slide, from BROWSERS at once."""
+    (on.settings.var / "slides" / on.slide.id / PROFILE).write_bytes(b"a profile")  # the scan of the stage has none
     keys = forgeries.prepare(on, on.world.add_slide(on.centres.rouen, "26R00077"), bound)
     tally.void += forgeries.unnoticed(keys, seed)
 
-    def attack(worker: int) -> None:
-        chance, each = random.Random(seed + worker), -(-count // (2 * BROWSERS))
+    def attack(worker: int) -> tuple[Counter[str], list[str]]:
+        """What was tried, by kind, and what let in."""
+        chance, kinds, accepted = random.Random(seed + worker), Counter[str](), []
         with closing(_connection(on, worker)) as server:
-            for turn in range(each):
+            for turn in range(-(-count // ((1 + COOKIES) * BROWSERS))):
                 tried = forgeries.at_the_door(keys, chance, turn)
-                tally.kinds[tried.kind] += 1
+                kinds[tried.kind] += 1
                 if knock(server, tried) is not None:
-                    tally.accepted.append(f"{tried}")
-                cookie = forgeries.at_a_tile(keys, chance, turn)
-                tally.kinds["cookie"] += 1
-                if _ask(server, "GET", on.tile(turn), {"Cookie": cookie}).status == 200:
-                    tally.accepted.append(f"a tile with {cookie}")
+                    accepted.append(f"{tried}")
+                for shown in range(COOKIES * turn, COOKIES * (turn + 1)):
+                    cookie, path = forgeries.at_a_tile(keys, chance, shown), _pictures(on)[shown % len(ABROAD)]
+                    kinds["cookie"] += 1
+                    if _ask(server, "GET", path, {"Cookie": cookie}).status == 200:
+                        accepted.append(f"{path} with {cookie}")
+        return kinds, accepted
 
     began = time.monotonic()
     with ThreadPoolExecutor(BROWSERS) as pool:
-        for done in [pool.submit(attack, worker) for worker in range(BROWSERS)]:
-            done.result()
+        for kinds, accepted in pool.map(attack, range(BROWSERS)):
+            tally.kinds += kinds
+            tally.accepted += accepted
     tally.attacked_s += time.monotonic() - began
     _what_is_right_is_seen(on, keys, tally)
+
+
+def _pictures(on: Stage) -> list[str]:
+    """Every address below which the slide is shown to somebody abroad."""
+    return [f"/tiles/{on.slide.id}/{on.slide.version}/{what}" for what in ABROAD]
 
 
 def knock(server: HTTPConnection, tried: Try) -> str | None:
@@ -118,8 +131,9 @@ def _what_is_right_is_seen(on: Stage, keys: Keyring, tally: Tally) -> None:
     with closing(_connection(on, 0)) as server:
         for tried in right:
             cookie = {"Cookie": f"{GUEST_COOKIE}={knock(server, tried)}"}
-            if _ask(server, "GET", on.tile(), cookie).status != 200:
-                tally.void.append(f"the {tried.kind}, which is not accepted")
+            for path in _pictures(on):
+                if _ask(server, "GET", path, cookie).status != 200:
+                    tally.void.append(f"the {tried.kind}, with which {path} is not shown,")
 
 
 def _connection(on: Stage, worker: int) -> HTTPConnection:
