@@ -25,7 +25,8 @@ from sharing.errors import BusyError, ConflictError, GoneError, InvalidError, No
 from sharing.subjects import Member
 from slideserver.auth.throttle import source_of
 from slideserver.guests import ENDS, LOST
-from slideserver.rendering import language_of, reader_of
+from slideserver.middleware import SAFE_METHODS
+from slideserver.rendering import language_of, page_of, reader_of
 from slideserver.sentences import said
 from slideserver.state import State
 
@@ -101,7 +102,14 @@ class Answers:
         reader = reader_of(connection, connection.scope.get("state", {}).get("visitor"))
         try:
             page: Response = self._state.renderer.page(
-                reader, "error.html", status=status, code=status, title=title, sentence=sentence, reference=reference
+                reader,
+                "error.html",
+                status=status,
+                code=status,
+                title=title,
+                sentence=sentence,
+                reference=reference,
+                sent=connection.scope.get("method", "GET") not in SAFE_METHODS,
             )
         except (TemplateNotFound, KeyError):
             # The front end is not built: say it plainly rather than fail while failing.
@@ -140,8 +148,7 @@ class Answers:
             return self.answer(request, 401)
         if request.url.path.startswith("/g/"):
             return self.answer(request, 401, sentence=LOST)
-        back = reader_of(request).path if request.method == "GET" else "/"
-        return RedirectResponse(f"/login?next={quote(back, safe='/')}", 303)
+        return RedirectResponse(f"/login?next={quote(page_of(request), safe='/')}", 303)
 
     def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers

@@ -1,12 +1,14 @@
 """Pages from templates: one Jinja environment a language, escaping on, with the same few names in every template.
 
 In every template: `_`, `ngettext`, `{% trans %}`, `asset(entry)` → `.script`, `.styles`, `language`, `languages`,
-`theme` ("light", "dark" or ""), `member` (None when nobody is signed in) and `path` (of this request, with its query).
+`theme` ("light", "dark" or ""), `member` (None when nobody is signed in) and `path` (of the page they are on, with its
+query).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +20,7 @@ from sharing.subjects import Member
 from slideserver import i18n
 from slideserver.assets import Assets
 from slideserver.i18n import Catalogue, Language
+from slideserver.middleware import SAFE_METHODS
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEME_COOKIE = "iain_theme"
@@ -38,13 +41,25 @@ class Reader:
 
 def reader_of(connection: HTTPConnection, member: Member | None = None) -> Reader:
     theme = connection.cookies.get(THEME_COOKIE, "")
-    url = connection.url
     return Reader(
         language=language_of(connection),
         theme=theme if theme in THEMES else "",
-        path=f"{url.path}?{url.query}" if url.query else url.path,
+        path=page_of(connection),
         member=member,
     )
+
+
+def page_of(connection: HTTPConnection) -> str:
+    """The path and query of the page somebody is on, to which a link can lead back: what they ask for, or, as nobody
+    can go to the address of a form, the page from which they sent it."""
+    if connection.scope.get("method", "GET") in SAFE_METHODS:
+        return f"{connection.url.path}?{connection.url.query}" if connection.url.query else connection.url.path
+    try:
+        came_from = urlsplit(connection.headers.get("referer", ""))
+    except ValueError:
+        return "/"
+    # One slash: two would begin the address of another site.
+    return urlunsplit(("", "", "/" + came_from.path.lstrip("/\\"), came_from.query, ""))
 
 
 def language_of(connection: HTTPConnection) -> Language:

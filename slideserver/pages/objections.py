@@ -84,7 +84,7 @@ def objections(
         found=found,
         objections=listed,
         entered=[each for each in listed if each.id in entered and each.withdrawn_us is None],
-        withdrawn=next((each for each in listed if each.id == withdrawn and each.withdrawn_us is not None), None),
+        withdrawn=next((each for each in listed if each.id == withdrawn and not _stands(each, listed)), None),
         origins=ORIGINS,
     )
 
@@ -161,6 +161,15 @@ def again(session: SessionDep, member: MemberDep, objection_id: str) -> Response
     """Put in force again what was withdrawn, as a new entry."""
     (anew,) = sharing.objections.again(session, member, ObjectionId(objection_id))
     return RedirectResponse(f"/objections?{urlencode({'entered': anew})}", 303)
+
+
+def _stands(objection: Objection, listed: Sequence[Objection]) -> bool:
+    """Whether the patient objects to it now, by this entry or by another one."""
+
+    def what(each: Objection) -> tuple[object, ...]:
+        return each.patient_name, each.patient_birth_year, each.patient_sex, each.purpose
+
+    return any(each.withdrawn_us is None and what(each) == what(objection) for each in listed)
 
 
 def _patient(

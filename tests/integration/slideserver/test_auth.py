@@ -122,6 +122,9 @@ def test_without_a_session_a_page_leads_to_the_form_and_the_api_says_401(world) 
     stranger = world.client()
     page = stranger.get("/cases?q=rein")
     assert (page.status_code, page.headers["location"]) == (303, "/login?next=/cases%3Fq%3Drein")
+    for before, back in ((f"{world.url}/objections?q=rein", "/objections%3Fq%3Drein"), ("", "/")):
+        form = stranger.post("/audit/verify", headers={"Referer": before})
+        assert (form.status_code, form.headers["location"]) == (303, f"/login?next={back}")
     api = stranger.get("/api/cases")
     assert (api.status_code, api.headers["content-type"]) == (401, "application/problem+json")
 

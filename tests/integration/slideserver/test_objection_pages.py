@@ -90,6 +90,10 @@ def test_withdrawing_shows_again_can_be_taken_back_and_all_of_it_stays_in_the_re
     assert guest.get(f"/g/{slide.id}").status_code == 200
     assert officer.post(page.one(class_="notice").one("form").get("action")).status_code == 303
     assert guest.get(f"/g/{slide.id}").status_code == 410
+    assert not read(officer, f"/objections?withdrawn={entered}").all(class_="notice")  # true then, and no longer
+    faster = officer.post(withdraw, headers={"Referer": f"{world.url}/objections?q=26H"})
+    assert faster.status_code == 409
+    assert parse(faster.text).one("p", class_="choices").one("a", class_="primary").get("href") == "/objections?q=26H"
     rows = list(csv.reader(io.StringIO(officer.get("/objections.csv").text.lstrip("\ufeff")), delimiter=";"))
     assert [row[5] for row in rows[1:]] == ["recherche", "recherche"]
     assert [bool(row[8]) for row in rows[1:]] == [False, True]

@@ -138,6 +138,10 @@ def test_no_choice_leads_to_another_site(world):
         for path, choice in (("/language", {"language": "en"}), ("/theme", {"theme": "dark"})):
             assert client.post(path, data={**choice, "next": address}).headers["location"] == "/"
         assert wanted_next(read(client, f"/login?{httpx.QueryParams(next=address)}")) == "/"
+    signed_in = world.signed_in(PATHOLOGIST)
+    for referer in ("https://evil.example", "https://own//evil.example/", "https://own/\\evil.example/", "https://["):
+        refused = parse(signed_in.post("/links/unknown/revoke", headers={"Referer": referer}).text)
+        assert refused.one("p", class_="choices").one("a", class_="primary").get("href") in ("/", "/evil.example/")
 
 
 # ── Cases ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -426,8 +430,10 @@ def test_the_chain_can_be_verified_from_the_page(world, shelf):
     chain.seal(world.database)
     client = world.signed_in(MANAGER)
     form = next(form for form in read(client, "/audit").all("form") if "verify" in form.get("action"))
-    answer = client.post(form.get("action"))
-    assert "Chaîne entière" in parse(answer.text).one(class_="chain").text
+    answer = client.post(form.get("action"), headers={"Referer": f"{world.url}/audit?act=slide.opened"})
+    page = parse(answer.text)
+    assert "Chaîne entière" in page.one(class_="chain").text
+    assert {each.get("value") for each in page.all("input", name="next")} == {"/audit?act=slide.opened"}
     assert len(rows(read(client, "/audit?act=audit.verified"))) == 1
 
 
