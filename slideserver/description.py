@@ -56,6 +56,13 @@ class BoundsDescription(BaseModel):
     height: int
 
 
+class FileDescription(BaseModel):
+    """What the scanner made, and how many bytes."""
+
+    url: str
+    length: int
+
+
 class SiblingDescription(BaseModel):
     """A slide of the same case. There is a thumbnail when it is ready."""
 
@@ -90,7 +97,8 @@ class Context(BaseModel):
 class SlideDescription(BaseModel):
     """`case` is null while nobody has said whose slide it is. `mpp` is µm per pixel, null when unknown. `bounds` is
     where there is anything to see, the whole slide unless its scanner says so; it is what the thumbnail shows.
-    `display_window` and `focal_plane` say how the slide is shown where that is a choice."""
+    `display_window` and `focal_plane` say how the slide is shown where that is a choice. `file` is told to who may take
+    it away."""
 
     id: SlideId
     version: str
@@ -110,6 +118,7 @@ class SlideDescription(BaseModel):
     thumbnail_url: str
     label_url: str | None
     macro_url: str | None
+    file: FileDescription | None = None
     slides_of_case: list[SiblingDescription]
     context: Context
 
@@ -123,6 +132,7 @@ class _Told:
     block: str | None
     siblings: list[SiblingDescription]
     context: Context
+    file: FileDescription | None = None
 
 
 def describe_slide(session: Session, sources: Sources, reader: Member | Guest, slide_id: SlideId) -> SlideDescription:
@@ -170,6 +180,7 @@ def describe_slide(session: Session, sources: Sources, reader: Member | Guest, s
         thumbnail_url=f"{address}/thumbnail",
         label_url=f"{address}/label" if own and slide.has_label else None,
         macro_url=f"{address}/macro" if own and slide.has_macro else None,
+        file=told.file,
         slides_of_case=told.siblings,
         context=told.context,
     )
@@ -201,7 +212,9 @@ def _told_at_home(session: Session, reader: Member, slide: Slide) -> _Told:
         objections=list(objections.of_case(session, case.id)) if case else [],
     )
     siblings = [sibling(other) for other in (case.slides if case else (slide,))]
-    return _Told(_case(case) if case else None, slide.stain, slide.block, siblings, context)
+    may_download = Action.DOWNLOAD_SLIDE in allowed
+    file = FileDescription(url=f"/api/slides/{slide.id}/file", length=slide.length) if may_download else None
+    return _Told(_case(case) if case else None, slide.stain, slide.block, siblings, context, file)
 
 
 def _told_abroad(session: Session, reader: Member | Guest, slide: Slide) -> _Told:

@@ -128,7 +128,7 @@ def test_the_slide_moves_by_touch(desk: Desks) -> None:
     )
 
 
-def test_label_and_macro_are_one_key_away(desk: Desks) -> None:
+def test_label_and_macro_are_one_key_away_and_the_file_is_in_reach(desk: Desks) -> None:
     anne = desk()
     page = anne.sign_in("pathologiste.caen")
     open_slide(anne, page)
@@ -141,6 +141,12 @@ def test_label_and_macro_are_one_key_away(desk: Desks) -> None:
     anne.picture(page, "viewer-label")
     page.keyboard.press("e")
     expect(panel.locator("img:visible")).to_have_count(0)
+    file = page.locator("iain-toolbar a[download]")
+    expect(file).to_have_accessible_name(re.compile(r"^Télécharger le fichier du scanner \([\d,]+\s[kMG]?o\)$"))
+    file.focus()
+    with page.expect_download() as taken:
+        page.keyboard.press("Enter")
+    assert taken.value.path().stat().st_size > 100_000
 
 
 def test_all_keys_are_one_key_away(desk: Desks) -> None:

@@ -2,6 +2,7 @@
 
 import { type SharingWords, sharingEn, sharingFr } from "./i18n-sharing";
 import { dayOf } from "./model/moment";
+import { inBytes } from "./model/size";
 
 export interface Words extends SharingWords {
   stage: string;
@@ -17,6 +18,8 @@ export interface Words extends SharingWords {
   link: string;
   linkCopied: string;
   linkByHand: string;
+  /** With its size. */
+  download: (size: string) => string;
   keys: string;
   slides: string;
   more: string;
@@ -111,6 +114,7 @@ const fr: Words = {
   link: "Copier le lien vers cette vue",
   linkCopied: "Lien copié",
   linkByHand: "Copiez ce lien :",
+  download: (size) => `Télécharger le fichier du scanner (${size})`,
   keys: "Touches",
   slides: "Lames",
   more: "Plus",
@@ -201,6 +205,7 @@ const en: Words = {
   link: "Copy the link to this view",
   linkCopied: "Link copied",
   linkByHand: "Copy this link:",
+  download: (size) => `Download the scanner’s file (${size})`,
   keys: "Keys",
   slides: "Slides",
   more: "More",
@@ -328,6 +333,11 @@ export class Speech {
   /** "28 nov." */
   day(us: number): string {
     return new Intl.DateTimeFormat(this.language, { day: "numeric", month: "short" }).format(new Date(us / 1000));
+  }
+
+  /** "1,9 Go" */
+  bytes(count: number): string {
+    return inBytes(count, this.language);
   }
 
   times(magnification: number): string {

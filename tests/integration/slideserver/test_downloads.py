@@ -9,6 +9,7 @@ import zipfile
 
 import httpx
 from fixtures.server import SCAN, World
+from fixtures.waiting import wait_until
 
 from sharing import audit_search, epoch, sites
 from sharing.audit_search import Filters
@@ -55,6 +56,11 @@ def test_byte_for_byte_whole_and_in_parts(world: World) -> None:
         (slide.id, slide.case_id, slide.sha256)
     }
     assert [event.outcome for event in on_record(world, Act.SLIDE_OPENED)] == []
+    told = browser.get(f"/api/slides/{slide.id}").json()["file"]
+    assert told == {"url": address(slide), "length": len(WHOLE)}, "what the viewer offers"
+    trainee = world.signed_in("interne.caen")
+    assert trainee.get(f"/api/slides/{slide.id}").json()["file"] is None
+    assert trainee.get(address(slide)).status_code == 403
 
 
 def test_several_files_come_as_one_archive(world: World) -> None:
@@ -133,7 +139,7 @@ def open_download(world: World, slide: Slide) -> socket.socket:
 
 
 def rest(connection: socket.socket) -> bytes:
-    taken, deadline = bytearray(), time.monotonic() + 30
+    taken, deadline = bytearray(), time.monotonic() + 60
     while piece := connection.recv(PIECE_BYTES):
         taken += piece
         assert time.monotonic() < deadline
@@ -142,10 +148,9 @@ def rest(connection: socket.socket) -> bytes:
 
 def wait_until_seen(world: World, ended_us: int) -> None:
     """Until the server has learned that a right has ended."""
-    deadline = time.monotonic() + 10
-    while True:
+
+    def seen() -> bool:
         with world.database.reading() as session:
-            if epoch.last_tile(session, ended_us) is not None:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+            return epoch.last_tile(session, ended_us) is not None
+
+    wait_until(seen, "the server to learn of it")

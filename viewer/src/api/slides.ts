@@ -44,6 +44,11 @@ const OWN: SlideContext = {
   expires_us: null,
 };
 
+export interface SlideFile {
+  readonly url: string;
+  readonly length: number;
+}
+
 export interface SlideDescription {
   readonly id: string;
   readonly version: string;
@@ -74,6 +79,8 @@ export interface SlideDescription {
   readonly thumbnail_url: string | null;
   readonly label_url: string | null;
   readonly macro_url: string | null;
+  /** To who may take the file away: where it is, and how many bytes it has. */
+  readonly file?: SlideFile | null;
   readonly slides_of_case: readonly SlideOfCase[];
   readonly context?: SlideContext;
 }

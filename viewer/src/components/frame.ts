@@ -80,6 +80,7 @@ export function frame({ slide, optics, speech, run, shown, ...rest }: Frame): Te
         .copied=${rest.copied}
         .able=${rest.able}
         .asking=${shown.asking !== false}
+        .file=${slide.file ?? null}
       ></iain-toolbar>
       <iain-readings
         .speech=${speech}
@@ -98,6 +99,7 @@ export function frame({ slide, optics, speech, run, shown, ...rest }: Frame): Te
         .copied=${rest.copied}
         .able=${rest.able}
         .asking=${shown.asking !== false}
+        .file=${slide.file ?? null}
       ></iain-sheet>
     </div>
   `;

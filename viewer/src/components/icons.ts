@@ -15,6 +15,7 @@ export const icons = {
   link: path(
     "M8.5 11.5a3 3 0 0 0 4.2 0l3-3a3 3 0 0 0-4.2-4.2l-1 1M11.5 8.5a3 3 0 0 0-4.2 0l-3 3a3 3 0 0 0 4.2 4.2l1-1",
   ),
+  download: path("M10 3.500v9M6 9l4 4 4-4M4 16.500h12"),
   check: path("M4 10.5l4 4 8-9"),
   close: path("M5 5l10 10M15 5L5 15"),
   slides: path("M3 3.5h6v13H3zM12 3.5h5v13h-5z"),

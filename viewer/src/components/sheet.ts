@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { property } from "lit/decorators.js";
+import type { SlideFile } from "../api/slides";
 import type { Speech } from "../i18n";
 import type { CommandId } from "../model/keys";
 import { type Optics, PRESETS } from "../model/space";
@@ -19,6 +20,7 @@ export class ActionSheet extends LightElement {
   @property({ type: Boolean }) copied = false;
   @property({ attribute: false }) able: readonly CommandId[] = [];
   @property({ type: Boolean }) asking = false;
+  @property({ attribute: false }) file: SlideFile | null = null;
 
   protected override render(): TemplateResult {
     const { words } = this.speech;
@@ -55,6 +57,13 @@ export class ActionSheet extends LightElement {
       }
       ${this.#row("rotate-right", words.rotate, icons.rotate)} ${this.#row("overview", words.overview, icons.overview)}
       ${this.able.includes("link") ? this.#row("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link) : nothing}
+      ${
+        this.file
+          ? html`<a class="iv-row" href=${this.file.url} download>
+              ${icons.download}<span>${words.download(this.speech.bytes(this.file.length))}</span>
+            </a>`
+          : nothing
+      }
     `;
   }
 

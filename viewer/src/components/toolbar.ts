@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { property } from "lit/decorators.js";
+import type { SlideFile } from "../api/slides";
 import type { Speech } from "../i18n";
 import { CAPS, type CommandId } from "../model/keys";
 import { type Optics, PRESETS } from "../model/space";
@@ -20,6 +21,7 @@ export class Toolbar extends LightElement {
   /** Of the commands that not every reader has: those that this one has. */
   @property({ attribute: false }) able: readonly CommandId[] = [];
   @property({ type: Boolean }) asking = false;
+  @property({ attribute: false }) file: SlideFile | null = null;
 
   protected override render(): TemplateResult {
     const { words } = this.speech;
@@ -34,12 +36,19 @@ export class Toolbar extends LightElement {
           ${this.able.includes("label") ? this.#button("label", words.label, icons.label, this.labelShown) : nothing}
           ${this.#button("overview", words.overview, icons.overview, this.overviewShown)}
           ${this.able.includes("link") ? this.#button("link", this.copied ? words.linkCopied : words.link, this.copied ? icons.check : icons.link) : nothing}
+          ${this.file ? this.#download(this.file) : nothing}
           ${this.#button("keys", words.keys, html`<span class="iv-glyph" aria-hidden="true">?</span>`)}
         </div>
         ${this.able.includes("ask") ? this.#ask() : nothing}
       </div>
       <span class="iv-spoken" role="status">${this.copied ? words.linkCopied : nothing}</span>
     `;
+  }
+
+  /** A link, not a command: no key that is pressed by mistake takes gigabytes away. */
+  #download({ url, length }: SlideFile): TemplateResult {
+    const label = this.speech.words.download(this.speech.bytes(length));
+    return html`<a href=${url} download data-tip=${label} aria-label=${label}>${icons.download}</a>`;
   }
 
   /** The one with its word: what the slide is shared by. */

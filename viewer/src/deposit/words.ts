@@ -1,5 +1,7 @@
 /** What the page says, in the reader's language: sentences from the server, figures by the browser. */
 
+import { inBytes } from "../model/size";
+
 export interface Words {
   readonly language: string;
   readonly say: Readonly<Record<string, string>>;
@@ -36,13 +38,7 @@ export class Speech {
 
   /** "12,4 Mo"; with three figures, as far as they say anything. */
   bytes(count: number, perSecond = false): string {
-    const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
-    const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
-    return new Intl.NumberFormat(this.language, {
-      style: "unit",
-      unit: `${units[power]}${perSecond ? "-per-second" : ""}`,
-      maximumSignificantDigits: 3,
-    }).format(count / 1000 ** power);
+    return inBytes(count, this.language, perSecond);
   }
 
   percent(share: number): string {

@@ -34,6 +34,13 @@ it("says a moment as one says it", () => {
   expect(fr.near(us, at(20, 18))).toBe("16\u00a0h\u00a005");
 });
 
+it("says how large a file is in the unit that keeps it short", () => {
+  const [fr, en] = [new Speech("fr"), new Speech("en")];
+  expect(fr.words.download(fr.bytes(1_938_955))).toMatch(/^Télécharger le fichier du scanner \(1,94\sMo\)$/);
+  expect(en.words.download(en.bytes(4_210_000_000))).toBe("Download the scanner’s file (4.21 GB)");
+  expect(fr.bytes(0)).toMatch(/^0\so/);
+});
+
 it("finds a name without its accents and capitals", () => {
   expect(folded(" MÉDARD-Çelik ")).toBe("medard-celik");
   expect(folded("Inès Caron Lille")).toContain(folded("INES"));
