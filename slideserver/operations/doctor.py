@@ -4,21 +4,15 @@ It changes nothing. A part *fails* when the platform cannot work with it as it i
 """
 
 import ctypes
-import io
 import os
 import resource
 import shutil
 import smtplib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,18 +28,15 @@ from sharing.subjects import System
 from sharing.vocabulary import SlideState
 from slideserver.assets import Assets
 from slideserver.mail import connect
-from slideserver.operations.libraries import too_old
+from slideserver.operations import codecs
+from slideserver.operations.findings import Finding as Finding
+from slideserver.operations.findings import State as State
 from slideserver.operations.snapshots import schema_of
 from slideserver.settings import Settings
-from tiler.cutters import CutterPool
 from tiler.errors import TilerError
-from tiler.geometry import Size
 from tiler.index import TileIndex, file_name
-from tiler.jpeg import Colour
-from tiler.mosaic import Mosaic
 from tiler.sandbox import Sandbox
 from tiler.storage.local import LocalBlobStore
-from tiler.synthetic.pyramid import Coding, Pyramid, TiffWriter
 
 GIB = 1 << 30
 FREE_WARN_BYTES = 20 * GIB
@@ -59,22 +50,6 @@ SILENT_WITNESS_US = 24 * 3600 * SECOND_US
 EARLIEST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND_US
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _LISTED = 3
-
-
-class State(StrEnum):
-    FINE = "fine"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`remedy` is empty when there is nothing to do."""
-
-    part: str
-    state: State
-    sentence: str
-    remedy: str = ""
 
 
 def examine(settings: Settings, database: Database) -> list[Finding]:
@@ -92,12 +67,7 @@ def _examine(settings: Settings, database: Database) -> Iterator[Finding]:
         if database.engine.dialect.name == "postgresql":
             yield _connections(settings, database)
     yield _clock(database if reachable.state is not State.FAILED else None)
-    yield _libraries()
-    sandbox = Sandbox(settings.sandbox)
-    isolated = _sandbox(sandbox)
-    yield isolated
-    if isolated.state is not State.FAILED:
-        yield _codecs(sandbox)
+    yield from codecs.examined(Sandbox(settings.sandbox))
     yield _front_end()
     yield _address(settings)
     yield _descriptors(settings)
@@ -337,70 +307,6 @@ def _synchronised() -> bool | None:
     asked = ctypes.create_string_buffer(512)  # struct timex with modes = 0: only reading
     state = getattr(libc, "adjtimex", lambda _: -1)(asked)
     return None if state < 0 else state != _TIME_ERROR
-
-
-def _sandbox(sandbox: Sandbox) -> Finding:
-    problem = sandbox.probe()
-    if problem is not None:
-        return Finding(
-            "sandbox",
-            State.FAILED,
-            problem,
-            "apt-get install bubblewrap; sysctl kernel.unprivileged_userns_clone=1; in a container, allow user "
-            "namespaces. Slides that arrive meanwhile are kept and wait.",
-        )
-    if sandbox.mode == "weak":
-        return Finding(
-            "sandbox",
-            State.WARNING,
-            "weak: a crafted slide is held back by limits and a system-call filter only",
-            "Set IAIN_SANDBOX=strict where user namespaces are allowed.",
-        )
-    return Finding("sandbox", State.FINE, "strict: files are opened without network and without other files")
-
-
-def _libraries() -> Finding:
-    if old := ", ".join(too_old()):
-        remedy = "Install the server again with its locked packages: make setup"
-        return Finding("libraries", State.FAILED, f"Crafted slides may get the better of {old}.", remedy)
-    return Finding("libraries", State.FINE, "what reads slides is of a version without known holes")
-
-
-def _codecs(sandbox: Sandbox) -> Finding:
-    """Opens a small slide as a scanner's would be opened, and has a missing tile cut."""
-    remedy = "Install the server again with its locked packages: make setup"
-    tile = Size(256, 256)
-    try:
-        with tempfile.TemporaryDirectory(prefix="iain-doctor-") as folder:
-            path = Path(folder) / "doctor.tiff"
-            _write_slide(path)
-            index = TileIndex(sandbox.index_slide(path).index_bytes)
-        cutters = CutterPool(sandbox)
-        try:
-            cut = cutters.cut("doctor", Mosaic([_picture(tile)] * 4, [tile] * 4, 2, tile))
-        finally:
-            cutters.close()
-        Image.open(io.BytesIO(cut)).load()
-    except (TilerError, OSError, ValueError) as error:
-        return Finding("codecs", State.FAILED, f"A slide made for the purpose cannot be opened: {error}", remedy)
-    return Finding("codecs", State.FINE, f"a slide of {len(index.levels)} levels was opened, a tile was cut")
-
-
-def _write_slide(path: Path) -> None:
-    size = Size(600, 400)
-    with path.open("wb") as file:
-        writer = TiffWriter(file, big=True)
-        pyramid = Pyramid(writer, size, 256, [1, 2], Coding(Colour.YCBCR, 80))
-        for top in range(0, size.height, 256):
-            pyramid.feed(np.full((min(256, size.height - top), size.width, 3), 200, np.uint8))
-        for level in pyramid.levels:
-            writer.directory(pyramid.tags(level, reduced=level.downsample > 1))
-
-
-def _picture(size: Size) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (size.width, size.height), (200, 120, 160)).save(out, "JPEG", quality=80)
-    return out.getvalue()
 
 
 def _front_end() -> Finding:
