@@ -7,15 +7,15 @@ of a site cannot be lost, and two who remove each other at the same moment are p
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal, select, update
 
 from sharing import audit, epoch, policy, sessions, sites, text
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
-from sharing.db.tables import MemberRow, SessionTokenRow
+from sharing.db.tables import AuditEventRow, MemberRow, SessionTokenRow
 from sharing.errors import ConflictError, Refusal, RefusedError
 from sharing.policy import AtSite
-from sharing.subjects import Member
+from sharing.subjects import Member, System
 from sharing.vocabulary import Act, Action, Entity, MemberId, Outcome, Role
 
 GIVEN_US = 7 * 24 * 60 * MINUTE_US
@@ -37,6 +37,8 @@ class Person:
     closed_us: int | None
     password_until_us: int | None
     """Until when the password that was given can be replaced by one's own; None once it is."""
+    ran_out: bool
+    """Whether nobody has used that password in time: it opens nothing any more."""
     sessions: int
     """How many are open now."""
     used_us: int | None
@@ -122,18 +124,7 @@ def give_password(session: Session, by: Member, member_id: MemberId, password_ha
 
 def end_sessions(session: Session, by: Member, member_id: MemberId) -> int:
     """Sign the member out everywhere, within a second; how many sessions that ended."""
-    person = _other(session, by, member_id)
-    ended = sessions.end_all(session, person.id)
-    if ended:
-        audit.record(
-            session,
-            site_id=by.site_id,
-            act=Act.SESSIONS_ENDED,
-            subject=by,
-            entities=[Entity("member", person.id)],
-            detail={"count": str(ended)},
-        )
-    return ended
+    return sessions.end(session, _other(session, by, member_id).id, by=by)
 
 
 def close(session: Session, by: Member, member_id: MemberId) -> None:
@@ -163,6 +154,30 @@ def choose_password(
         entities=[Entity("member", member.id)],
         detail={"changed": "password"},
     )
+
+
+def note_run_out(session: Session) -> int:
+    """Put on record which passwords that were given nobody has used in time, each once; how many. To be called now and
+    then: that the journal has it not yet is how it is known to be new."""
+    event = AuditEventRow
+    told = (
+        select(event.id)
+        .where(
+            event.site_id == MemberRow.site_id,
+            event.act == Act.PASSWORD_RAN_OUT,
+            event.recorded_us >= MemberRow.password_until_us,
+            event.entities == literal('[{"id":"') + MemberRow.id + literal('","kind":"member"}]'),
+        )
+        .exists()
+    )
+    over = select(MemberRow.id, MemberRow.site_id).where(
+        MemberRow.password_until_us <= session.now_us, MemberRow.disabled_us.is_(None), ~told
+    )
+    found = session.execute(over.order_by(MemberRow.id)).all()
+    for member_id, site_id in found:
+        about = [Entity("member", member_id)]
+        audit.record(session, site_id=site_id, act=Act.PASSWORD_RAN_OUT, subject=System(), entities=about)
+    return len(found)
 
 
 def note_wrong_password(session: Session, member: Member, *, personal: Mapping[str, str]) -> None:
@@ -218,6 +233,7 @@ def _people(session: Session, by: Member, member_id: MemberId | None = None) -> 
             created_us=row.created_us,
             closed_us=row.disabled_us,
             password_until_us=row.password_until_us,
+            ran_out=row.password_until_us is not None and row.password_until_us <= now,
             sessions=0 if row.disabled_us else count,
             used_us=used_us,
             own=row.id == by.id,

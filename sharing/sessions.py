@@ -108,23 +108,23 @@ def list_own(session: Session, member: Member, token: str) -> list[Open]:
     return [Open(row.created_us, row.used_us, row.token_hash == _digest(token)) for row in rows]
 
 
-def end_others(session: Session, member: Member, token: str) -> int:
-    """End the member's sessions but that of `token`, at the member's own wish; how many."""
-    ended = end_all(session, member.id, keep=token)
+def end(session: Session, member_id: MemberId, *, by: Member, keep: str | None = None) -> int:
+    """End the sessions of an account of the site of `by`, who may, but for that of the token `keep`; how many."""
+    ended = end_all(session, member_id, keep=keep)
     if ended:
         audit.record(
             session,
-            site_id=member.site_id,
+            site_id=by.site_id,
             act=Act.SESSIONS_ENDED,
-            subject=member,
-            entities=[Entity("member", member.id)],
+            subject=by,
+            entities=[Entity("member", member_id)],
             detail={"count": str(ended)},
         )
     return ended
 
 
 def end_all(session: Session, member_id: MemberId, *, keep: str | None = None) -> int:
-    """End the sessions of an account everywhere, within a second, but for that of the token `keep`; how many."""
+    """As `end`, as part of an act that is on record itself."""
     statement = delete(SessionTokenRow).where(SessionTokenRow.member_id == member_id)
     if keep is not None:
         statement = statement.where(SessionTokenRow.token_hash != _digest(keep))

@@ -8,7 +8,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sharing import sessions
 from sharing.db.engine import Session
+from sharing.deeds import just_done
 from sharing.subjects import Member
+from sharing.vocabulary import Act, Entity
 from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateDep, signed_in
 from slideserver.login import Attempt, change_password
 from slideserver.pages.words import N_
@@ -26,7 +28,13 @@ DONE = {
 def account(
     request: Request, state: StateDep, session: SessionDep, member: MemberDep, page: PageDep, done: str = ""
 ) -> HTMLResponse:
-    return page("account.html", sessions=_sessions(request, state, session, member), done=DONE.get(done), failed=None)
+    found = _sessions(request, state, session, member)
+    is_done = {
+        "sessions": len(found) == 1,
+        "password": done == "password"
+        and just_done(session, member, {Act.MEMBER_CHANGED}, Entity("member", member.id), {"changed": "password"}),
+    }
+    return page("account.html", sessions=found, done=DONE[done] if is_done.get(done) else None, failed=None)
 
 
 @router.post("/account/password")
@@ -59,7 +67,7 @@ async def password(
 @router.post("/account/sessions")
 def end_others(request: Request, state: StateDep, session: SessionDep, member: MemberDep) -> Response:
     """End every session of the account but this one."""
-    sessions.end_others(session, member, state.cookie.find(request.scope["headers"]) or "")
+    sessions.end(session, member.id, by=member, keep=state.cookie.find(request.scope["headers"]) or "")
     return RedirectResponse("/account?done=sessions", 303)
 
 

@@ -12,11 +12,12 @@ import sharing.slides
 from sharing import audit, link_lists, sightings
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Session
+from sharing.deeds import just_done
 from sharing.errors import NotFoundError, RefusedError
 from sharing.link_lists import OPEN, Link
 from sharing.slides import Slide
 from sharing.subjects import Member
-from sharing.vocabulary import Act, Action, LinkId, LinkState, SlideId
+from sharing.vocabulary import Act, Action, Entity, LinkId, LinkState, SlideId
 from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.i18n import Language
 from slideserver.login import local_path
@@ -59,7 +60,7 @@ def open_links(
         unlimited=sharing.links.MOST_USES,
         now_us=session.now_us,
         day_us=24 * 60 * MINUTE_US,
-        done=done,
+        done=bool(done) and just_done(session, member, {Act.LINK_REVOKED}, Entity("link", done)),
     )
 
 

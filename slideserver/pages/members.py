@@ -8,10 +8,12 @@ from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import sharing.members
+from sharing.db.engine import Session
+from sharing.deeds import just_done
 from sharing.errors import ConflictError, InvalidError
 from sharing.members import Person
 from sharing.subjects import Member
-from sharing.vocabulary import Action, MemberId, Role
+from sharing.vocabulary import Act, Action, Entity, MemberId, Role
 from slideserver.auth import passwords
 from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.i18n import Language
@@ -36,12 +38,13 @@ BLANK = {"login": "", "name": "", "role": None, "language": "fr", "email": ""}
 @router.get("/members")
 def members(session: SessionDep, member: MemberDep, page: PageDep, done: str = "", who: str = "") -> HTMLResponse:
     people = sharing.members.list_members(session, member)
+    person = next((person for person in people if person.id == who), None)
     return page(
         "members.html",
         open=[person for person in people if person.closed_us is None],
         closed=[person for person in people if person.closed_us is not None],
-        done=DONE.get(done),
-        who=next((person for person in people if person.id == who), None),
+        done=DONE[done] if person and done in DONE and _is_done(session, member, done, person) else None,
+        who=person,
     )
 
 
@@ -160,6 +163,20 @@ def _give_password(state: State, by: Member, member_id: MemberId, password_hash:
     with state.database.writing() as session:
         sharing.members.give_password(session, by, member_id, password_hash)
         return sharing.members.get_member(session, by, member_id)
+
+
+def _is_done(session: Session, by: Member, done: str, person: Person) -> bool:
+    """Whether what the address says was done to the account was: anybody can write an address."""
+    match done:
+        case "sessions":
+            return person.sessions == 0
+        case "close":
+            return person.closed_us is not None
+        case "role":
+            particulars = {"role": person.role.value}
+        case _:
+            particulars = {"changed": "profile"}
+    return just_done(session, by, {Act.MEMBER_CHANGED}, Entity("member", person.id), particulars)
 
 
 def _back(done: str, member_id: str) -> RedirectResponse:

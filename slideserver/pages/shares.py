@@ -12,10 +12,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 import sharing.shares
 from sharing import share_figures, sites
+from sharing.deeds import just_done
 from sharing.share_figures import Figures
 from sharing.share_search import Direction, Filters, Kind
 from sharing.shares import Share
-from sharing.vocabulary import Action, MemberId, Purpose, SiteId
+from sharing.vocabulary import Act, Action, Entity, MemberId, Purpose, SiteId
 from slideserver.deps import LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.i18n import Language
 from slideserver.login import local_path
@@ -40,6 +41,7 @@ FIELDS = {
     "since": searches.day,
     "until": searches.day,
 }
+ENDS = frozenset({Act.LINK_REVOKED, Act.CONSULTATION_CLOSED, Act.CONSULTATION_CANCELLED})
 DIRECTIONS: Mapping[str, Direction | None] = {"": Direction.OUT, "in": Direction.IN, "all": None}
 
 router = APIRouter()
@@ -87,7 +89,7 @@ def shares(
         shares=found.rows,
         next=found.next,
         figures=figures,
-        done=done,
+        done=bool(done) and any(just_done(session, member, ENDS, Entity(kind, done)) for kind in Kind),
         weeks=charts.weeks(figures.weeks),
         opening=charts.delays(figures.opening, of=figures.count),
         answering=charts.delays(figures.answer, of=figures.consultations),

@@ -117,6 +117,8 @@ def test_its_maker_and_who_answers_for_it_see_what_was_tried_in_vain(world, slid
     table = list(csv.reader(io.StringIO(answer.text.lstrip("\ufeff")), delimiter=";"))
     assert [row[5] for row in table[1:]] == [RECIPIENT, ""]
     assert table[2][7] == "'=1+1"
+    for lie in (link["id"], "x"):
+        assert "C’est définitif" not in reader.get(f"/links/open?done={lie}").text, "nothing was revoked"
     done = reader.post(f"/links/{link['id']}/revoke", data={"next": "/links/open"})
     assert done.headers["location"] == f"/links/open?done={link['id']}"
     after = reader.get(done.headers["location"]).text

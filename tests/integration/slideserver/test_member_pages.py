@@ -63,13 +63,17 @@ def test_an_account_is_opened_changed_and_closed_and_its_first_password_only_adm
     with world.database.reading() as session:
         member = sites.member_by_login(session, "neuf.caen").member
     at = f"/members/{member.id}"
-    assert boss.post(f"{at}/role", data={"role": "technician"}).status_code == 303
+    for lie in ("role", "profile", "sessions", "close", "x"):
+        assert not read(boss, f"/members?done={lie}&who={member.id}").all(class_="done"), lie
+    changed = boss.post(f"{at}/role", data={"role": "technician"})
+    assert "Le rôle est changé" in read(boss, changed.headers["location"]).one(class_="done").text
     assert "/intake" in new.get("/").headers["location"], "the new role holds in the session that is open"
     assert boss.post(f"{at}/sessions").status_code == 303
     assert new.get("/").headers["location"].startswith("/login")
     lost = secret(boss.post(f"{at}/password"))
     assert world.client().post("/login", data={"login": "neuf.caen", "password": OWN}).status_code == 401
-    assert boss.post(f"{at}/close").status_code == 303
+    closed = boss.post(f"{at}/close")
+    assert "Le compte est fermé" in read(boss, closed.headers["location"]).one(class_="done").text
     assert world.client().post("/login", data={"login": "neuf.caen", "password": lost}).status_code == 401
     assert "fermé" in row_of(read(boss, "/members"), "neuf.caen").text
     table = list(csv.reader(io.StringIO(boss.get("/members.csv").text.lstrip("\ufeff")), delimiter=";"))
@@ -97,6 +101,8 @@ def test_a_password_is_changed_by_who_knows_it_and_the_other_sessions_end(world:
     login = "interne.caen"
     here, there = world.signed_in(login), world.signed_in(login)
     assert "Se déconnecter partout ailleurs" in read(here, "/account").text
+    for lie in ("password", "sessions", "x"):
+        assert not read(here, f"/account?done={lie}").all(class_="done")
     old = world.centres.password
     for wrong in ({"password": "wrong", "new_password": OWN, "again": OWN}, {"password": old, "new_password": OWN}):
         assert here.post("/account/password", data=wrong).status_code == 422
@@ -109,13 +115,16 @@ def test_a_password_is_changed_by_who_knows_it_and_the_other_sessions_end(world:
     assert "wrong-password" in detail
     done = here.post("/account/password", data={"password": old, "new_password": OWN, "again": OWN})
     assert done.headers["location"] == "/account?done=password"
-    check(read(here, "/account?done=password"), "fr")
+    told = read(here, "/account?done=password")
+    check(told, "fr")
+    assert told.one(class_="done").text.startswith("Votre mot de passe est changé")
     assert there.get("/account").status_code == 303
     assert world.client().post("/login", data={"login": login, "password": old}).status_code == 401
     again = world.client()
     assert again.post("/login", data={"login": login, "password": OWN}).status_code == 303
     assert here.post("/account/sessions").status_code == 303
     assert again.get("/account").status_code == 303
+    assert "partout ailleurs" in read(here, "/account?done=sessions").one(class_="done").text
 
 
 def test_fields_of_passwords_hide_what_is_typed_and_take_what_is_pasted(world: World) -> None:

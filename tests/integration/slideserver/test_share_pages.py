@@ -210,6 +210,8 @@ def test_the_manager_takes_the_slides_back_from_the_list(world, shared):
     guest, _ = open_link(world, shared.link)
     buttons = {form.one("button").text: form for form in read(client, "/shares?opened=").all("form", class_="above")}
     assert set(buttons) == {"Fermer l’accès de Rouen", "Fermer l’accès de l’invité"}
+    for lie in (shared.link.id, shared.consultation):
+        assert "Plus aucune image" not in read(client, f"/shares?done={lie}").text
     for form in buttons.values():
         done = client.post(form.get("action"), data={"next": "/shares?site=rouen"})
         assert done.headers["location"].startswith("/shares?site=rouen&done=")
