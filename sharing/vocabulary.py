@@ -313,6 +313,8 @@ class Act(StrEnum):
     OBJECTIONS_READ = "objections.read"
     LINK_CODE_SENT = "link.code_sent"
     MEMBER_CHANGED = "member.changed"
+    PASSWORD_RAN_OUT = "member.password_ran_out"  # noqa: S105
+    """A password that an administrator gave, and nobody used in time."""
     SESSIONS_ENDED = "session.ended"
     AUDIT_EXPORTED = "audit.exported"
     SHARES_EXPORTED = "shares.exported"
@@ -388,6 +390,7 @@ ACTS: dict[Act, tuple[EventType, ActionCode]] = {
     Act.OBJECTIONS_READ: (EventType.QUERY, ActionCode.E),
     Act.LINK_CODE_SENT: (EventType.USER_AUTHENTICATION, ActionCode.E),
     Act.MEMBER_CHANGED: (EventType.SECURITY_ALERT, ActionCode.U),
+    Act.PASSWORD_RAN_OUT: (EventType.SECURITY_ALERT, ActionCode.U),
     Act.SESSIONS_ENDED: (EventType.SECURITY_ALERT, ActionCode.D),
     Act.AUDIT_EXPORTED: (EventType.AUDIT_LOG_USED, ActionCode.R),
     Act.SHARES_EXPORTED: (EventType.AUDIT_LOG_USED, ActionCode.R),

@@ -17,7 +17,8 @@ from ingest.receive import Limits, Uploads
 from ingest.register import Register
 from ingest.scrub import Scrub
 from ingest.worker import Worker
-from sharing import audit, chain, checkpoints, link_refusals
+from sharing import audit, chain, checkpoints, link_refusals, members
+from sharing.alarm import Alarm
 from sharing.checkpoints import Signer
 from sharing.clock import Clock
 from sharing.db.engine import Database, open_database
@@ -179,7 +180,7 @@ def working(state: State) -> Iterator[None]:
     log.info("Serving %s (sandbox: %s)", state.settings.var, state.settings.sandbox)
     handlers = {REGISTER: Register(state.database, state.queue, state.store, state.sandbox, state.settings.var)}
     builder = Builder(state.database, state.queue, state.store, state.sandbox, state.settings.var)
-    work: dict[str, Work] = {"builder": builder.run, "sweeper": lambda stop: _sweep(state.uploads, stop)}
+    work: dict[str, Work] = {"builder": builder.run, "sweeper": lambda stop: _sweep(state, stop)}
     if rate := state.settings.scrub_bytes_per_s:
         work["scrub"] = Scrub(state.database, state.store, state.settings.var / "slides", rate).run
     if state.settings.smtp_host:
@@ -189,6 +190,7 @@ def working(state: State) -> Iterator[None]:
         work[name] = Worker(state.database, state.queue, handlers, name).run
     state.uploads.sweep()
     with state.database.writing() as session:
+        members.note_run_out(session)
         audit.record(session, site_id=PLATFORM, act=Act.SERVER_STARTED, subject=System())
     with _threads(work):
         yield
@@ -210,26 +212,33 @@ def _threads(work: Mapping[str, Work]) -> Iterator[None]:
                 log.warning("%s is still busy; its work is taken up again at the next start", thread.name)
 
 
-def _sweep(uploads: Uploads, stop: threading.Event) -> None:
-    """Removes now and then what scanners left unfinished, until `stop` is set."""
+def _sweep(state: State, stop: threading.Event) -> None:
+    """Looks now and then for what nobody came back to, until `stop` is set: uploads that scanners left unfinished, and
+    first passwords."""
     while not stop.wait(SWEEP_EVERY_S):
         try:
-            uploads.sweep()
+            state.uploads.sweep()
+            with state.database.writing() as session:
+                members.note_run_out(session)
         except Exception:  # the edge of the thread: what was left lies there until the next turn
-            log.exception("Unfinished uploads could not be removed; the next try is in %s s", SWEEP_EVERY_S)
+            log.exception("What was left unfinished could not be tidied up; the next try is in %s s", SWEEP_EVERY_S)
 
 
 def _seal(database: Database, signer: Signer, stop: threading.Event) -> None:
     """Seals what the last half second brought, and signs it now and then, until `stop` is set, and once more then."""
     stopping = caught_up = False
+    stuck, failing = Alarm(), Alarm()
     while not stopping:
         stopping = stop.wait(SEAL_EVERY_S)
         try:
             link_refusals.write_down(database)
-            chain.seal(database)
+            chain.seal(database, stuck)
             if not caught_up:  # chains that are older than their trees
                 chain.catch_up(database)
                 caught_up = True
             checkpoints.sign(database, signer)
-        except Exception:  # the edge of the thread: unsealed events wait in their table for the next turn
-            log.exception("The audit log could not be sealed; the next try is in %s s", SEAL_EVERY_S)
+            if failing.due("", database.clock.now_us()):
+                log.warning("The audit log is sealed again")
+        except Exception as error:  # the edge of the thread: unsealed events wait in their table for the next turn
+            if failing.due(type(error).__name__, database.clock.now_us()):
+                log.exception("The audit log could not be sealed; it is tried again every %s s", SEAL_EVERY_S)

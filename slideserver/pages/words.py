@@ -100,6 +100,7 @@ ACTS: Mapping[Act, str] = {
     Act.OBJECTIONS_READ: N_("Objections read"),
     Act.LINK_CODE_SENT: N_("Code of a link sent"),
     Act.MEMBER_CHANGED: N_("Account changed"),
+    Act.PASSWORD_RAN_OUT: N_("First password ran out unused"),
     Act.SESSIONS_ENDED: N_("Sessions ended"),
     Act.AUDIT_EXPORTED: N_("Journal exported"),
     Act.SHARES_EXPORTED: N_("Shares exported"),

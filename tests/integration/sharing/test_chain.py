@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from sharing import audit, audit_search, chain, chain_walk, checkpoints
+from sharing.alarm import Alarm
 from sharing.clock import FrozenClock
 from sharing.db.engine import open_database
 from sharing.db.tables import AuditEventRow
@@ -276,6 +277,11 @@ def test_a_chain_that_cannot_go_on_holds_up_no_other(database, monkeypatch, batc
     assert (sites[ROUEN].entries, sites[ROUEN].waiting) == (3, 0)
     assert (sites[CAEN].first_bad.seq, sites[CAEN].waiting) == (6, 4)
     assert "caen" in caplog.text
+    caplog.clear()
+    alarm = Alarm()
+    for _ in range(3):
+        chain.seal(database, alarm)
+    assert len(caplog.records) == 1, "what goes on twice a second is told once"
 
 
 def test_a_tail_cut_off_with_its_events_cannot_be_seen_from_within(database):

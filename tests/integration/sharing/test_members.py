@@ -55,6 +55,30 @@ def test_an_administrator_may_read_no_patients_data(database, centres):
             assert not policy.may(session, centres.caen.administrator, action, case).allowed, action
 
 
+def test_a_first_password_that_nobody_used_in_time_is_on_record_once(database, centres, clock):
+    boss = centres.caen.administrator
+
+    def noted():
+        with database.writing() as session:
+            return members.note_run_out(session)
+
+    with database.writing() as session:
+        member_id, closed_id = add(session, boss), add(session, boss, "ferme.caen")
+        members.close(session, boss, closed_id)
+    assert noted() == 0
+    clock.advance(hours=7 * 24)
+    assert [noted(), noted()] == [1, 0]
+    with database.writing() as session:
+        assert acts(session, member_id) == [Act.MEMBER_ADDED, Act.PASSWORD_RAN_OUT]
+        assert Act.PASSWORD_RAN_OUT not in acts(session, closed_id)
+        assert members.get_member(session, boss, member_id).ran_out
+        members.give_password(session, boss, member_id, HASH)
+        assert not members.get_member(session, boss, member_id).ran_out
+    assert noted() == 0
+    clock.advance(hours=7 * 24)
+    assert [noted(), noted()] == [1, 0], "another one, on record anew"
+
+
 def test_a_new_account_has_a_password_that_holds_for_days(database, centres):
     with database.writing() as session:
         member_id = add(session, centres.caen.administrator, email="neuf@hopital.example", language="xx")
@@ -140,7 +164,7 @@ def test_a_member_sees_and_ends_the_own_sessions(database, centres):
         here, there = sessions.create(session, member), sessions.create(session, member)
         sessions.create(session, centres.caen.pathologist)
         assert sorted(each.this for each in sessions.list_own(session, member, here)) == [False, True]
-        assert sessions.end_others(session, member, here) == 1
+        assert sessions.end(session, member.id, by=member, keep=here) == 1
         assert [each.this for each in sessions.list_own(session, member, here)] == [True]
         assert sessions.resolve(session, here)
         assert sessions.resolve(session, there) is None
