@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from sharing.clock import SECOND_US
 from sharing.share_figures import DAY_US
 from sharing.subjects import System
 from sharing.vocabulary import Role, SiteId
-from slideserver.auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
+from slideserver.auth.passwords import Passwords, weakness
 from slideserver.secret_file import write_secret
 from slideserver.terminal import DatabaseUrl, Var, fail, out, reading, writing
 
@@ -69,7 +70,7 @@ def add_member(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Add an account. The password is asked for, or read from standard input when that is not a terminal."""
-    password = _ask_password()
+    password = _ask_password((login, name, site))
     with writing(var, database_url) as session:
         sites.add_member(
             session,
@@ -209,11 +210,11 @@ def _moment(when_us: int | None) -> str:
     return "never" if when_us is None else f"{datetime.fromtimestamp(when_us / SECOND_US).astimezone():%Y-%m-%d %H:%M}"
 
 
-def _ask_password() -> str:
+def _ask_password(about: Iterable[str]) -> str:
     if sys.stdin.isatty():
         password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        fail(f"A password has at least {MIN_LENGTH} characters, and at most {MAX_LENGTH}.")
+    if problem := weakness(password, about):
+        fail(problem)
     return password

@@ -2,9 +2,11 @@ import re
 
 import pytest
 from argon2 import extract_parameters
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from slideserver.auth.passwords import (
     MAX_LENGTH,
+    MIN_LENGTH,
     NOBODY,
     OWN_NAME,
     TOO_COMMON,
@@ -67,12 +69,22 @@ def test_a_password_of_any_composition_will_do(good):
         ("azertyuiop12", TOO_COMMON),
         ("123456789012", TOO_COMMON),
         ("poiuytreza!!", TOO_COMMON),
+        ("manchesterunited", TOO_COMMON),
+        ("Charlotte2019", TOO_COMMON),
+        ("1qaz2wsx3edc", TOO_COMMON),
+        ("liverpoolfc1" * 9, TOO_COMMON),
         ("anne.lambert26", OWN_NAME),
         ("caen-lambert-1", OWN_NAME),
     ],
 )
 def test_what_is_guessed_first_is_refused(bad, why):
     assert weakness(bad, ABOUT) == why
+
+
+def test_no_password_of_the_list_of_the_most_frequent_is_taken():
+    frequent = [each for each in FREQUENCY_LISTS["passwords"] if len(each) >= MIN_LENGTH]
+    assert len(frequent) > 200
+    assert [each for each in frequent if weakness(each, ()) != TOO_COMMON] == []
 
 
 def test_a_password_that_is_given_is_long_legible_and_new_each_time():
