@@ -25,6 +25,7 @@ from sharing.db.engine import Database, open_database
 from sharing.subjects import System
 from sharing.vocabulary import PLATFORM, Act
 from slideserver.access import Access
+from slideserver.admissions import Admitting
 from slideserver.assets import Assets
 from slideserver.auth.cookies import Credentials, GuestCookie, SessionCookie
 from slideserver.auth.passwords import Passwords
@@ -52,6 +53,9 @@ LOGIN_THREADS = 2
 
 # Downloads that wait for a disk at once; between two pieces none of them holds a thread.
 DOWNLOAD_THREADS = 4
+
+# Walks along a whole chain that members ask for: each takes a core and a connection for seconds.
+VERIFICATIONS = 1
 
 # Requests that write at once on PostgreSQL, and that read. They hold a connection while they wait for a thread: some
 # must be left for threads that wait for one.
@@ -88,6 +92,8 @@ class State:
     logins: CapacityLimiter
     downloads: CapacityLimiter
     """Taken by a download while it waits for a disk."""
+    verifications: CapacityLimiter
+    """Taken by who has a chain verified; the others wait in no thread and with no connection."""
     writers: Semaphore
     """Taken by a request for each writing transaction. SQLite gives one turn at a time, and requests that waited for it
     in threads would hold every thread that the one in front needs to go on."""
@@ -105,10 +111,14 @@ class State:
 
 
 def open_state(
-    settings: Settings, install: Install, clock: Clock | None = None, sandbox: Sandbox | None = None
+    settings: Settings,
+    install: Install,
+    clock: Clock | None = None,
+    sandbox: Sandbox | None = None,
+    admitting: Admitting | None = None,
 ) -> State:
     """The parts of a server on the data directory and database of `settings`. Starts no thread. A sandbox that has been
-    tried saves trying it."""
+    tried saves trying it; `admitting` decides in another process who may see what."""
     database = open_database(settings.database, clock)
     store = LocalBlobStore(settings.var / "blobs")
     sandbox = sandbox or Sandbox(settings.sandbox)
@@ -129,7 +139,7 @@ def open_state(
         cutters=cutters,
         uploads=Uploads(database, store, queue, settings.var, Limits(max_upload_bytes=settings.max_upload_bytes)),
         queue=queue,
-        access=Access(database),
+        access=Access(database, admitting),
         recorder=recorder(database),
         sources=Sources(database, store, cutters, cache, settings.var / "slides", max_open=settings.open_slides),
         cookie=cookie,
@@ -139,6 +149,7 @@ def open_state(
         throttle=Throttle(database.clock, settings.var / "throttle.db"),
         logins=CapacityLimiter(LOGIN_THREADS),
         downloads=CapacityLimiter(DOWNLOAD_THREADS),
+        verifications=CapacityLimiter(VERIFICATIONS),
         writers=Semaphore(1 if database.engine.dialect.name == "sqlite" else WRITERS),
         readers=Semaphore(READERS),
         catalogues=catalogues,

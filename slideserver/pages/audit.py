@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
@@ -69,14 +70,18 @@ def read(
 
 
 @router.post("/audit/verify", dependencies=[requires(Action.READ_AUDIT)])
-def verify(
+async def verify(
     state: StateDep, record: RecordDep, member: MemberDep, language: LanguageDep, page: PageDep, search: SearchDep
 ) -> HTMLResponse:
     """The journal with what a walk along the whole chain of the site has found. Nobody waits to write meanwhile."""
-    with state.database.reading() as session:
-        verified = chain.verify_own(session, member)
-        record(chain.record_verification, member, verified)
-        return _page(state, session, record, member, language, page, search, verified)
+
+    def verified() -> HTMLResponse:
+        with state.database.reading() as session:
+            found = chain.verify_own(session, member)
+            record(chain.record_verification, member, found)
+            return _page(state, session, record, member, language, page, search, found)
+
+    return await to_thread.run_sync(verified, limiter=state.verifications)
 
 
 @router.get("/audit.csv", dependencies=[requires(Action.READ_AUDIT)])
