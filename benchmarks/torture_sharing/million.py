@@ -54,8 +54,8 @@ class Filled:
     last_us: int
 
 
-def fill(database: Database, *, events: int, shares: int, seed: int = 7) -> Filled:
-    """Found the site and put that many events and shares into the database, up to now. Nothing else may write."""
+def fill(database: Database, *, events: int, shares: int, cases: int = CASES, seed: int = 7) -> Filled:
+    """Found the site, and put that many events, shares and cases into the database, up to now. Nobody else writes."""
     chance = random.Random(seed)
     with database.writing() as session:
         for site in (SITE, *NEIGHBOURS):
@@ -71,14 +71,14 @@ def fill(database: Database, *, events: int, shares: int, seed: int = 7) -> Fill
         ).first()
     assert head
     first_us = now_us - YEARS_US
-    cases = [_id(chance) for _ in range(CASES)]
-    slides = [_id(chance) for _ in range(2 * CASES)]
-    _put(database, "case_", (_case(chance, case, number, first_us) for number, case in enumerate(cases)))
-    _put(database, "slide", (_slide(slide, cases[n // 2], n, first_us) for n, slide in enumerate(slides)))
-    made = [_share(chance, cases, slides, people, others, now_us) for _ in range(shares)]
+    case_ids = [_id(chance) for _ in range(cases)]
+    slides = [_id(chance) for _ in range(2 * cases)]
+    _put(database, "case_", (_case(chance, case, number, first_us) for number, case in enumerate(case_ids)))
+    _put(database, "slide", (_slide(slide, case_ids[n // 2], n, first_us) for n, slide in enumerate(slides)))
+    made = [_share(chance, case_ids, slides, people, others, now_us) for _ in range(shares)]
     for table in ("consultation", "consultation_slide", "link", "link_slide"):
         _put(database, table, (rows[table] for rows in made if table in rows))
-    happened = _events(chance, events, people, cases, slides, first_us, head.seq, head.hash)
+    happened = _events(chance, events, people, case_ids, slides, first_us, head.seq, head.hash)
     while rows := list(islice(happened, BATCH)):
         for table in ("audit_event", "audit_personal", "audit_seal"):
             _put(database, table, (row[table] for row in rows))
@@ -86,7 +86,7 @@ def fill(database: Database, *, events: int, shares: int, seed: int = 7) -> Fill
         with database.connect_for_schema() as connection:
             for table in ("audit_event", "audit_personal", "audit_seal", "case_", "slide", "consultation", "link"):
                 connection.exec_driver_sql(f"ANALYZE {table}")
-    return Filled(manager, people, tuple(cases), first_us, now_us)
+    return Filled(manager, people, tuple(case_ids), first_us, now_us)
 
 
 def _events(

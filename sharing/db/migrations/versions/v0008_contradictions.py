@@ -1,4 +1,4 @@
-"""What witnesses hold against a log.
+"""What witnesses hold against a log; one person's events, by an index alone.
 
 Revision ID: 0008
 """
@@ -11,8 +11,12 @@ from sharing.db.migrations.columns import integer, text
 revision = "0008"
 down_revision = "0007"
 
+_OF_AGENT = ("ix_audit_event_agent_id_recorded_us", "audit_event")
+
 
 def upgrade() -> None:
+    op.drop_index(*_OF_AGENT)
+    op.create_index(*_OF_AGENT, ["agent_id", "recorded_us", "position", "act", "outcome", "site_id"])
     op.create_table(
         "contradiction",
         text("site_id"),
@@ -25,4 +29,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(*_OF_AGENT)
+    op.create_index(*_OF_AGENT, ["agent_id", "recorded_us"])
     op.drop_table("contradiction")
