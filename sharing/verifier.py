@@ -31,8 +31,8 @@ from typing import Any
 LOG_VERSION = 1
 LOG, COSIGNER = 1, 4  # types of Ed25519 keys in a signed note: of a log, and of a witness
 _ORIGIN = re.compile(r"[!-*,-~]{1,200}")  # no space, no plus
-_SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
-_HEX = re.compile(r"[0-9a-f]{64}")
+_SIZE = re.compile(r"[1-9][0-9]{0,17}")
+_SALT_DIGITS = 64
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _EMPTY = hashlib.sha256(b"").digest()
 _LATEST_S = 250_000_000_000  # a time after it (in the year 9892) is none
@@ -294,7 +294,10 @@ def parse_record(text: str) -> Record:
             if "witness" in told:
                 key = _cosigner(told["witness"])
             elif "log" in told:
-                logs[told["origin"]] = parse_key(told["log"])
+                log = parse_key(told["log"])
+                if log.name != told["origin"]:
+                    raise NoteError("the log has another name than its key")
+                logs[log.name] = log
             elif "restart" in told:
                 origin, when = told["restart"], told["when"]
                 message = restart_message(origin, when, before.hexdigest())
@@ -304,7 +307,7 @@ def parse_record(text: str) -> Record:
             else:
                 checkpoint = parse_checkpoint(told["checkpoint"])
                 seen.setdefault(checkpoint.origin, []).append(Seen(number, checkpoint))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if number == len(lines) and not text.endswith("\n"):
                 break  # the witness died while it wrote: it has not sent what it had not written
             raise NoteError(f"line {number} is not as a witness writes its record") from error
@@ -445,13 +448,15 @@ class _Walk:
         self.waiting, self.ended, self.broken = 0, False, False
         try:
             told = header["chain"]
-            self.site, self.origin, self.key = str(told["site"]), str(told["origin"]), parse_key(told["key"])
+            self.key = parse_key(told["key"])
+            # What is told comes from the name of the key alone, which has a form: nothing else reaches the screen.
+            self.origin, self.site = self.key.name, self.key.name.rpartition("/")[2]
             known = {record.key.public for record in records}
             self.witnesses += [(key, False) for key in map(_cosigner, told["witnesses"]) if key.public not in known]
         except (KeyError, TypeError, ValueError):
             self.find("header")
             return
-        if self.key.name != self.origin or self.origin.rpartition("/")[2] != self.site:
+        if told.get("origin") != self.origin or told.get("site") != self.site:
             self.find("header")
         if platform_key and platform_key.public != self.key.public:
             self.find("key", who="--key")
@@ -505,7 +510,7 @@ class _Walk:
                 return Finding("altered", seq, seq)
             if event["site"] != self.site:
                 return Finding("foreign", seq, seq)
-            if personal is not None and commitment(personal["salt"], personal["body"]) != event["commitment"]:
+            if personal is not None and not _opens(event["commitment"], **personal):
                 return Finding("personal", seq, seq)
             self.erased += personal is None and event["commitment"] is not None
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
@@ -650,6 +655,11 @@ class _Walk:
 def commitment(salt: str, body: str) -> str:
     """What an event keeps of its personal part."""
     return hashlib.sha256((salt + body).encode()).hexdigest()
+
+
+def _opens(committed: str, *, salt: str, body: str) -> bool:
+    """Whether this is the personal part. A salt of another length could end where the body begins, or in it."""
+    return len(salt) == _SALT_DIGITS and commitment(salt, body) == committed
 
 
 # ---------------------------------------------------------------------------------------------------------------------

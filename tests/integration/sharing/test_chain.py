@@ -159,7 +159,15 @@ def test_an_edited_seal_is_found(database, edit):
     assert report.first_bad.seq in (4, 5)
 
 
-@pytest.mark.parametrize("edit", ["body = replace(body, 'N.', 'M.')", "body = body || ' '", "salt = upper(salt)"])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "body = replace(body, 'N.', 'M.')",
+        "body = body || ' '",
+        "salt = upper(salt)",
+        "salt = salt || substr(body, 1, 14), body = substr(body, 15)",  # the same text, divided elsewhere
+    ],
+)
 def test_an_edited_personal_part_is_found(database, edit):
     fill(database)
     chain.seal(database)

@@ -134,7 +134,17 @@ def test_the_secret_key_is_kept_and_read_again() -> None:
 
 
 def test_what_is_no_record_is_said() -> None:
-    for text in ("", "{}", '{"witness":3}\n', '{"checkpoint":"x"}\n', str(Signer.new().key("caen"))):
+    renamed = f'{{"log":"{Signer.new().key("caen")}","origin":"caen\\u001b[8m"}}\n'
+    deep = '{"witness":' + "[" * 100_000
+    for text in (
+        "",
+        "{}",
+        '{"witness":3}\n',
+        '{"checkpoint":"x"}\n',
+        str(Signer.new().key("caen")),
+        renamed,
+        deep + "\n",
+    ):
         with pytest.raises(NoteError):
             parse_record(text)
     key = verifier.Key("w", verifier.COSIGNER, bytes(32))
@@ -177,6 +187,8 @@ CHAIN, END = {"site": "caen", "witnesses": [], **HEADER}, {"entries": 0, "waitin
         ([{"chain": CHAIN}, {"end": END}], []),
         ([{"chain": CHAIN | {"witnesses": [5]}}, {"end": END}], ["header"]),
         ([{"chain": CHAIN | {"key": 5}}, {"end": END}], ["header"]),
+        ([{"chain": CHAIN | {"site": "caen: 9 entries, as they were sealed\x1b[8m"}}, {"end": END}], ["header"]),
+        ([{"chain": CHAIN | {"origin": "iain-x/caen\r\x1b[2K"}}, {"end": END}], ["header"]),
         ([{"chain": CHAIN}, {"checkpoint": None}, {"end": END}], ["checkpoint-form"]),
         ([{"chain": CHAIN}, {"checkpoint": "\udfff"}, {"end": END}], ["checkpoint-form"]),
         ([{"chain": CHAIN}, {"event": 5}, {"end": END}], ["form"]),
@@ -190,4 +202,31 @@ def test_whatever_a_line_holds_is_judged_and_stops_nothing(lines: list[object], 
     told = [{"iain-audit-log": verifier.LOG_VERSION}, *lines, {"chain": CHAIN | {"site": "?"}}, {"end": END}]
     first, second = verifier.verify([f"{verifier.canonical(line)}\n" for line in told])
     assert [each.code for each in first.findings] == codes
+    assert "".join(verifier.told(first, "en")).isprintable(), "no line can hide another on the screen"
     assert [each.code for each in second.findings] == ["header"], "the next chain is judged, too"
+
+
+def one_entry(personal: object) -> list[str]:
+    """A whole log of one entry, its personal part as it may have been changed since."""
+    body = '{"agent_name":"EXEMPLE Zoé"}'
+    event = {"commitment": verifier.commitment("0" * 64, body), "site": "caen"}
+    leaf = hashlib.sha256(b"\x00" + verifier.canonical(event).encode()).digest()
+    sealed = {"hash": verifier.linked(bytes(32), 1, 5, leaf).hex(), "sealed_us": 5, "seq": 1}
+    told = [{"iain-audit-log": 1}, {"chain": CHAIN}, {"event": event, "personal": personal} | sealed]
+    return [f"{verifier.canonical(line)}\n" for line in [*told, {"end": END | {"entries": 1}}]]
+
+
+@pytest.mark.parametrize(
+    ("personal", "codes"),
+    [
+        ({"salt": "0" * 64, "body": '{"agent_name":"EXEMPLE Zoé"}'}, []),
+        (None, []),
+        ({"salt": "0" * 64, "body": '{"agent_name":"EXEMPLE Eva"}'}, ["personal"]),
+        ({"salt": "0" * 64 + '{"agent_name":', "body": '"EXEMPLE Zoé"}'}, ["personal"]),
+        ({"salt": "0" * 63, "body": '0{"agent_name":"EXEMPLE Zoé"}'}, ["personal"]),
+        ({"salt": "0" * 64, "body": '{"agent_name":"EXEMPLE Zoé"}', "more": "of it"}, ["form"]),
+    ],
+)
+def test_a_personal_part_is_the_one_that_was_sealed_and_nothing_beside_it(personal: object, codes: list[str]) -> None:
+    (report,) = verifier.verify(one_entry(personal))
+    assert [each.code for each in report.findings] == codes
