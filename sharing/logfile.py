@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from json.encoder import encode_basestring
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -22,7 +23,6 @@ from sharing.db.tables import (
     AuditTreeRow,
     WitnessRow,
 )
-from sharing.entries import Entry
 from sharing.verifier import COSIGNER, LOG_VERSION, Key, canonical
 from sharing.vocabulary import SiteId
 
@@ -41,7 +41,7 @@ def sites(session: Session) -> list[SiteId]:
 
 def lines(session: Session, signer: Signer, site_ids: Sequence[SiteId], *, persons: bool = True) -> Iterator[str]:
     """The lines of the file, each with its end. Without `persons`, it names nobody, and is as good a proof."""
-    yield _line({"iain-audit-log": LOG_VERSION})
+    yield line({"iain-audit-log": LOG_VERSION})
     for site_id in site_ids:
         yield from _head(session, signer, site_id)
         count = 0
@@ -62,7 +62,7 @@ def pieces(
     with database.reading() as session:
         head = "".join(_head(session, signer, site_id))
         last = session.scalar(select(func.max(seq)).where(*sealed)) or 0
-    yield _line({"iain-audit-log": LOG_VERSION}) + head
+    yield line({"iain-audit-log": LOG_VERSION}) + head
     count = 0
     first = 1 if last else None
     while first is not None:
@@ -84,27 +84,28 @@ def _head(session: Session, signer: Signer, site_id: SiteId) -> Iterator[str]:
     witnesses = _witnesses(session, site_id)  # after the checkpoints: whoever signed one of them is among these
     key = signer.key(site_id)
     told = {"key": str(key), "origin": key.name, "site": site_id, "witnesses": [str(each) for each in witnesses]}
-    yield _line({"chain": told})
+    yield line({"chain": told})
     for covered in signed:
-        yield _line({"checkpoint": covered.note})
+        yield line({"checkpoint": covered.note})
 
 
 def _entries(session: Session, site_id: SiteId, after: int, until: int, *, persons: bool) -> Iterator[str]:
     with closing(entries.read(session, site_id, after, until)) as rows:
         for row in rows:
-            yield _entry(row, persons=persons)
+            yield entry(row, persons=persons)
 
 
 def _end(session: Session, site_id: SiteId, count: int) -> str:
-    return _line({"end": {"entries": count, "waiting": _waiting(session, site_id)}})
+    return line({"end": {"entries": count, "waiting": _waiting(session, site_id)}})
 
 
-def _line(value: object) -> str:
+def line(value: object) -> str:
     return f"{canonical(value)}\n"
 
 
-def _entry(row: Entry | None, *, persons: bool) -> str:
-    """What was tampered with so that it has no form goes out as null, for the verifier to name."""
+def entry(row: Any, *, persons: bool) -> str:
+    """Of what has all that `entries.Entry` has. What was tampered with so that it has no form, and None, goes out as
+    null, for the verifier to name."""
     if row is None:
         return '{"event":null}\n'
     try:
@@ -112,13 +113,13 @@ def _entry(row: Entry | None, *, persons: bool) -> str:
         personal = "null"
         if persons and row.body is not None:
             personal = f'{{"body":{encode_basestring(row.body)},"salt":{encode_basestring(row.salt)}}}'
-        line = (
+        told = (
             f'{{"event":{event},"hash":{encode_basestring(row.hash)},"personal":{personal},'
             f'"sealed_us":{row.sealed_us:d},"seq":{row.seq:d}}}'
         )
     except (TypeError, ValueError):
         return '{"event":null}\n'
-    return '{"event":null}\n' if "\n" in line else f"{line}\n"
+    return '{"event":null}\n' if "\n" in told else f"{told}\n"
 
 
 def _checkpoints(session: Session, site_id: SiteId) -> list[Covered]:

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from sharing import audit, chain, checkpoints, logfile, verifier, witnesses
+from sharing import audit, chain, checkpoints, logfile, redoing, verifier, witnesses
 from sharing.checkpoints import Signer
 from sharing.clock import SECOND_US
 from sharing.db.engine import Database
@@ -58,6 +58,10 @@ def export(
     file: Annotated[Path, typer.Argument(help="A new file, to be checked with verifier.py.")],
     site: OneSite = None,
     persons: Annotated[bool, typer.Option(help="With the names that entries hold apart, or without.")] = True,
+    to_redo: Annotated[
+        bool,
+        typer.Option("--to-redo", help="Only what would be to do again after a restore; it proves nothing."),
+    ] = False,
     var: Var = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -70,7 +74,7 @@ def export(
             site_ids = [each for each in logfile.sites(session) if site in (None, each)]
             for each in site_ids:
                 checkpoints.sign_now(session, signer, each)
-                detail = {"form": "proof", "persons": "yes" if persons else "no"}
+                detail = {"form": "to-redo" if to_redo else "proof", "persons": "yes" if persons or to_redo else "no"}
                 audit.record(session, site_id=each, act=Act.AUDIT_EXPORTED, subject=System(), detail=detail)
         if not site_ids:
             fail(f"There is no sealed log of a site {site}." if site else "Nothing is sealed yet.")
@@ -80,10 +84,44 @@ def export(
             fail(f"{file}: {error.strerror}. Give a new file in a folder that exists.")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as written:
             with database.reading() as session:
-                written.writelines(logfile.lines(session, signer, site_ids, persons=persons))
+                written.writelines(
+                    redoing.lines(session, site_ids)
+                    if to_redo
+                    else logfile.lines(session, signer, site_ids, persons=persons)
+                )
             written.flush()
             os.fsync(written.fileno())
-    out.print(f"{file}: {', '.join(site_ids)}. Check it anywhere with: python3 verifier.py {file.name}", markup=False)
+    then = "After a restore" if to_redo else "Check it anywhere with"
+    command = f"iain audit missing {file.name}" if to_redo else f"python3 verifier.py {file.name}"
+    out.print(f"{file}: {', '.join(site_ids)}. {then}: {command}", markup=False)
+
+
+@audit_app.command("missing")
+def missing(
+    file: Annotated[Path, typer.Argument(help="What `iain audit export` wrote before the loss, whole or --to-redo.")],
+    var: Var = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """After a restore: what an export holds and this platform does not, and of it what has to be done again, such as
+    the objections of patients. Exit code 1 when something is missing."""
+    try:
+        with file.open(encoding="utf-8", errors="surrogateescape") as lines, reading(var, database_url) as session:
+            found = redoing.missing(session, lines)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}. Give a file that `iain audit export` wrote.")
+    if not found.entries:
+        out.print(f"Everything that {file} holds is on record here.", markup=False)
+        return
+    out.print(f"{found.entries} entries of {file} are not on record here.", markup=False)
+    table = Table("Chain", "Entry", "When", "To be done again", "About", "Who did it", "Done")
+    for each in found.acts:
+        purpose = f" ({each.purpose})" if each.purpose else ""
+        what = f"{each.act.value}{purpose}"
+        done = "yes" if each.done else ""
+        row = (each.site_id, f"{each.seq}", _moment(each.recorded_us), what, each.about, each.who, done)
+        table.add_row(*map(escape, row))
+    out.print(table if found.acts else "Nothing of it has to be done again.")
+    raise typer.Exit(1)
 
 
 @audit_app.command("verifier")

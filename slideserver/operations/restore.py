@@ -61,7 +61,8 @@ class Restored:
             f"Everything is as it was on {taken}. Later slides come again from the scanners: have their agents push.",
             "Everybody signs in again; guest links no longer open, whoever needs one makes a new one.",
             "Accounts and scanners that were closed after the backup are open again: close them before you start.",
-            "Objections of patients entered after the backup are gone: have them entered again at once.",
+            "Objections of patients entered after the backup are gone: have them entered again at once. An export of "
+            "the journal that is newer than the backup tells which: iain audit missing FILE",
             "Witnesses will say that the journal has shrunk: tell the people at each of them that it was you.",
             *(f"NOT IN THE BACKUP: {flaw}" for flaw in self.manifest.flaws),
             *(f"The journal of {site} is not whole: iain audit verify" for site in self.broken_chains),

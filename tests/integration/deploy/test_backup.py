@@ -4,18 +4,22 @@ import hashlib
 import os
 import subprocess
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from fixtures.server import World
+from fixtures.waiting import wait_until
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
-from sharing import cases, chain, sessions, slides
-from sharing.db.engine import Database
+from sharing import cases, chain, objections, redoing, sessions, slides
+from sharing.db.engine import Database, open_database
 from sharing.db.migrations import downgrade, head
+from sharing.errors import InvalidError
 from sharing.slides import StoredFile
 from sharing.subjects import System
+from sharing.vocabulary import Act, Origin, Purpose
 from slideserver.cli import app
 from slideserver.operations import backup, manifest, restore, snapshots
 from slideserver.operations.manifest import BackupError
@@ -98,7 +102,7 @@ def test_a_backup_during_writes_is_one_state(world: World, empty_url: str, tmp_p
     try:
         for number in range(3):
             reached = len(made)
-            wait_for(lambda reached=reached: len(made) > reached + 5 or trouble)
+            wait_until(lambda reached=reached: len(made) > reached + 5 or trouble, "more slides")
             taken = backup.take(world.database, world.settings.var, tmp_path / f"backup{number}")
             assert taken.manifest.flaws == ()
     finally:
@@ -110,15 +114,6 @@ def test_a_backup_during_writes_is_one_state(world: World, empty_url: str, tmp_p
     assert told.manifest.tables["slide"].rows == told.manifest.tables["case_"].rows - 5 + 2
     assert told.manifest.tables["slide"].rows < len(made) + 2, "the control: slides arrived after the backup, too"
     assert sum(path.startswith("blobs/") for path in there) == told.manifest.tables["slide"].rows
-
-
-def wait_for(condition) -> None:
-    turns = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        turns.wait(0.01)
-    raise AssertionError("waited 30 s in vain")
 
 
 @pytest.mark.parametrize("what", ["blob", "index", "database", "sums", "manifest", "seal", "missing"])
@@ -223,8 +218,34 @@ def test_the_commands_say_what_was_done_and_what_to_do(world: World, empty_url: 
     taken = iain("backup", tmp_path / "one", *here)
     assert taken.exit_code == 0, taken.output
     assert manifest.digest(tmp_path / "one" / "manifest.json") in taken.output
+    officer = world.centres.caen.protection_officer
+    case_id = world.centres.caen.cases["26H01234"]
+    with world.database.writing() as session:
+        objections.register(session, officer, case_id, {Purpose.TEACHING}, Origin.LETTER)
+    chain.seal(world.database)
+    assert iain("audit", "export", tmp_path / "whole", "--no-persons", *here).exit_code == 0
+    assert iain("audit", "export", tmp_path / "small", "--to-redo", *here).exit_code == 0
+    assert "Everything" in iain("audit", "missing", tmp_path / "whole", *here).output
+
     restored = iain("restore", tmp_path / "one", *there)
     assert restored.exit_code == 0, restored.output
+    lost = iain("audit", "missing", tmp_path / "small", *there)
+    assert (lost.exit_code, "1 entries of" in lost.output) == (1, True), lost.output
+    with closing(open_database(empty_url)) as database:
+
+        def missing(name: str) -> redoing.Missing:
+            with database.reading() as session, (tmp_path / name).open() as lines:
+                return redoing.missing(session, lines)
+
+        ((small,), (whole,)) = missing("small").acts, missing("whole").acts
+        assert missing("whole").entries > missing("small").entries == 1
+        assert (small.act, small.purpose, small.about) == (Act.OBJECTION_REGISTERED, "teaching", "case 26H01234")
+        assert (small.who, small.done, whole.who) == (officer.name, False, "")
+        with database.writing() as session:
+            objections.register(session, officer, case_id, {Purpose.TEACHING}, Origin.LETTER)
+        assert missing("small").acts[0].done
+        with pytest.raises(InvalidError):
+            missing("one/manifest.json")
     for words in ("every digest equal", "Everybody signs in again", "close them before you start", "iain doctor"):
         assert words in restored.output
     again = iain("restore", tmp_path / "one", *there)
