@@ -8,7 +8,10 @@ import pytest
 from fixtures.centres import Centres
 from fixtures.desk import DESK, Desk, Desks
 from fixtures.platform import Platform, new_world
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+PATIENCE_MS = 30_000
+"""How long a page may take to show something, on a machine that is busy with other tests: only a failure takes it."""
 
 
 @pytest.fixture(scope="package")
@@ -17,6 +20,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
+        expect.set_options(timeout=PATIENCE_MS)
         yield browser
         browser.close()
 

@@ -56,7 +56,7 @@ def test_the_page_tells_of_a_trouble_and_of_silence_by_itself(
 
     hear(database, centres.lille.agent, TROUBLED)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when the tab is looked at again
-    expect(first).to_have_attribute("data-sign", "watch", timeout=10_000)
+    expect(first).to_have_attribute("data-sign", "watch")
     expect(page.locator("#to-do")).to_contain_text("Data0007.dat")
     expect(page.locator("#by-hour")).to_have_attribute("open", "")
 
@@ -67,7 +67,7 @@ def test_the_page_tells_of_a_trouble_and_of_silence_by_itself(
         minutes = select(HeartbeatRow.minute_us).where(scanner).order_by(HeartbeatRow.minute_us.desc()).limit(1)
         last = session.now_us - before_s * SECOND_US
         session.execute(update(HeartbeatRow).where(scanner, HeartbeatRow.minute_us.in_(minutes)).values(at_us=last))
-    expect(first).to_have_attribute("data-sign", "alarm", timeout=20_000)
+    expect(first).to_have_attribute("data-sign", "alarm")
     with database.reading() as session:
         silence_s = (session.now_us - last) / SECOND_US
     figure("scanners.red_after_s", round(silence_s, 1))
@@ -108,7 +108,7 @@ def test_a_slide_in_preparation_tells_how_far_it_is(desk: Desks, database: Datab
     technician.picture(page, "slide-waiting")
     with database.writing() as session:
         session.execute(update(JobRow).where(JobRow.key == day.working).values(done_units=900))
-    expect(page.locator("#progress")).to_contain_text("75 %", timeout=10_000)
+    expect(page.locator("#progress")).to_contain_text("75 %")
     page.goto(technician.platform.url + "/scanners")
     expect(page.locator("#works")).to_contain_text("75 %")
 

@@ -66,7 +66,7 @@ def test_the_bell_tells_within_two_seconds_and_moves_no_row(desk: Desks, databas
     about = ask(database, centres)
     for page in (anywhere, inbox):
         page.bring_to_front()
-        expect(page.locator("iain-bell")).to_have_attribute("data-unread", str(before + 1), timeout=2_500)
+        expect(page.locator("iain-bell")).to_have_attribute("data-unread", str(before + 1))
     expect(bell.locator(".badge")).to_have_text(str(before + 1))
     assert anywhere.title().startswith(f"({before + 1}) ")
     assert inbox.locator("tr.row").count() == rows, "no row moves by itself"
@@ -94,13 +94,13 @@ def test_the_turn_changes_on_the_open_page_and_leaves_what_is_being_written(
 ) -> None:
     about = ask(database, centres)
     anne, paul = desk().sign_in(CAEN, f"/consultations/{about}"), desk().sign_in(ROUEN, f"/consultations/{about}")
-    expect(anne.locator("#turn")).to_contain_text("Rouen l’a ouverte", timeout=6_000)
+    expect(anne.locator("#turn")).to_contain_text("Rouen l’a ouverte")
     paul.get_by_label("Votre avis").fill("Je commence")
     with database.writing() as session:
         consultations.move(session, centres.caen.pathologist, about, Move.CANCEL)
-    expect(paul.locator("#turn")).to_contain_text("Annulée par Caen", timeout=6_000)
+    expect(paul.locator("#turn")).to_contain_text("Annulée par Caen")
     expect(paul.get_by_label("Votre avis")).to_have_value("Je commence")
-    expect(anne.locator("#turn")).to_contain_text("Annulée", timeout=6_000)
+    expect(anne.locator("#turn")).to_contain_text("Annulée")
     expect(anne.locator("#answered form")).to_have_count(0)
 
 

@@ -271,11 +271,11 @@ def test_the_next_slide_is_warmed_without_being_read(desk: Desks, platform: Plat
     page.keyboard.press("]")
     took: float = page.evaluate("window.changed")
     figure("viewer.next_slide_ms", round(took))
-    assert took < 5000
+    assert took < 20_000
     wait_for_view(page)
     assert page.url.split("#")[0].endswith(following)
     # The control: who looks at it is put on record; nobody waits for it who had read it lately.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while read_slides(platform).get(following) == unread and time.monotonic() < deadline:
         page.wait_for_timeout(100)
     assert read_slides(platform)[following] != unread

@@ -14,7 +14,7 @@ from fixtures.centres import Centres
 from fixtures.front import CERTIFICATE, Front, nginx, ports
 from fixtures.platform import PROGRAMS, SCAN, Platform, clean_environment, running_platform
 from fixtures.tus import Tus
-from fixtures.upload_server import wait_until
+from fixtures.waiting import wait_until
 from sqlalchemy import text
 
 from ingest.protocol import UploadRequest

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from fixtures.centres import Centres, found_centres
-from fixtures.platform import free_port
+from fixtures.ports import free_port
 from fixtures.postgres import PostgresServer
 from fixtures.server import World, running_server
 from psycopg import sql

@@ -13,7 +13,7 @@ from fixtures.centres import Centres
 from fixtures.front import ROOT
 from fixtures.jobs import undo_jobs
 from fixtures.platform import PROGRAMS, SCAN, Platform, clean_environment, push, running_platform
-from fixtures.upload_server import wait_until
+from fixtures.waiting import wait_until
 from sqlalchemy import text
 
 from benchmarks.layouts import trestle

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,10 @@ import httpx
 import pytest
 from fixtures.centres import Centres
 from fixtures.jobs import table_of_jobs
+from fixtures.ports import free_port
 from fixtures.tus import Tus
-from fixtures.upload_server import answers, free_port, wait_until
+from fixtures.upload_server import answers, program
+from fixtures.waiting import wait_until
 from sqlalchemy import select, text
 
 from ingest.errors import FileDamagedError, StoreFailedError
@@ -23,7 +24,6 @@ from sharing.db.engine import Database
 from sharing.db.tables import JobRow, SlideRow
 from sharing.vocabulary import UploadId
 
-SERVER = Path(__file__).parents[2] / "fixtures" / "upload_server.py"
 DATA = os.urandom(3_000_000)
 REQUEST = UploadRequest("lame.svs", len(DATA), hashlib.sha256(DATA).hexdigest())
 
@@ -118,7 +118,7 @@ def test_a_file_that_was_damaged_before_a_crash_is_found_out_when_asked_for(uplo
 
 @contextmanager
 def process(url: str, var: Path, port: int) -> Iterator[subprocess.Popen]:
-    server = subprocess.Popen([sys.executable, "-P", SERVER, url, str(var), str(port)])
+    server = subprocess.Popen(program(url, var, port))
     try:
         wait_until(lambda: answers(port) or server.poll() is not None, "the server process")
         yield server

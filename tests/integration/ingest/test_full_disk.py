@@ -3,7 +3,6 @@
 import hashlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 from fixtures.centres import Centres
+from fixtures.ports import free_port
 from fixtures.tus import Tus
-from fixtures.upload_server import answers, free_port, wait_until
+from fixtures.upload_server import answers, program
+from fixtures.waiting import wait_until
 
 from ingest.protocol import UploadRequest
 
-SERVER = Path(__file__).parents[2] / "fixtures" / "upload_server.py"
 DISK_BYTES = 8 * 1024 * 1024
 DATA = os.urandom(3_000_000)
 REQUEST = UploadRequest("lame.svs", len(DATA), hashlib.sha256(DATA).hexdigest())
@@ -47,7 +47,7 @@ def disk(database_url: str, database, var: Path) -> Iterator[SmallDisk]:
     port = free_port()
     mount = f'mount -t tmpfs -o size={DISK_BYTES} tmpfs "$0" && exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(var)]
-    server = subprocess.Popen([*command, sys.executable, "-P", str(SERVER), database_url, str(var), str(port)])
+    server = subprocess.Popen([*command, *program(database_url, var, port)])
     try:
         wait_until(lambda: answers(port) or server.poll() is not None, "the server process")
         assert server.poll() is None, "the server could not be started in a mount namespace of its own"

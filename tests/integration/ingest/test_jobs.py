@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from fixtures.upload_server import wait_until
+from fixtures.waiting import wait_until
 from sqlalchemy import select
 
 from ingest.errors import LeaseLostError, NotNowError

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from fixtures.centres import Centres
 from fixtures.tus import Tus
-from fixtures.upload_server import make_uploads, serving, wait_until
+from fixtures.upload_server import make_uploads, serving
+from fixtures.waiting import wait_until
 from sqlalchemy import func, select
 
 from ingest.protocol import UploadRequest, checksum_header

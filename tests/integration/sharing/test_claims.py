@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fixtures.cases import IMAGE, add_slide
-from fixtures.upload_server import wait_until
+from fixtures.waiting import wait_until
 from sqlalchemy import func, select, text
 
 from sharing import claims, epoch, slides

@@ -1,6 +1,5 @@
 """A right that is taken away is gone within a second, in every server process."""
 
-import itertools
 import subprocess
 import sys
 import threading
@@ -9,8 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.platform import free_port
+from fixtures.ports import free_port
 from fixtures.server import World
+from fixtures.waiting import wait_until
 from sqlalchemy import text
 
 IAIN = Path(sys.executable).with_name("iain")
@@ -23,28 +23,31 @@ def second(world: World):
     command = [str(IAIN), "serve", "--port", str(port), "--var", str(world.settings.var)]
     process = subprocess.Popen([*command, "--database-url", world.settings.database], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None
-        assert time.monotonic() < deadline, "the second server did not start"
-        try:
-            httpx.get(f"{url}/readyz").raise_for_status()
-            break
-        except httpx.HTTPError:
-            time.sleep(0.05)
-    yield url
-    process.terminate()
-    assert process.wait(20) == 0, "SIGTERM is an ordinary end"
+    try:
+        wait_until(lambda: process.poll() is not None or answers(url), "the second server")
+        yield url
+    finally:
+        process.terminate()
+        status = process.wait(60)
+    assert status == 0, "SIGTERM is an ordinary end"
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def tiles_until_refused(url: str, cookies: dict[str, str], path: str, last_ok: list[float], statuses: set[int]) -> None:
-    with httpx.Client(base_url=url, cookies=cookies) as client:
-        deadline = time.monotonic() + 10
+    with httpx.Client(base_url=url, cookies=cookies, timeout=30) as client:
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
+            asked_at = time.monotonic()
             status = client.get(path).status_code
             statuses.add(status)
             if status == 200:
-                last_ok.append(time.monotonic())
+                last_ok.append(asked_at)
             elif status != 503:
                 return
 
@@ -63,11 +66,11 @@ def test_within_a_second_in_another_process_too(world: World, second: str) -> No
         thread = threading.Thread(target=tiles_until_refused, args=(url, cookies, path, last_ok, statuses))
         thread.start()
         streams.append((thread, last_ok, statuses))
-    wait_for(lambda: all(len(last_ok) > 20 for _, last_ok, _ in streams))
+    wait_until(lambda: all(len(last_ok) > 20 for _, last_ok, _ in streams), "tiles of both")
     browser.post("/logout")
     taken_at = time.monotonic()
     for thread, last_ok, statuses in streams:
-        thread.join(15)
+        thread.join(90)
         assert last_ok[-1] - taken_at <= 1.0
         assert statuses <= {200, 401, 503}
         assert 401 in statuses
@@ -93,22 +96,16 @@ def test_when_the_epoch_cannot_be_read_no_tile_is_served(world: World) -> None:
     with world.database.writing() as session:
         session.execute(text("ALTER TABLE access_epoch RENAME TO access_epoch_away"))
     broken_at = time.monotonic()
-    for _ in itertools.count():
+    while True:
+        asked_at = time.monotonic()
         answer = browser.get(path)
         if answer.status_code != 200:
             break
-        assert time.monotonic() - broken_at <= 1.0
+        assert asked_at - broken_at <= 1.0
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert answer.json()["detail"]
     assert browser.get("/readyz").status_code == 503
     with world.database.writing() as session:
         session.execute(text("ALTER TABLE access_epoch_away RENAME TO access_epoch"))
-    wait_for(lambda: browser.get(path).status_code == 200)
-
-
-def wait_for(condition, within_s: float = 10) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: browser.get(path).status_code == 200, "tiles to come again")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 from fixtures.server import World
+from fixtures.waiting import wait_until
 from sqlalchemy import select, text
 
 from ingest.directory import PROFILE
@@ -70,15 +71,17 @@ def test_a_right_ends_at_every_address_within_a_second(world: World, way: Callab
     shown = {(reader, address) for reader in readers for address in addresses}
     while shown:
         for reader, address in sorted(shown, key=str):
-            if reader.get(address).status_code == 200:
-                last = time.monotonic()
-            else:
+            asked_at = time.monotonic()
+            status = reader.get(address).status_code
+            if status == 200:
+                last = asked_at
+            elif status != 503:  # short of a turn at the processor
                 shown.discard((reader, address))
-        assert time.monotonic() - ended < 10
+        assert time.monotonic() - ended < 60
     figure("link.revoke_to_last_tile_ms", round((last - ended) * 1000))
     assert last - ended <= AT_MOST_S
     assert home.get(addresses[0]).status_code == 200, "who has a right of his own keeps it"
-    wait_for(lambda: told(world, session.now_us) is not None)
+    wait_until(lambda: told(world, session.now_us) is not None, "the server to learn of it")
 
 
 def test_who_reads_on_waits_for_nobody_who_writes(world: World) -> None:
@@ -88,13 +91,13 @@ def test_who_reads_on_waits_for_nobody_who_writes(world: World) -> None:
     assert reader.get(tile).status_code == 200
     with world.database.writing() as session:
         epoch.bump(session)
-    wait_for(lambda: told(world, session.now_us) is not None)
+    wait_until(lambda: told(world, session.now_us) is not None, "the server to learn of it")
     opened: list[int] = []
     with nobody_writes(world):
         opening = threading.Thread(target=lambda: opened.append(new.get(tile).status_code))
         opening.start()
         for _ in range(3):
-            assert reader.get(tile, timeout=5).status_code == 200
+            assert reader.get(tile).status_code == 200
         assert opened == [], "the control: what is not on record yet has to wait"
     opening.join(20)
     assert opened == [200]
@@ -104,7 +107,7 @@ def test_a_server_says_when_it_began_and_what_it_has_learned(world: World) -> No
     with world.database.writing() as session:
         epoch.bump(session)
         standing = epoch.read(session)
-    wait_for(lambda: told(world, session.now_us) is not None)
+    wait_until(lambda: told(world, session.now_us) is not None, "the server to learn of it")
     with world.database.reading() as session:
         seen = session.execute(select(EpochSeenRow.epoch, EpochSeenRow.first).order_by(EpochSeenRow.epoch)).all()
     assert [tuple(row) for row in seen] == [(standing - 1, True), (standing, False)]
@@ -123,13 +126,6 @@ def nobody_writes(world: World) -> Iterator[None]:
         # A transaction begins with its first statement.
         session.execute(text("LOCK TABLE audit_event IN EXCLUSIVE MODE" if on_postgresql else "SELECT 1"))
         yield
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_who_reads_on_stays_signed_in_and_begins_no_new_reading(settings, database, centres, indexed) -> None:
@@ -151,7 +147,7 @@ def test_who_reads_on_stays_signed_in_and_begins_no_new_reading(settings, databa
             access.read_epoch()
             assert access.decide(f"{token};", slide.id, Look.TILE) is None
             told.append((await access.ask(f"{token};", slide.id, Look.TILE)).verdict)
-            await asyncio.to_thread(wait_for, lambda: used_us() == clock.now_us())
+            await asyncio.to_thread(wait_until, lambda: used_us() == clock.now_us(), "the note")
             clock.advance(minutes=20)
         clock.advance(minutes=10)
         access.read_epoch()
@@ -181,7 +177,7 @@ def test_who_was_in_the_way_of_another_is_asked_about_again(settings, database, 
         readings.open_reading(session, last, slide)
         admitting = threading.Thread(target=lambda: told.extend(Admissions(database).admit(keys).values()))
         admitting.start()
-        wait_for(somebody_waits)
+        wait_until(somebody_waits, "a lock")
         # Now both wait for each other; PostgreSQL ends whoever first asks why.
         session.execute(text("SET LOCAL deadlock_timeout = '20s'"))
         assert readings.open_reading(session, first, slide)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.platform import free_port
+from fixtures.ports import free_port
 from typer.testing import CliRunner, Result
 
 from ingest.agent.cosigner_record import RECORD, open_cosigner

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.platform import free_port
+from fixtures.ports import free_port
 from fixtures.server import SAME_ORIGIN
 
 from sharing import audit_search

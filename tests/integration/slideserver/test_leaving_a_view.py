@@ -3,13 +3,13 @@
 import io
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import uvicorn
 from fixtures.server import World
+from fixtures.waiting import wait_until
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
@@ -68,7 +68,7 @@ def tiles_of(state: State, cutter: PatientCutter) -> Iterator[tuple[TileRoute, i
         for thread in threads:
             thread.start()
         try:
-            until(lambda: server.started)
+            wait_until(lambda: server.started, "the server")
             yield route, listener.getsockname()[1]
         finally:
             cutter.may_go_on.set()
@@ -77,13 +77,6 @@ def tiles_of(state: State, cutter: PatientCutter) -> Iterator[tuple[TileRoute, i
             for thread in threads:
                 thread.join(20)
     sources.close()
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_tile_that_nobody_waits_for_is_not_cut(world: World, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,16 +97,16 @@ def test_a_tile_that_nobody_waits_for_is_not_cut(world: World, state: State, mon
         left = [ask(f"1/{col}_{row}") for col in range(4) for row in range(1, 4)]
         left += [ask(f"slide_files/12/9_{row}.jpeg") for row in range(3)]
         shared, stayed = ask("1/4_1"), ask("1/4_1")
-        until(lambda: len(route.cutting) == 17)
+        wait_until(lambda: len(route.cutting) == 17, "all cuts to begin")
         for connection in (*left, shared):
             connection.close()
-        until(lambda: len(route.cutting) == 2)
+        wait_until(lambda: len(route.cutting) == 2, "those that nobody waits for to leave")
         assert cutter.asked == 1
         cutter.may_go_on.set()
         for connection in (first, stayed):
             with connection, connection.makefile("rb") as answer:
                 assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
-        until(lambda: len(route.cutting) == 0)
+        wait_until(lambda: len(route.cutting) == 0, "the cuts to end")
         assert cutter.asked == 2, "the one that was begun, and the one that somebody still waits for"
 
         again = ask("1/0_1")

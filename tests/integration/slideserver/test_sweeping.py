@@ -2,7 +2,7 @@
 
 import os
 
-from fixtures.upload_server import wait_until
+from fixtures.waiting import wait_until
 
 from slideserver import state as lifetime
 from slideserver.state import State, working

@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 from fixtures.centres import Centres
 from fixtures.cutting_proxy import cutting_proxy
+from fixtures.ports import free_port
 from fixtures.server import running_server
-from fixtures.upload_server import answers, free_port, make_uploads, serving, wait_until
+from fixtures.upload_server import answers, make_uploads, serving
+from fixtures.waiting import wait_until
 from sqlalchemy import select
 
 from ingest.agent.client import Client

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from fixtures.centres import Centres
+from fixtures.ports import free_port
 from fixtures.server import running_server
-from fixtures.upload_server import free_port, wait_until
+from fixtures.waiting import wait_until
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 

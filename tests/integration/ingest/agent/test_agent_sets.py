@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from fixtures.centres import Centres
-from fixtures.upload_server import answers, free_port, make_uploads, serving, wait_until
+from fixtures.ports import free_port
+from fixtures.upload_server import answers, make_uploads, program, serving
+from fixtures.waiting import wait_until
 from sqlalchemy import select
 
 from ingest.agent.client import Client
@@ -18,7 +20,6 @@ from ingest.agent.upload import Glass, Patience, Pusher
 from sharing.db.engine import Database
 from sharing.db.tables import SlideFileRow, SlideRow
 
-SERVER = Path(__file__).parents[3] / "fixtures" / "upload_server.py"
 INI = b"[HIERARCHICAL]\nINDEXFILE = Index.dat\n[DATAFILE]\nFILE_COUNT = 2\nFILE_0 = Data0.dat\nFILE_1 = Data1.dat\n"
 LARGE = 1_500_000
 
@@ -116,7 +117,7 @@ def test_an_interrupted_set_goes_on_where_it_stopped(database, centres, var, fol
 
 def test_a_server_that_is_killed_and_restarted_only_delays(database, centres, var, folder, tmp_path) -> None:
     port = free_port()
-    command = [sys.executable, "-P", SERVER, f"sqlite:///{tmp_path}/iain.db", str(var), str(port)]
+    command = program(f"sqlite:///{tmp_path}/iain.db", var, port)
     servers = [subprocess.Popen(command)]
     wait_until(lambda: answers(port), "the server process")
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from fixtures.centres import Centres
-from fixtures.upload_server import free_port, make_uploads, serving, wait_until
+from fixtures.ports import free_port
+from fixtures.upload_server import make_uploads, serving
+from fixtures.waiting import wait_until
 from fixtures.workstation import Notes, Open, Workstation
 from sqlalchemy import select
 
