@@ -313,11 +313,21 @@ def _verify_site(session: Session, site_id: SiteId, pool: Executor | None = None
 
 def _unsealed(session: Session, site_id: SiteId) -> tuple[int, EventId | None]:
     """How many events wait for the sealer, and the first one that is neither sealed nor waiting."""
-    rows = session.execute(
-        select(AuditEventRow.id, AuditPendingRow.position)
-        .outerjoin(AuditPendingRow, AuditPendingRow.position == AuditEventRow.position)
-        .outerjoin(AuditSealRow, AuditSealRow.event_id == AuditEventRow.id)
-        .where(AuditEventRow.site_id == site_id, AuditSealRow.event_id.is_(None))
-        .order_by(AuditEventRow.position)
-    ).all()
-    return sum(row.position is not None for row in rows), next((row.id for row in rows if row.position is None), None)
+    event, sealed = AuditEventRow, AuditSealRow.event_id == AuditEventRow.id
+    of_site = select(func.count()).select_from(event).where(event.site_id == site_id)
+    seals = select(func.count()).select_from(AuditSealRow).where(AuditSealRow.site_id == site_id)
+    of_pending = of_site.join(AuditPendingRow, AuditPendingRow.position == event.position)
+    pending = of_pending.outerjoin(AuditSealRow, sealed).where(AuditSealRow.event_id.is_(None))
+    # In one statement, so that all are of one moment. That each seal has an event, the walk has seen; that no two have
+    # the same, is a rule of their table.
+    counts = of_site.scalar_subquery(), seals.scalar_subquery(), pending.scalar_subquery()
+    every, chained, waiting = session.execute(select(*counts)).one()
+    if every == chained + waiting:
+        return waiting, None
+    loose = (
+        select(event.id)
+        .outerjoin(AuditPendingRow, AuditPendingRow.position == event.position)
+        .outerjoin(AuditSealRow, sealed)
+        .where(event.site_id == site_id, AuditSealRow.event_id.is_(None), AuditPendingRow.position.is_(None))
+    )
+    return waiting, session.scalar(loose.order_by(event.position).limit(1))

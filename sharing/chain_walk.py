@@ -5,7 +5,7 @@ A long chain is walked in stretches, each from the hash that the database has fo
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def _examined(row: Entry, site_id: SiteId, seq: int, prev_hash: str) -> tuple[st
         leaf = leaf_hash(row)
         whole = link_hash(prev_hash, seq, row.sealed_us, leaf) == row.hash
         entities = () if row.entities == "[]" else json.loads(row.entities)
-        shortcuts = (_first(entities, "case"), _first(entities, "slide"))
+        first = {entity["kind"]: entity["id"] for entity in reversed(entities)}
         whole = whole and (row.detail == "{}" or isinstance(json.loads(row.detail), dict))
         # A salt of another length could end where the body begins, or in it.
         opened = row.body is not None and len(row.salt) == _SALT_DIGITS
@@ -164,10 +164,6 @@ def _examined(row: Entry, site_id: SiteId, seq: int, prev_hash: str) -> tuple[st
         return "the event is not in the format it was sealed in", b""
     if not whole:
         return "the event or its seal is not as it was sealed", b""
-    if shortcuts != (row.case_id, row.slide_id):
+    if (first.get("case"), first.get("slide")) != (row.case_id, row.slide_id):
         return "the event is filed under another case or slide than it names", b""
     return None if personal else "the personal part of the event is not the one that was sealed", leaf
-
-
-def _first(entities: Sequence[dict[str, str]], kind: str) -> str | None:
-    return next((entity["id"] for entity in entities if entity["kind"] == kind), None)
