@@ -46,8 +46,11 @@ ACCOUNTS: dict[str, tuple[str, str]] = {
     ),
     "readings of cases": (
         "SELECT r.subject_id, r.case_id FROM case_reading r",
-        "SELECT agent_id, case_id FROM audit_event WHERE act IN ('case.opened', 'consultation.opened') "
-        "AND case_id IS NOT NULL",
+        # Whoever was asked twice about a case opens two requests, in one reading.
+        "SELECT agent_id, case_id FROM audit_event WHERE act = 'case.opened' AND case_id IS NOT NULL "
+        "UNION ALL SELECT DISTINCT agent_id, case_id FROM audit_event o "
+        "WHERE act = 'consultation.opened' AND case_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM audit_event e "
+        "WHERE e.act = 'case.opened' AND e.agent_id = o.agent_id AND e.case_id = o.case_id)",
     ),
     "moves, at the owner's": (
         f"SELECT m.consultation_id, CASE m.move {_ACT_OF_MOVE} END, c.site_id "

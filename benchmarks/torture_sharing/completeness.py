@@ -17,14 +17,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
 from sqlalchemy import Connection, text
 
-from benchmarks.tiles.processes import accepts, free_port, tail
+from benchmarks.tiles.processes import accepts, answers, free_port, tail
 from benchmarks.torture import Plan, Result
 from benchmarks.torture_sharing.books import balance
 from benchmarks.torture_sharing.stage import ENGINES, Stage, founded, serving
@@ -34,9 +36,12 @@ from sharing.subjects import System
 from sharing.vocabulary import new_id
 
 KILLS, CONTROL_KILLS = 50, 4
-START_S, LOAD_S = 60.0, (0.1, 0.8)
+START_S = 120.0
+ACTS, AT_MOST_S, LATER_S = (3, 60), 30.0, 0.02
+"""A server is killed when so many acts were answered, or after that time if it is slow, at a moment soon after."""
 CASES = 40
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+LATE = ("-m", "benchmarks.torture_sharing.late_record")
 PASSWORD = "pathologie-2026"
 
 
@@ -67,18 +72,25 @@ class Found:
     without_event: list[str] = field(default_factory=list)
     without_act: list[str] = field(default_factory=list)
 
+    def __add__(self, other: "Found") -> "Found":
+        return Found(
+            self.kills + other.kills,
+            self.acts + other.acts,
+            self.without_event + other.without_event,
+            self.without_act + other.without_act,
+        )
+
 
 def run(plan: Plan) -> Result:
-    found, chance, void = Found(), random.Random(plan.seed), []
-    for engine in ENGINES:
-        folder = plan.folder / engine
-        folder.mkdir()
-        _play(engine, folder, plan.times(KILLS), chance, found)
-    control, folder = Found(), plan.folder / "control"
-    folder.mkdir()
-    _play("sqlite", folder, CONTROL_KILLS, chance, control, ("-m", "benchmarks.torture_sharing.late_record"))
-    if not control.without_event:
-        void.append("a server that puts its acts on record a moment later")
+    """All three at once: most of it is waiting for a server to start."""
+    plays = [(engine, engine, plan.times(KILLS), ()) for engine in ENGINES]
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_workers=len(plays) + 1) as pool:
+        playing = [pool.submit(_play, plan, *each) for each in plays]
+        control = pool.submit(_play, plan, "control", "sqlite", CONTROL_KILLS, LATE).result()
+        found = Found()
+        for each in playing:
+            found += each.result()
+    void = () if control.without_event else ("a server that puts its acts on record a moment later",)
     return Result(
         figures={
             "audit.kills": found.kills,
@@ -92,15 +104,15 @@ def run(plan: Plan) -> Result:
             *(f"without act: {each}" for each in found.without_act[:20]),
             f"the control lost {len(control.without_event)} events in {control.kills} kills",
         ),
-        void=tuple(void),
+        void=void,
     )
 
 
-def _play(
-    engine: str, folder: Path, kills: int, chance: random.Random, found: Found, program: Sequence[str] = ()
-) -> None:
+def _play(plan: Plan, name: str, engine: str, kills: int, program: Sequence[str]) -> Found:
+    found, ledger = Found(), Ledger()
+    folder, chance = plan.folder / name, random.Random(f"{plan.seed} {name}")
+    folder.mkdir()
     with founded(engine, folder) as on:
-        ledger = Ledger()
         with on.database.writing() as session:
             for number in range(CASES):
                 cases.register_case(
@@ -121,6 +133,7 @@ def _play(
             if not report.whole:
                 found.without_act.append(f"{engine}: the chain is not whole: {report}")
             _hold(session.connection(), ledger, found)
+    return found
 
 
 def _start(on: Stage, port: int, log: Path, program: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -130,7 +143,7 @@ def _start(on: Stage, port: int, log: Path, program: Sequence[str]) -> subproces
             serving(on, port, program), stdout=output, stderr=output, env=environment, start_new_session=True
         )
     deadline = time.monotonic() + START_S
-    while not accepts(port) or httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).status_code != 200:
+    while not accepts(port) or not answers(f"http://127.0.0.1:{port}/healthz"):
         if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"The server did not start:\n{tail(log)}")
         time.sleep(0.05)
@@ -153,6 +166,7 @@ def _work(
 ) -> None:
     """Everybody at once, until the server is gone."""
     wrong: list[BaseException] = []
+    answered = threading.Semaphore(0)
 
     def keep_on(act: Callable[[httpx.Client, random.Random], None], login: str, seed: int) -> None:
         own = random.Random(seed)
@@ -161,6 +175,7 @@ def _work(
                 browser.cookies = people[login]
                 while True:
                     act(browser, own)
+                    answered.release()
             except httpx.TransportError:
                 return
             except BaseException as error:
@@ -184,7 +199,10 @@ def _work(
     threads = [threading.Thread(target=keep_on, args=(*act, chance.random())) for act in acts]
     for thread in threads:
         thread.start()
-    time.sleep(chance.uniform(*LOAD_S))
+    until = time.monotonic() + AT_MOST_S
+    for _ in range(chance.randint(*ACTS)):
+        answered.acquire(timeout=max(0, until - time.monotonic()))
+    time.sleep(chance.uniform(0, LATER_S))
     _kill(server)
     for thread in threads:
         thread.join(60)

@@ -17,9 +17,10 @@ def work(database, centres) -> str:
         slide_id = slides.create_slide(session, centres.caen.agent, files=[file], accession="26H01234")
         slides.mark_ready(session, slide_id, index_digest="b" * 64, image=ImageFacts("aperio", 10, 10))
         slide = slides.get_slide(session, asker, slide_id)
-        asked = consultations.request(
-            session, asker, slide.case_id, question="?", slide_id=slide_id, to_member=reader.id
-        )
+        asked = [
+            consultations.request(session, asker, slide.case_id, question="?", slide_id=slide_id, to_member=reader.id)
+            for _ in range(2)
+        ]
         made = links.create(
             session,
             asker,
@@ -31,7 +32,8 @@ def work(database, centres) -> str:
         )
     links.redeem(database, made.id, made.secret)
     with database.writing() as session:
-        exchange.open_(session, reader, asked)
+        for each in asked:
+            exchange.open_(session, reader, each)
         readings.open_reading(session, reader, slide)
         links.revoke(session, asker, made.id)
     return made.id
