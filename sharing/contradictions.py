@@ -98,5 +98,5 @@ def _record(
             subject=System(),
             outcome=outcome,
             entities=[Entity("witness", witness.id)],
-            detail={**detail, "name": witness.name, "log": log},
+            detail={**detail, "witness": witness.name, "log": log},
         )

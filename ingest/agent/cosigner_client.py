@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import httpx
 
@@ -15,6 +16,8 @@ from ingest.agent.cosigner_record import Cosigner
 LOGS_PATH = "/api/witness/logs"
 SCHEME = "IAIN-Witness"
 ANSWER_MAX_BYTES = 1 << 20
+ANSWER_WITHIN_S = 600
+"""However slowly it drips: a witness that waits for ever says nothing."""
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=10)
 
 
@@ -52,7 +55,7 @@ class PlatformLogs:
                 Listed(str(each["site"]), str(each["key"]), int(each["cosigned"]), bool(each.get("refused")))
                 for each in told
             ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise NotOurServerError("unexpected answer to a witness") from error
 
     def checkpoint(self, site: str) -> str:
@@ -75,9 +78,10 @@ class PlatformLogs:
         told = bytearray()
         try:
             with self._http.stream(method, target, headers=headers, content=body or None) as response:
+                ends_s = monotonic() + ANSWER_WITHIN_S
                 for part in response.iter_bytes():
                     told += part
-                    if len(told) > ANSWER_MAX_BYTES:
+                    if len(told) > ANSWER_MAX_BYTES or monotonic() > ends_s:
                         raise NotOurServerError("an answer without an end")
         except httpx.RequestError as error:
             if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):

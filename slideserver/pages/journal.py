@@ -11,7 +11,7 @@ from sharing.audit_search import AuditRow
 from sharing.vocabulary import Outcome, Purpose, Role
 from slideserver.i18n import Language
 from slideserver.pages import moments
-from slideserver.pages.words import ACTS, N_, OUTCOMES, PURPOSES, ROLES
+from slideserver.pages.words import ACTS, CONTRADICTIONS, N_, OUTCOMES, PURPOSES, ROLES
 
 Translate = Callable[[str], str]
 
@@ -28,6 +28,8 @@ DETAILS = {
     "reference": N_("number:"),
     "purpose": N_("purpose:"),
     "recipient": N_("recipient:"),
+    "witness": N_("witness:"),
+    "log": N_("journal:"),
 }
 
 # The reasons that our own code puts on record, in a reader's words.
@@ -75,6 +77,7 @@ REASONS = {
     "stale code of a link": N_("code no longer valid"),
     "objected": N_("ended by an objection"),
     "maker_gone": N_("ended with its maker’s right"),
+    **{code.value: words for code, words in CONTRADICTIONS.items()},
 }
 
 # Those that name a move and a state of a request.

@@ -8,7 +8,7 @@ import time
 
 import httpx
 import pytest
-from fixtures.pages import read
+from fixtures.pages import read, rows
 from fixtures.server import World
 from typer.testing import CliRunner
 
@@ -183,6 +183,17 @@ def test_a_server_that_is_away_is_no_contradiction(tmp_path) -> None:
         platform.logs()
 
 
+@pytest.mark.parametrize(
+    "answer", ["[" * 100_000, '{"logs":[{"site":"a","key":"k","cosigned":1e999}]}', '{"logs":[1]}', "[]", "{", '"logs"']
+)
+def test_whatever_a_server_lists_a_witness_does_not_die_of_it(tmp_path, answer) -> None:
+    with PlatformLogs("http://127.0.0.1:9", open_cosigner(tmp_path, "w"), now) as platform:
+        told = httpx.MockTransport(lambda _: httpx.Response(200, text=answer))
+        platform._http = httpx.Client(base_url="http://127.0.0.1:9", transport=told)
+        with pytest.raises(NotOurServerError):
+            platform.logs()
+
+
 def test_the_command_of_the_agent_from_its_key_to_its_signature(world: World, tmp_path) -> None:
     folder = tmp_path / "agent"
     config = tmp_path / "agent.toml"
@@ -227,5 +238,8 @@ def its_people_are_told(world: World) -> None:
         assert "temoin.lille (Lille)" in notice
         assert site in notice
         assert "autre clé" in notice
+        row = next(each for each in rows(read(client, "/audit")) if "refuse de contresigner" in each.text)
+        assert "témoin : temoin.lille" in row.text.replace("\u00a0", " ")
+        assert "autre clé" in row.text
         assert "un témoin refuse" in read(client, "/shares").one("a", href="/audit", data_go="j").text
     assert not read(world.signed_in("pathologiste.caen"), "/cases").all(class_="alarm")
