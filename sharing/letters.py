@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import urlsplit
 
-from sharing import link_codes, policy
+from sharing import link_codes, policy, text
 from sharing.clock import SECOND_US
 from sharing.db.engine import Session
 from sharing.db.tables import ConsultationRow, LinkCodeRow, LinkRow, MemberRow, OutboxRow, SiteRow
@@ -110,7 +110,7 @@ def letter(session: Session, row: OutboxRow, base_url: str) -> Letter | None:
 
 def _of_move(session: Session, row: OutboxRow, base_url: str) -> Letter | None:
     member = session.get_one(MemberRow, row.member_id)
-    if member.email is None or member.disabled_us is not None:
+    if member.email is None or member.disabled_us is not None or not text.is_mail_address(member.email):
         return None
     language = member.language if member.language in WORDS else "fr"
     subject = WORDS[language][Move(row.move or Move.REQUEST)]
@@ -120,7 +120,8 @@ def _of_move(session: Session, row: OutboxRow, base_url: str) -> Letter | None:
 
 def _of_code(session: Session, row: OutboxRow, code_id: str) -> Letter | None:
     asked, link = session.get_one(LinkCodeRow, code_id, populate_existing=True), _link(session, code_id)
-    if link.recipient is None or policy.link_state(session, link) is not LinkState.LIVE:
+    recipient = link.recipient or ""
+    if not text.is_mail_address(recipient) or policy.link_state(session, link) is not LinkState.LIVE:
         return None
     code = link_codes.draw(session, asked)
     if code is None:
@@ -132,7 +133,7 @@ def _of_code(session: Session, row: OutboxRow, code_id: str) -> Letter | None:
         code=f"{code[:4]} {code[4:]}",
     )
     # Another attempt brings another code, which no mail system may take for the same mail.
-    return Letter(link.recipient, CODE_WORDS[language], told, f"{row.id}.{row.attempts}")
+    return Letter(recipient, CODE_WORDS[language], told, f"{row.id}.{row.attempts}")
 
 
 def _link(session: Session, code_id: str) -> LinkRow:

@@ -185,7 +185,4 @@ def member_of(row: MemberRow, site_name: str) -> Member:
 
 
 def _email(value: str | None) -> str | None:
-    address = text.line_or_none(value, "The mail address", limit=254)
-    if address is not None and not re.fullmatch(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+", address):
-        raise InvalidError(f"{address!r} is no mail address. It looks like name@hospital.example.")
-    return address
+    return text.mail_address(value, "The mail address") if value and value.strip() else None

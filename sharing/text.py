@@ -6,6 +6,8 @@ import unicodedata
 
 from sharing.errors import InvalidError
 
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
 
 def line(value: str, what: str, *, limit: int = 200) -> str:
     """`value` on one line: control characters become spaces, edges are trimmed. Raises InvalidError if nothing remains
@@ -40,9 +42,14 @@ def prose(value: str, what: str, *, limit: int = 4000) -> str:
 def mail_address(value: str, what: str) -> str:
     """One bare mail address that every mail server takes (RFC 5321, ASCII). Raises InvalidError for anything else."""
     address = line(value, what, limit=254)
-    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", address):
+    if not is_mail_address(address):
         raise InvalidError(f"{address!r} is no mail address. It looks like name@hospital.example.")
     return address
+
+
+def is_mail_address(value: str) -> bool:
+    # In the header of a mail, what stands between "=?" and "?=" is read as something else (RFC 2047).
+    return _MAIL_ADDRESS.fullmatch(value) is not None and "=?" not in value
 
 
 def fragment(value: str) -> str:

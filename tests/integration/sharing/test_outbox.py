@@ -6,10 +6,10 @@ from email.message import EmailMessage
 
 import pytest
 from fixtures.smtp import mail_server
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sharing import consultations, outbox, sites
-from sharing.db.tables import AuditEventRow, OutboxRow
+from sharing.db.tables import AuditEventRow, MemberRow, OutboxRow
 from sharing.outbox import Sender
 from sharing.vocabulary import Act, Agreement, Move, Role
 
@@ -236,3 +236,17 @@ def test_eight_senders_at_once_send_each_mail_once(database, clock, ask, mail):
         thread.join()
     assert sum(sent) == 12
     assert len({message["Message-ID"] for message in mail.mails}) == len(mail.mails) == 12
+
+
+def test_an_address_that_nothing_can_be_sent_to_holds_up_nobody(database, clock, ask, people, mail, send):
+    """An earlier version kept such addresses."""
+    ask(to_member=None, to_site=people[1].site_id)
+    with database.writing() as session:
+        session.execute(update(MemberRow).where(MemberRow.id == people[1].id).values(email="a@["))
+    clock.advance(seconds=10)
+    assert send() == 0
+    with database.writing() as session:
+        sites.set_email(session, people[1].id, "rouen@hopital.example")
+    ask()
+    clock.advance(seconds=10)
+    assert send() == 1

@@ -57,14 +57,17 @@ def test_a_closed_account_loses_its_sessions_at_once(database, centres):
 
 def test_a_mail_address_is_kept_changed_and_taken_away(database, centres):
     member_id = centres.caen.pathologist.id
-    for address in (" anne@hopital.example ", "a@b", None):
+    for address in (" anne@hopital.example ", "a@b.example", None):
         with database.writing() as session:
             sites.set_email(session, member_id, address)
             kept = session.scalars(select(MemberRow.email).where(MemberRow.id == member_id)).one()
         assert kept == (address and address.strip())
 
 
-@pytest.mark.parametrize("wrong", ["anne", "a@b@c", "a b@c", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b>", "@b"])
+WRONG = ("anne", "a@b@c", "a b@c", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b>", "@b", "a@[", "().@b", "=?x?q?b?=@c.d")
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_is_no_mail_address_is_refused(database, centres, wrong):
     with database.writing() as session, pytest.raises(InvalidError, match="no mail address"):
         sites.set_email(session, centres.caen.pathologist.id, wrong)
