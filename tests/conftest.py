@@ -1,6 +1,7 @@
 """What all tests share: a clock that stands still, both databases, and three centres with people in them."""
 
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from sharing.db.migrations import upgrade
 from sharing.vocabulary import new_id
 
 TEMPLATE = "iain_template"
+# A shell starts what it puts into the background with Ctrl-C ignored, and so would be all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = ["fixtures.slides", "fixtures.figures", "pytester"]
 
 

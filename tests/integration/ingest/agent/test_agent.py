@@ -152,13 +152,17 @@ def test_a_server_that_is_not_there_is_told_after_the_patience(key: Path) -> Non
 
 def test_ctrl_c_ends_it_in_words(key: Path) -> None:
     command = [sys.executable, "-m", "ingest.agent.cli", "push", str(SCAN), "--key-file", str(key), "--server"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, f"http://127.0.0.1:{free_port()}"], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    assert process.stderr
-    assert process.stderr.readline()  # the first sentence about a new try: it is at work
-    process.send_signal(signal.SIGINT)
-    assert "relancez la même commande" in process.communicate(timeout=10)[1]
+    ) as process:
+        assert process.stderr
+        assert process.stderr.readline()  # the first sentence about a new try: it is at work
+        process.send_signal(signal.SIGINT)
+        try:
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+    assert "relancez la même commande" in said
     assert process.returncode == 130
 
 
