@@ -242,7 +242,7 @@ def _position(cursor: str) -> ColumnElement[Any]:
 def _row_or_ruin(row: Row[*tuple[Any, ...]]) -> AuditRow:
     try:
         return _row(row)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return _unreadable(row.position, row.recorded_us)
 
 

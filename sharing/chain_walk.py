@@ -160,7 +160,7 @@ def _examined(row: Entry, site_id: SiteId, seq: int, prev_hash: str) -> tuple[st
         # A salt of another length could end where the body begins, or in it.
         opened = row.body is not None and len(row.salt) == _SALT_DIGITS
         personal = row.body is None or (opened and audit.commitment(row.salt, row.body) == row.commitment)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return "the event is not in the format it was sealed in", b""
     if not whole:
         return "the event or its seal is not as it was sealed", b""

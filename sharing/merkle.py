@@ -53,7 +53,7 @@ def edge_of(session: Session, site_id: SiteId) -> Edge:
             return Edge()
         edge = Edge(row.size, [bytes.fromhex(each) for each in json.loads(row.edge)])
         sound = len(edge.hashes) == edge.size.bit_count() and all(len(each) == 32 for each in edge.hashes)
-    except (TypeError, AttributeError, ValueError, OperationalError) as error:  # the last: bytes that are no text
+    except (TypeError, AttributeError, ValueError, RecursionError, OperationalError) as error:  # the last: no text
         raise ValueError(f"The tree of {site_id} was tampered with.") from error
     if not sound:
         raise ValueError(f"The tree of {site_id} was tampered with.")

@@ -22,6 +22,7 @@ from sharing.vocabulary import Act, Entity, MemberId, Outcome, Purpose, Role, Sc
 
 CAEN, ROUEN = SiteId("caen"), SiteId("rouen")
 READER = Member(MemberId("m" * 26), CAEN, "Caen", Role.PATHOLOGIST, "Éloïse “N.” D'Été", "login")
+MANAGER = Member(MemberId("l" * 26), CAEN, "Caen", Role.LAB_MANAGER, "EXEMPLE Lou", "manager")
 
 
 def fill(database, count=6, site_id=CAEN):
@@ -358,12 +359,15 @@ def test_a_tree_or_a_checkpoint_that_was_tampered_with_is_found_and_stops_nothin
     kept = tmp_path / "kept.db"
     database.close()
     shutil.copyfile(tmp_path / "iain.db", kept)
+    deep = "[" * 100_000
     for table, change in (
         ("audit_tree", "size = 'six'"),
         ("audit_tree", "size = 7"),
         ("audit_tree", "edge = 'no list'"),
         ("audit_tree", "edge = '[1, 2]'"),
         ("audit_tree", "edge = CAST(x'ff' AS TEXT)"),
+        ("audit_tree", f"edge = '{deep}'"),
+        ("audit_event", f"entities = '{deep}'"),
         ("audit_checkpoint", "size = 'six'"),
         ("audit_checkpoint", "size = 5"),
         ("audit_checkpoint", "root = 5"),
@@ -375,6 +379,8 @@ def test_a_tree_or_a_checkpoint_that_was_tampered_with_is_found_and_stops_nothin
         database = open_database(f"sqlite:///{tmp_path / 'iain.db'}")
         attack(database, f"UPDATE {table} SET {change}")
         assert caen(database).first_bad is not None, change
+        with database.reading() as session:
+            assert len(audit_search.read(session, MANAGER, audit_search.Filters()).rows) == 6
         fill(database, 1)
         assert chain.seal(database) == 1
         chain.catch_up(database)
