@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from fixtures.centres import Centres
 from fixtures.desk import DESK, PHONE, Desks
 from fixtures.platform import Platform
 from playwright.sync_api import expect
+from sqlalchemy import update
 
 from sharing import cases, consultations, links
 from sharing.db.engine import Database, open_database
+from sharing.db.tables import CaseRow, MemberRow
 from sharing.links import NewLink
 from sharing.vocabulary import Agreement, ConsultationId, Move, Purpose
 
@@ -148,6 +151,32 @@ def test_an_opinion_is_asked_for_and_given_without_scripts(desk: Desks, database
     expect(page.locator("#turn")).to_contain_text("Avis rendu")
 
 
+@contextmanager
+def long_names(database: Database, centres: Centres) -> Iterator[None]:
+    """The case, its patient and who reads it, called as long as people and numbers are now and then."""
+    case_id, member_id = centres.caen.cases["26H01234"], centres.caen.pathologist.id
+    rename_case = update(CaseRow).where(CaseRow.id == case_id)
+    rename_member = update(MemberRow).where(MemberRow.id == member_id)
+    with database.writing() as session:
+        case, member = session.get_one(CaseRow, case_id), session.get_one(MemberRow, member_id)
+        kept = {"accession": case.accession, "patient_name": case.patient_name, "organ": case.organ}
+        kept_name = member.name
+        session.execute(
+            rename_case.values(
+                accession="CHU-CAEN-2026-H-0012345-A",
+                patient_name="DE LA ROCHEFICTIVE-MONTEXEMPLE-INVENTÉE Marie-Bernadette-Antoinette",
+                organ="Ganglion lymphatique axillaire",
+            )
+        )
+        session.execute(rename_member.values(name="Dr Marie-Antoinette de La Rochefictive-Montexemple"))
+    try:
+        yield
+    finally:
+        with database.writing() as session:
+            session.execute(rename_case.values(**kept))
+            session.execute(rename_member.values(name=kept_name))
+
+
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("light", ["light", "dark"])
 def test_no_page_is_wider_than_its_window(
@@ -159,14 +188,25 @@ def test_no_page_is_wider_than_its_window(
             session, centres.rouen.pathologist, first, agreement=Agreement.MAJOR, text="Grade 3.\n" * 20
         )
     make_link(database, centres)
-    for login, pages in (
-        (CAEN, {"inbox": "/consultations", "answered": f"/consultations/{first}", "links": "/links"}),
-        (ROUEN, {"asked": f"/consultations/{second}"}),
-        (MANAGER, {"shares": "/shares"}),
-    ):
-        reader = desk(viewport=viewport, color_scheme=light)
-        page = reader.sign_in(login)
-        for name, path in pages.items():
-            page.goto(reader.platform.url + path, wait_until="load")
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-            reader.picture(page, f"{name}-{light}")
+    with database.reading() as session:
+        slide_id = cases.get_case(session, centres.caen.pathologist, centres.caen.cases["26H01234"]).slides[0].id
+    with long_names(database, centres):
+        for login, pages in (
+            (
+                CAEN,
+                {
+                    "inbox": "/consultations",
+                    "answered": f"/consultations/{first}",
+                    "links": "/links",
+                    "slide": f"/slides/{slide_id}",
+                },
+            ),
+            (ROUEN, {"asked": f"/consultations/{second}"}),
+            (MANAGER, {"shares": "/shares", "open-links": "/links/open"}),
+        ):
+            reader = desk(viewport=viewport, color_scheme=light)
+            page = reader.sign_in(login)
+            for name, path in pages.items():
+                page.goto(reader.platform.url + path, wait_until="load")
+                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+                reader.picture(page, f"{name}-{light}")
