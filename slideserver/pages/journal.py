@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sharing.audit_search import AuditRow
-from sharing.vocabulary import Outcome, Purpose, Role
+from sharing.vocabulary import Action, Outcome, Purpose, Role
 from slideserver.i18n import Language
 from slideserver.pages import moments
 from slideserver.pages.words import ACTS, CONTRADICTIONS, N_, OUTCOMES, PURPOSES, ROLES
@@ -19,6 +19,7 @@ AGENTS = {"agent": N_("Scanner"), "system": N_("Platform"), "stranger": N_("Stra
 
 # What of an event's particulars is worth a reader's time, in this order, and what to call it.
 DETAILS = {
+    "asked": N_("asked for:"),
     "reason": N_("reason:"),
     "refused": N_("reason:"),
     "file_name": N_("file:"),
@@ -30,6 +31,34 @@ DETAILS = {
     "recipient": N_("recipient:"),
     "witness": N_("witness:"),
     "log": N_("journal:"),
+}
+
+# For what somebody asked who was refused.
+ASKED = {
+    Action.LIST_CASES: N_("list of cases"),
+    Action.VIEW_CASE: N_("a case"),
+    Action.REGISTER_CASE: N_("a new case"),
+    Action.VIEW_SLIDE: N_("a slide"),
+    Action.VIEW_LABEL: N_("a label"),
+    Action.PUSH_SLIDE: N_("sending a slide"),
+    Action.ASSIGN_SLIDE: N_("putting a slide into a case"),
+    Action.VIEW_INTAKE: N_("Reception and scanners"),
+    Action.READ_AUDIT: N_("the journal"),
+    Action.ERASE_PERSONAL: N_("erasing names from the journal"),
+    Action.REQUEST_CONSULTATION: N_("asking for an opinion"),
+    Action.VIEW_CONSULTATION: N_("opinions"),
+    Action.FOLLOW_CONSULTATION: N_("going on with a request"),
+    Action.ANSWER_CONSULTATION: N_("answering a request"),
+    Action.SHARE_BY_LINK: N_("guest links"),
+    Action.REVOKE_LINK: N_("revoking a link"),
+    Action.VIEW_SHARES: N_("the list of shares"),
+    Action.END_SHARE: N_("ending a share"),
+    Action.CERTIFY_SHARES: N_("a certificate of sharing"),
+    Action.DOWNLOAD_SLIDE: N_("the file of a slide"),
+    Action.EXPLAIN_ACCESS: N_("why somebody sees a slide"),
+    Action.VIEW_OBJECTIONS: N_("the register of objections"),
+    Action.REGISTER_OBJECTION: N_("entering an objection"),
+    Action.MANAGE_MEMBERS: N_("the accounts"),
 }
 
 # The reasons that our own code puts on record, in a reader's words.
@@ -54,6 +83,7 @@ REASONS = {
     "scanner-key": N_("unknown scanner key"),
     "not-a-slide": N_("not a slide"),
     "damaged": N_("damaged file"),
+    "unreadable": N_("could not be read in several tries"),
     "unsupported": N_("kind of file not read yet"),
     "decoder-died": N_("the decoder stopped"),
     "decoder-timeout": N_("reading took too long"),
@@ -138,6 +168,8 @@ def line(
     known = {**row.detail, **(row.personal or {})}
     if row.purpose:
         known["purpose"] = translate(PURPOSES[Purpose(row.purpose)])
+    if known.get("asked") in ASKED:
+        known["asked"] = translate(ASKED[Action(known["asked"])])
     if row.agent_kind == "member":
         known.pop("login", None)  # whose it is stands in `who` already
     told = ((word, known[key]) for key, word in DETAILS.items() if known.get(key))

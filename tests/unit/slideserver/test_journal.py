@@ -8,7 +8,7 @@ import pytest
 
 from sharing.audit_search import AuditRow
 from sharing.rights import OBJECTIONABLE
-from sharing.vocabulary import Act, EventId, Outcome, Role
+from sharing.vocabulary import Act, Action, EventId, Outcome, Role
 from slideserver.i18n import Language, load_catalogues
 from slideserver.pages import journal
 
@@ -79,7 +79,7 @@ def test_who_is_never_left_blank(changes, who):
 
 def test_particulars_are_told_in_words():
     refused = line(detail={"reason": "belongs to another site", "asked": "slide.view"})
-    assert refused.details == "motif\u00a0: appartient à un autre centre"
+    assert refused.details == "demandé\u00a0: une lame · motif\u00a0: appartient à un autre centre"
     failed = line(detail={"refused": "damaged"}, personal={"agent_name": "x", "file_name": "a.svs"})
     assert failed.details == "motif\u00a0: fichier endommagé · fichier\u00a0: a.svs"
     assert line(EN, personal={"agent_name": "x", "source": "192.0.2.1", "login": "x"}).details == "from 192.0.2.1"
@@ -107,6 +107,7 @@ def test_every_role_and_every_objection_that_refuses_has_its_words():
     codes = [f"not open to the role {role}" for role in Role]
     codes += [f"the patient objects to {purpose}" for purpose in OBJECTIONABLE]
     assert set(codes) <= set(journal.REASONS)
+    assert set(journal.ASKED) == set(Action)
 
 
 def test_what_was_shared_is_told_with_its_number_and_purpose():
