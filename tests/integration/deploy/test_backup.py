@@ -107,7 +107,7 @@ def test_a_backup_during_writes_is_one_state(world: World, empty_url: str, tmp_p
             assert taken.manifest.flaws == ()
     finally:
         stop.set()
-        writer.join(30)
+        writer.join(60)
     assert not trouble
     told = restore.put_back(tmp_path / "backup2", tmp_path / "var2", empty_url)
     there = files_below(tmp_path / "var2")

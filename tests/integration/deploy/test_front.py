@@ -84,7 +84,7 @@ def test_a_slide_goes_through_it_from_the_agent_to_the_screen(
         assert tile.headers["cache-control"] == "private, no-cache"
         assert anne.get(address, headers={"If-None-Match": tile.headers["etag"]}).status_code == 304
         cookie = f"__Host-iain={anne.cookies['__Host-iain']}"
-        assert httpx.get(platform.url + address, headers={"Cookie": cookie}).content == tile.content
+        assert httpx.get(platform.url + address, headers={"Cookie": cookie}, timeout=60).content == tile.content
         assert anne.get(f"/slides/{slide['id']}").status_code == 200
         assert anne.post("/logout").status_code == 303
         assert anne.get(address).status_code in (401, 404)
@@ -101,7 +101,9 @@ def test_nobody_chooses_the_address_that_the_journal_notes(
 
     # Past nginx, from an address that is no proxy: what it claims is not believed.
     transport = httpx.HTTPTransport(local_address="127.0.0.6")
-    with httpx.Client(base_url=platform.url, transport=transport, headers={**lies, "Origin": front.url}) as liar:
+    with httpx.Client(
+        base_url=platform.url, transport=transport, headers={**lies, "Origin": front.url}, timeout=60
+    ) as liar:
         assert sign_in(liar, centres.password).status_code == 303
     assert last_source(database) == "127.0.0.6"
 
@@ -117,7 +119,7 @@ def test_a_foreign_page_cannot_change_anything_through_it(front: Front, centres:
 
 
 def test_plain_http_is_sent_to_tls_and_old_tls_is_not_spoken(front: Front) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{front.plain_port}/cases?q=1", follow_redirects=False)
+    answer = httpx.get(f"http://127.0.0.1:{front.plain_port}/cases?q=1", follow_redirects=False, timeout=60)
     assert answer.status_code == 308
     assert answer.headers["location"] == f"{front.url}/cases?q=1"
     trust = front.trust()
@@ -146,7 +148,7 @@ def test_an_upload_is_handed_on_as_it_arrives_and_has_no_limit_of_nginx(
     def slowly():
         yield piece
         yield piece
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         yield piece
 
     def arrived() -> int:
@@ -162,7 +164,7 @@ def test_an_upload_is_handed_on_as_it_arrives_and_has_no_limit_of_nginx(
             wait_until(lambda: arrived() >= len(piece), "bytes to arrive while the request is still being sent")
         finally:
             go_on.set()
-            sender.join(30)
+            sender.join(60)
         assert answers[0].status_code == 204
         assert answers[0].headers["Upload-Offset"] == str(3 * len(piece))
 

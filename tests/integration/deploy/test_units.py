@@ -85,7 +85,7 @@ def test_the_server_unit_migrates_serves_and_ends_on_sigterm(database_url: str, 
     (platform.var / "server.log").touch()
     platform.wait_until_it_answers()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+    assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
 
 
 def test_the_worker_unit_registers_slides_without_a_server(
@@ -107,7 +107,7 @@ def test_the_worker_unit_registers_slides_without_a_server(
         wait_until(lambda: state_of_the_slide(database) == SlideState.READY, "the slide to be registered", 60)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+        assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
 
 
 def test_the_backup_unit_takes_one_after_the_other(world, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_agent_unit_takes_what_lies_in_a_folder(centres: Centres, database_u
             raise
         finally:
             watch.terminate()
-            assert watch.wait(30) == 0
+            assert watch.wait(60) == 0
     assert "prête à être lue" in log.read_text()
 
 

@@ -221,7 +221,7 @@ def test_the_thread_looks_by_itself_and_ends_when_told(world: World) -> None:
     else:
         raise AssertionError("the thread looked at nothing")
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -31,7 +31,7 @@ def server(uploads: Uploads) -> Iterator[str]:
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30, verify=False) as client:
+    with httpx.Client(timeout=60, verify=False) as client:
         yield client
 
 

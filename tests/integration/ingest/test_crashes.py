@@ -132,7 +132,7 @@ def test_kill_9_in_the_middle_of_pieces_loses_no_acknowledged_byte(database, dat
     url = f"http://127.0.0.1:{port}"
     location = ""
     for kill_after in (1, 300_000, 1_100_000, 2_000_000):
-        with process(database_url, var, port) as server, httpx.Client(timeout=10) as http:
+        with process(database_url, var, port) as server, httpx.Client(timeout=60) as http:
             caen = Tus(url, centres.caen.scanner_key, http)
             location = caen.create(REQUEST)
             offset = int(caen.head(location).headers["Upload-Offset"])
@@ -146,13 +146,13 @@ def test_kill_9_in_the_middle_of_pieces_loses_no_acknowledged_byte(database, dat
             with pytest.raises(httpx.TransportError):
                 caen.patch(location, offset, body())
             server.wait()
-        with process(database_url, var, port), httpx.Client(timeout=10) as http:
+        with process(database_url, var, port), httpx.Client(timeout=60) as http:
             caen = Tus(url, centres.caen.scanner_key, http)
             offset = int(caen.head(location).headers["Upload-Offset"])
             piece = caen.patch(location, offset, DATA[offset : offset + 1000])
             acknowledged = int(piece.headers["Upload-Offset"])
             assert acknowledged == min(offset + 1000, len(DATA))
-    with process(database_url, var, port), httpx.Client(timeout=10) as http:
+    with process(database_url, var, port), httpx.Client(timeout=60) as http:
         caen = Tus(url, centres.caen.scanner_key, http)
         offset = int(caen.head(location).headers["Upload-Offset"])
         assert "IAIN-Slide" in caen.patch(location, offset, DATA[offset:]).headers

@@ -58,7 +58,7 @@ def disk(database_url: str, database, var: Path) -> Iterator[SmallDisk]:
 
 
 def test_a_full_disk_is_told_in_words_and_nothing_is_lost(disk: SmallDisk, centres: Centres) -> None:
-    with httpx.Client(timeout=10) as http:
+    with httpx.Client(timeout=60) as http:
         caen = Tus(f"http://127.0.0.1:{disk.port}", centres.caen.scanner_key, http)
         location = caen.create(REQUEST)
         assert caen.patch(location, 0, DATA[:1_000_000]).status_code == 204
@@ -77,7 +77,7 @@ def test_a_full_disk_is_told_in_words_and_nothing_is_lost(disk: SmallDisk, centr
 
 
 def test_a_file_larger_than_the_disk_is_refused_when_it_is_announced(disk: SmallDisk, centres: Centres) -> None:
-    with httpx.Client(timeout=10) as http:
+    with httpx.Client(timeout=60) as http:
         caen = Tus(f"http://127.0.0.1:{disk.port}", centres.caen.scanner_key, http)
         refused = caen.announce(UploadRequest("grande.svs", DISK_BYTES + 1, hashlib.sha256(b"x").hexdigest()))
         assert (refused.status_code, refused.json()["code"]) == (507, "disk-full")

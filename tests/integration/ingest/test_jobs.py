@@ -338,5 +338,5 @@ def test_a_running_worker_stops_when_told(database, queue) -> None:
     thread.start()
     wait_until(lambda: notes(database) == ["drawn-one"], "the job")
     stop.set()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()

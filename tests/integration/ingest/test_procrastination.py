@@ -146,7 +146,7 @@ def together(work: Callable[[], None], times: int) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 

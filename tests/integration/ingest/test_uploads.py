@@ -44,7 +44,7 @@ def bytes_on_disk(var: Path) -> int:
 def raw_patch(caen, location: str, offset: int, declared: int, sent: bytes, key: str | None = None) -> socket.socket:
     """A PATCH that promises `declared` bytes and sends `sent`; the connection stays open."""
     host, port = caen.url.removeprefix("http://").split(":")
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection = socket.create_connection((host, int(port)), timeout=60)
     head = (
         f"PATCH {location} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key or caen.key}\r\n"
         f"Tus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"

@@ -76,7 +76,7 @@ def test_two_scanners_at_one_moment_ask_one_question(database, centres, lodge):
     start = threading.Barrier(2)
 
     def at_once(_):
-        start.wait(5)
+        start.wait(60)
         return lodge()
 
     with ThreadPoolExecutor(2) as threads:
@@ -223,7 +223,7 @@ def test_a_decision_made_while_the_slide_is_registered_stands(database, centres)
             claims.resolve(session, centres.caen.technician, claim.id, Verdict.MOVED)
             registered = threads.submit(register)
             wait_until(lambda: waits(database), "the registration of the slide")
-        assert registered.result(30)
+        assert registered.result(60)
     assert labelled(database, slide_id)[:2] == ("26H01235", "26H01235")
 
 

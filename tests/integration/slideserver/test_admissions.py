@@ -99,7 +99,7 @@ def test_who_reads_on_waits_for_nobody_who_writes(world: World) -> None:
         for _ in range(3):
             assert reader.get(tile).status_code == 200
         assert opened == [], "the control: what is not on record yet has to wait"
-    opening.join(20)
+    opening.join(60)
     assert opened == [200]
 
 
@@ -181,7 +181,7 @@ def test_who_was_in_the_way_of_another_is_asked_about_again(settings, database, 
         # Now both wait for each other; PostgreSQL ends whoever first asks why.
         session.execute(text("SET LOCAL deadlock_timeout = '20s'"))
         assert readings.open_reading(session, first, slide)
-    admitting.join(20)
+    admitting.join(60)
     assert [decision.verdict for decision in told] == [Verdict.ALLOWED] * 2
     with database.reading() as session:
         opened = session.scalars(select(AuditEventRow.id).where(AuditEventRow.act == Act.SLIDE_OPENED)).all()

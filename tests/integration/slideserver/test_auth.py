@@ -17,7 +17,7 @@ CAEN = "pathologiste.caen"
 
 def sign_in(world: World, login: str = CAEN, password: str | None = None, **fields: str) -> httpx.Response:
     data = {"login": login, "password": password or world.centres.password, **fields}
-    return httpx.post(f"{world.url}/login", data=data, headers=SAME_ORIGIN, timeout=30)
+    return httpx.post(f"{world.url}/login", data=data, headers=SAME_ORIGIN, timeout=60)
 
 
 def events(world: World, act: Act) -> list[audit_search.AuditRow]:
@@ -29,7 +29,7 @@ def test_the_right_password_opens_a_session_and_leads_on(world) -> None:
     answer = sign_in(world, login=" Pathologiste.CAEN ", next="/slides/x?y=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/slides/x?y=1")
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(answer.headers["set-cookie"].split("; "))
-    who = httpx.get(f"{world.url}/api/session", cookies=answer.cookies)
+    who = httpx.get(f"{world.url}/api/session", cookies=answer.cookies, timeout=60)
     assert who.json()["login"] == CAEN
     [event] = events(world, Act.SESSION_OPENED)
     assert (event.agent_id, event.outcome) == (world.centres.caen.pathologist.id, Outcome.SUCCESS)
@@ -95,7 +95,7 @@ def test_signing_in_gives_a_new_session_and_ends_the_old_one(world) -> None:
     old = browser.cookies["iain_session"]
     browser.post("/login", data={"login": CAEN, "password": world.centres.password})
     assert browser.cookies["iain_session"] != old
-    assert httpx.get(f"{world.url}/api/session", cookies={"iain_session": old}).status_code == 401
+    assert httpx.get(f"{world.url}/api/session", cookies={"iain_session": old}, timeout=60).status_code == 401
     assert browser.get("/api/session").status_code == 200
 
 
@@ -103,7 +103,7 @@ def test_a_session_chosen_by_somebody_else_is_not_taken_up(world) -> None:
     browser = world.client()
     browser.cookies.set("iain_session", "chosen-by-an-attacker")
     browser.post("/login", data={"login": CAEN, "password": world.centres.password})
-    fixed = httpx.get(f"{world.url}/api/session", cookies={"iain_session": "chosen-by-an-attacker"})
+    fixed = httpx.get(f"{world.url}/api/session", cookies={"iain_session": "chosen-by-an-attacker"}, timeout=60)
     assert fixed.status_code == 401
 
 
@@ -114,7 +114,7 @@ def test_signing_out_ends_the_session_on_the_server_and_clears_the_browser(world
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert answer.headers["clear-site-data"] == '"cache", "storage"'
     assert "iain_session" not in browser.cookies
-    assert httpx.get(f"{world.url}/api/session", cookies={"iain_session": token}).status_code == 401
+    assert httpx.get(f"{world.url}/api/session", cookies={"iain_session": token}, timeout=60).status_code == 401
     assert len(events(world, Act.SESSION_CLOSED)) == 1
 
 

@@ -164,7 +164,7 @@ def test_the_server_ends_cleanly_when_it_is_asked_to(var, number) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until_ready(f"http://127.0.0.1:{port}", process)
         process.send_signal(number)
-        out, log = process.communicate(timeout=30)
+        out, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert f"http://127.0.0.1:{port}" in out
     assert "sandbox: strict" in log

@@ -54,8 +54,8 @@ class Demo:
     def interrupt(self) -> None:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(30) == 0, self.output
-        self._reader.join(10)
+        assert self.process.wait(60) == 0, self.output
+        self._reader.join(60)
         assert self.output.endswith("Stopped.\n")
         assert "Traceback" not in self.output
 
@@ -86,7 +86,7 @@ def test_an_interrupted_first_start_is_carried_on_and_a_finished_one_not_repeate
     assert PASSWORD in second.output
     assert "pathologiste.caen" in second.output
     for site, accession in (("caen", "26H01234"), ("rouen", "26R00417"), ("lille", "26L02050")):
-        with httpx.Client(base_url=second.url, headers=SAME_ORIGIN, timeout=30) as browser:
+        with httpx.Client(base_url=second.url, headers=SAME_ORIGIN, timeout=60) as browser:
             browser.post("/login", data={"login": f"pathologiste.{site}", "password": PASSWORD})
             cases = browser.get("/api/cases").json()
             [case] = [case for case in cases if case["accession"] == accession]
@@ -105,7 +105,7 @@ def test_an_interrupted_first_start_is_carried_on_and_a_finished_one_not_repeate
     assert "Slide " not in third.output
     assert doors[0] in third.output, "the same consultation, and the same link while it lives"
     # 3 s is what is promised on a machine that does nothing else; tests run several at once.
-    assert took_s < 10
+    assert took_s < 30
 
     assert (tmp_path / "var" / "demo" / "exchange").stat().st_mode & 0o777 == 0o600
     keys = list((tmp_path / "var" / "demo" / "keys").iterdir())
@@ -122,19 +122,19 @@ def test_an_interrupted_first_start_is_carried_on_and_a_finished_one_not_repeate
 
 def check_doors(url: str, consultation: str, guest: str) -> None:
     """Rouen can answer, a stranger can come in by the link, and there is something in everybody's list."""
-    with httpx.Client(base_url=url, headers=SAME_ORIGIN, timeout=30) as rouen:
+    with httpx.Client(base_url=url, headers=SAME_ORIGIN, timeout=60) as rouen:
         rouen.post("/login", data={"login": "pathologiste.rouen", "password": PASSWORD})
         assert rouen.get(consultation).status_code == 200
         told = rouen.get("/api" + consultation.removeprefix(url)).json()
         assert told["may_answer"]
         assert rouen.get(told["slides"][0]["thumbnail_url"]).status_code == 200
-    with httpx.Client(base_url=url, headers=SAME_ORIGIN, timeout=30) as stranger:
+    with httpx.Client(base_url=url, headers=SAME_ORIGIN, timeout=60) as stranger:
         address, _, secret = guest.partition("#")
         assert stranger.get(address).status_code == 200
         came_in = stranger.post(address, data={"secret": secret})
         assert came_in.status_code == 303
         assert stranger.get(came_in.headers["location"]).status_code == 200
-    with httpx.Client(base_url=url, headers=SAME_ORIGIN, timeout=30) as caen:
+    with httpx.Client(base_url=url, headers=SAME_ORIGIN, timeout=60) as caen:
         caen.post("/login", data={"login": "pathologiste.caen", "password": PASSWORD})
         assert len(caen.get("/api/cases").json()) >= 5
         assert caen.get("/api/bell").json()["unread"] >= 2, "an answer to read, and a question from Lille"

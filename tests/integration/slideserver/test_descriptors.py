@@ -251,13 +251,13 @@ def test_a_reader_who_does_not_read_stops_nobody(world, browser, slide) -> None:
     wanted = browser.get(below(slide, "iiif/full/max/0/default.jpg")).content
     started = time.monotonic()
     assert browser.get(below(slide, "0/0_0")).status_code == 200
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     [data] = {whole(connection, len(wanted)) for connection in lazy}
     assert data == wanted, "late, and whole"
 
 
 def whole(connection: socket.socket, length: int) -> bytes:
-    connection.settimeout(10)
+    connection.settimeout(60)
     with connection, connection.makefile("rb") as answer:
         while answer.readline() not in (b"\r\n", b""):
             pass

@@ -131,7 +131,7 @@ def open_download(world: World, slide: Slide) -> socket.socket:
     url = httpx.URL(world.url)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
-    connection.settimeout(30)
+    connection.settimeout(60)
     connection.connect((url.host, url.port))
     head = f"Host: {url.host}\r\nCookie: iain_session={token}\r\nConnection: close\r\n\r\n"
     connection.sendall(f"GET {address(slide)} HTTP/1.1\r\n{head}".encode())

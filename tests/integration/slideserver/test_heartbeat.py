@@ -12,7 +12,7 @@ SAID = Heartbeat("0.1.0", "Windows-11", queued=3, sent_bytes=5, troubles=(Troubl
 
 def beat(url: str, key: str | None, body: bytes | str = SAID.to_json(), **more: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}", **more} if key else more
-    return httpx.put(url + HEARTBEAT_PATH, content=body, headers=headers, verify=False, timeout=30)
+    return httpx.put(url + HEARTBEAT_PATH, content=body, headers=headers, verify=False, timeout=60)
 
 
 def scanner_of(world: World, centre: str = "caen"):

@@ -37,7 +37,7 @@ class PatientCutter:
     def cut(self, slide_key: str, mosaic: Mosaic) -> bytes:
         self.asked += 1
         self.began.set()
-        assert self.may_go_on.wait(20)
+        assert self.may_go_on.wait(60)
         out = io.BytesIO()
         Image.new("RGB", (mosaic.out.width, mosaic.out.height)).save(out, "JPEG")
         return out.getvalue()
@@ -75,7 +75,7 @@ def tiles_of(state: State, cutter: PatientCutter) -> Iterator[tuple[TileRoute, i
             stop.set()
             server.should_exit = True
             for thread in threads:
-                thread.join(20)
+                thread.join(60)
     sources.close()
 
 
@@ -87,13 +87,13 @@ def test_a_tile_that_nobody_waits_for_is_not_cut(world: World, state: State, mon
     with tiles_of(state, cutter) as (route, port):
 
         def ask(what: str) -> socket.socket:
-            connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+            connection = socket.create_connection(("127.0.0.1", port), timeout=60)
             head = f"GET /tiles/{slide.id}/{slide.version}/{what} HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n\r\n"
             connection.sendall(head.encode())
             return connection
 
         first = ask("1/0_0")
-        assert cutter.began.wait(20)
+        assert cutter.began.wait(60)
         left = [ask(f"1/{col}_{row}") for col in range(4) for row in range(1, 4)]
         left += [ask(f"slide_files/12/9_{row}.jpeg") for row in range(3)]
         shared, stayed = ask("1/4_1"), ask("1/4_1")

@@ -140,7 +140,7 @@ def test_of_many_who_press_at_once_one_comes_in(world, slide) -> None:
 
     def press() -> None:
         with world_client(world) as client:
-            start.wait(30)
+            start.wait(60)
             statuses[client.post(address, data={"secret": secret}).status_code] += 1
 
     threads = [threading.Thread(target=press) for _ in range(50)]

@@ -51,7 +51,7 @@ class Server:
         thread = threading.Thread(target=lambda: asyncio.run(self._run(port, stop)))
         thread.start()
         try:
-            yield port.result(timeout=10)
+            yield port.result(timeout=60)
         finally:
             stop.set()
             thread.join()

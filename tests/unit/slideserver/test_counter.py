@@ -22,7 +22,7 @@ class Clerk:
     def answer(self, questions: Sequence[int]) -> dict[int, int]:
         self.batches.append([*questions])
         self.busy.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         if 13 in questions:
             raise self.problem
         return {question: 2 * question for question in questions}
@@ -59,6 +59,23 @@ def test_where_another_is_free_nobody_waits() -> None:
     clerk = Clerk()
     assert asked(clerk, 1, [2], together=10, turns=2) == [2, 4]
     assert sorted(clerk.batches) == [[1], [2]]
+
+
+@pytest.mark.parametrize(("apart_s", "batches"), [(0.3, [[1], [2, 3]]), (0, [[1], [2], [3]])])
+def test_who_comes_soon_after_another_waits_for_company(apart_s: float, batches: list[list[int]]) -> None:
+    clerk = Clerk()
+    clerk.go_on.set()
+
+    async def scene() -> list[int]:
+        counter: Counter[int, int] = Counter(clerk.answer, turns=1, together=10, apart_s=apart_s)
+        first = await counter.ask(1)
+        clerk.busy.clear()
+        second = asyncio.ensure_future(counter.ask(2))
+        await asyncio.to_thread(clerk.busy.wait, 0.1)
+        return [first, *await asyncio.gather(second, counter.ask(3))]
+
+    assert asyncio.run(scene()) == [2, 4, 6]
+    assert clerk.batches == batches
 
 
 def test_what_answering_one_raises_reaches_nobody_else() -> None:

@@ -23,7 +23,7 @@ class Cutter:
             self.begun.append(name)
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
-        assert self.may_end.wait(10)
+        assert self.may_end.wait(60)
         with self._lock:
             self.at_once -= 1
         return name.encode()

@@ -74,7 +74,7 @@ def alive(pid: int) -> bool:
 def test_all_end_when_it_is_asked_to_and_the_last_one_last(tmp_path, number):
     family = Family(tmp_path)
     family.process.send_signal(number)
-    assert family.process.wait(20) == 0
+    assert family.process.wait(60) == 0
     told = [line for line in family.said() if "asked" in line or "put" in line]
     assert sorted(told[:2]) == ["one asked to end", "two asked to end"]
     assert told[2:] == ["last asked to end", "put away"]
@@ -86,7 +86,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_supervisor_alone(tmp_path):
     for pid in family.pids().values():
         os.kill(pid, signal.SIGINT)
     family.process.send_signal(signal.SIGINT)
-    assert family.process.wait(20) == 0
+    assert family.process.wait(60) == 0
     assert "put away" in family.said()
 
 
@@ -97,14 +97,14 @@ def test_a_child_that_dies_is_replaced_and_the_others_do_not_notice(tmp_path):
     family.wait_for(lambda: family.pids()["one"] != before["one"])
     assert {**family.pids(), "one": 0} == {**before, "one": 0}
     family.process.terminate()
-    assert family.process.wait(20) == 0
+    assert family.process.wait(60) == 0
     assert not any(map(alive, [*before.values(), *family.pids().values()]))
 
 
 def test_a_child_that_dies_at_once_ends_the_whole(tmp_path):
     family = Family(tmp_path, settled=1000)
     os.kill(family.pids()["two"], signal.SIGKILL)
-    assert family.process.wait(20) == 0
+    assert family.process.wait(60) == 0
     assert "The process “two” ended right after its start." in family.said()
     assert not any(map(alive, family.pids().values()))
 
@@ -112,7 +112,7 @@ def test_a_child_that_dies_at_once_ends_the_whole(tmp_path):
 def test_a_child_that_does_not_end_is_killed(tmp_path):
     family = Family(tmp_path, patience=0.2, stubborn="one")
     family.process.terminate()
-    assert family.process.wait(20) == 0
+    assert family.process.wait(60) == 0
     assert not any(map(alive, family.pids().values()))
 
 
@@ -120,5 +120,5 @@ def test_children_do_not_outlive_a_supervisor_that_is_killed(tmp_path):
     family = Family(tmp_path)
     pids = family.pids()
     family.process.kill()
-    family.process.wait(20)
+    family.process.wait(60)
     family.wait_for(lambda: not any(map(alive, pids.values())))

@@ -207,7 +207,7 @@ def test_two_deaths_are_an_error(script: str) -> None:
 
 
 def test_a_cutter_that_hangs_costs_one_retry() -> None:
-    pool = CutterPool(Scripted(HANG, ""), timeout_s=0.5)
+    pool = CutterPool(Scripted(HANG, ""), timeout_s=1.5)
     try:
         assert near(pixels(pool.cut("a", QUARTERS))[8:24, 8:24], COLOURS[0])
         assert len(worker_pids(pool)) == 1
@@ -273,7 +273,7 @@ def test_closing_ends_a_cut_that_is_going_on() -> None:
         [pid] = worker_pids(pool)
         pool.close()
         with pytest.raises(WorkerDiedError):
-            job.result(20)
+            job.result(60)
     assert not Path(f"/proc/{pid}").exists()
 
 
@@ -282,7 +282,7 @@ def test_a_cutter_outlives_the_thread_that_asked_first(sandbox: Sandbox) -> None
     pool = CutterPool(sandbox)
     try:
         with ThreadPoolExecutor(1) as short_lived:
-            short_lived.submit(pool.cut, "a", QUARTERS).result(30)
+            short_lived.submit(pool.cut, "a", QUARTERS).result(60)
         before = worker_pids(pool)
         pool.cut("a", QUARTERS)
         assert worker_pids(pool) == before

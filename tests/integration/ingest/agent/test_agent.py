@@ -252,7 +252,7 @@ def test_a_terminal_shows_rate_and_time_left(database, centres, var, key: Path, 
         except OSError:  # Linux reports the end of a terminal so
             pass
         os.close(parent)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode())
     assert re.search(r"grande lame\.svs Envoi +━.* [\d.]+/61\.4 MB +[\d.]+ MB/s +0:00:\d\d", text)
     assert "bien reçue" in text

@@ -82,7 +82,7 @@ class Workplace:
             yield process
         finally:
             process.kill()
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -119,7 +119,7 @@ def test_a_day_beside_a_scanner(place: Workplace, database: Database) -> None:
         assert "Envoyées aujourd'hui" in status.stdout
         assert "26H01234_A1_HES.svs" in status.stdout
         watch.send_signal(signal.SIGTERM)
-        said, _ = watch.communicate(timeout=20)
+        said, _ = watch.communicate(timeout=60)
         assert watch.returncode == 0
     assert "Surveillance commencée" in said
     assert "Surveillance arrêtée" in said
@@ -277,7 +277,7 @@ def beating(url: str, folder: Path, watch: Standing, clock: SiteClock, pace: Sit
             yield pauses
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()
 
 
@@ -343,7 +343,7 @@ def test_a_share_that_does_not_answer_holds_up_no_heartbeat(tmp_path: Path) -> N
 
     def ask(folder: Path) -> int:
         if folder == tmp_path / "share":
-            assert back.wait(20)
+            assert back.wait(60)
         return 7
 
     disks = Disks([tmp_path, tmp_path / "share"], ask)

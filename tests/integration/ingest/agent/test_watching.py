@@ -144,7 +144,7 @@ def test_nothing_is_deleted_that_is_not_what_was_proved(desk: Workstation, datab
 
     desk.notes = Writing()
     with desk.watching() as (queue, _):
-        wait_until(lambda: not path.exists(), "the second one to be sent", 20)
+        wait_until(lambda: not path.exists(), "the second one to be sent")
         desk.until(queue, queued=0, sending=0, arrived=0, settling=0)
     with database.reading() as session:
         proved = set(session.scalars(select(SlideRow.sha256)).all())
@@ -163,7 +163,7 @@ def test_bytes_that_changed_under_the_same_name_size_and_time_are_kept_and_told(
 
     desk.notes = Rotting()
     with desk.watching() as (queue, _):
-        wait_until(lambda: any(each.code == "not-as-sent" for each in queue.troubles()), "the trouble", 20)
+        wait_until(lambda: any(each.code == "not-as-sent" for each in queue.troubles()), "the trouble")
     assert path.read_bytes() == tiff(b"worse")
 
 
@@ -209,7 +209,7 @@ def test_the_server_comes_and_goes(uploads: Uploads, centres: Centres, readied: 
     desk = Workstation(tmp_path / "workstation", f"http://127.0.0.1:{port}", centres.caen.scanner_key)
     desk.put(a_svs=tiff(b"a"))
     with desk.watching() as (queue, watch):
-        wait_until(lambda: watch.pause() is Pause.UNREACHABLE, "the silence to be noticed", 20)
+        wait_until(lambda: watch.pause() is Pause.UNREACHABLE, "the silence to be noticed")
         assert [trouble.code for trouble in watch.troubles()] == ["unreachable"]
         with serving(uploads, port):
             desk.until(queue, sent=1)
@@ -221,7 +221,7 @@ def test_a_key_that_is_refused_refuses_no_slide(desk: Workstation, centres: Cent
     desk.key, key = "iain_" + "a" * 26 + "_" + "b" * 43, desk.key
     desk.put(a_svs=tiff(b"a"))
     with desk.watching() as (queue, watch):
-        wait_until(lambda: watch.pause() is Pause.KEY_REFUSED, "the refusal", 20)
+        wait_until(lambda: watch.pause() is Pause.KEY_REFUSED, "the refusal")
         assert queue.summary().waiting == 1
         assert queue.summary().counts[State.REFUSED] == 0
     desk.key = key
@@ -236,7 +236,7 @@ def test_an_upload_goes_on_where_it_was_when_the_hours_are_quiet_or_the_program_
     desk.pace = Open(rate=40_000_000)
     desk.put(a_svs=large)
     with desk.watching() as (queue, watch):
-        wait_until(lambda: desk.notes.most > 17_000_000, "the second piece", 20)
+        wait_until(lambda: desk.notes.most > 17_000_000, "the second piece")
         desk.pace.closed = True
         desk.until(queue, queued=1)
         assert watch.pause() is Pause.QUIET_HOURS
