@@ -20,26 +20,30 @@ from sharing import audit, epoch
 from sharing.clock import MINUTE_US
 from sharing.db.engine import Database
 from sharing.vocabulary import SlideId
-from slideserver.admissions import Admissions, Decision, Key, Look, Verdict
+from slideserver.admissions import Admissions, Admitting, Decision, Key, Look, Verdict
 from slideserver.counter import Counter
 from slideserver.epochs_seen import EpochsSeen
 
 READ_EVERY_S = 0.25
 STALE_AFTER_S = 0.75
 MAX_DECISIONS = 20_000
-# That somebody reads on is noted at most this often, and nobody waits for it.
+# That somebody reads, or downloads, on is noted at most this often, and nobody waits for it: it keeps a session alive.
 NOTED_US = MINUTE_US
+GOES_ON = (Look.TILE, Look.FILE)
 # How many of those who wait are answered together: what they take must not keep others waiting.
 TOGETHER = 32
-# Transactions at once: they wait for a database, not for a core, and must not drain its pool. SQLite has one writer.
-READERS, WRITERS = 4, {"sqlite": 1}
-MOST_WRITERS = 4
+# A transaction costs as much as the answers to fifteen more: who asks while many do waits for company. Nobody notices.
+APART_S = 0.02
+# Transactions at once: a second one that writes, lest all wait for a lock that one of them waits for.
+READERS, WRITERS = 1, 2
+TURNS = READERS + WRITERS
 
 log = logging.getLogger(__name__)
 
 
 class Access:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, admitting: Admitting | None = None) -> None:
+        """`admitting` answers the misses; without it threads of this process do."""
         self._database = database
         self._now_us = database.clock.now_us
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
@@ -48,10 +52,9 @@ class Access:
         self._read_at = -STALE_AFTER_S
         self.epochs_seen = EpochsSeen(database)
         """What other processes, and the audit, are told of the epochs that this one has seen."""
-        admissions = Admissions(database)
-        writers = WRITERS.get(database.engine.dialect.name, MOST_WRITERS)
-        self._reading = Counter(admissions.look, turns=READERS, together=TOGETHER)
-        self._writing = Counter(admissions.admit, turns=writers, together=TOGETHER)
+        admitting = admitting or Admissions(database)
+        self._reading = Counter(admitting.look, turns=READERS, together=TOGETHER, apart_s=APART_S)
+        self._writing = Counter(admitting.admit, turns=WRITERS, together=TOGETHER, apart_s=APART_S)
         self._noting: set[asyncio.Task[None]] = set()
 
     def watch(self, stop: threading.Event) -> None:
@@ -106,11 +109,13 @@ class Access:
     async def _find(self, key: Key) -> Decision:
         former = self._decisions.get(key)
         decision = await self._reading.ask(key) or await self._writing.ask(key)
-        if decision.verdict is Verdict.ALLOWED and key[2] is Look.TILE:
+        if decision.verdict is Verdict.ALLOWED and key[2] in GOES_ON:
             noted_us = max(decision.noted_us, former.noted_us if former else 0)
             decision = replace(decision, noted_us=noted_us)
             if noted_us <= self._now_us() - NOTED_US:
                 self._note(key)
+        elif decision.verdict is Verdict.SIGNED_OUT:
+            audit.count_stranger(self._database, "unknown session")
         self._keep(key, decision)
         return decision
 

@@ -7,6 +7,7 @@ asks the policy again, and puts a new reading, or the refusal, on record. No til
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from sqlalchemy.exc import OperationalError
 
@@ -87,12 +88,21 @@ class Shown:
 Key = tuple[str, SlideId, Look]
 
 
+class Admitting(Protocol):
+    def look(self, keys: Sequence[Key]) -> Mapping[Key, Decision | None]:
+        """What can be decided by reading alone; None for who has to be put on record first."""
+
+    def admit(self, keys: Sequence[Key]) -> Mapping[Key, Decision]:
+        """What is decided about those who have to be put on record, who then are."""
+
+
 class Admissions:
+    """Decides here, see `Admitting`."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def look(self, keys: Sequence[Key]) -> dict[Key, Decision | None]:
-        """What can be decided by reading alone; None for who has to be put on record first."""
         answers: dict[Key, Decision | None] = {}
         with self._database.reading() as session:
             # Read first: if a right goes while we look, the decision is of an older epoch and will not be believed.
@@ -104,13 +114,9 @@ class Admissions:
             found = slides.known(session, {which for _, which, look in keys if look is not Look.TILE} | _slides(begun))
             for key in keys:
                 answers[key] = _by_reading(session, under, shown[key[0]], key, found.get(key[1]), begun)
-        for decision in answers.values():
-            if decision is not None and decision.verdict is Verdict.SIGNED_OUT:
-                audit.count_stranger(self._database, "unknown session")
         return answers
 
     def admit(self, keys: Sequence[Key]) -> dict[Key, Decision]:
-        """What is decided about those who have to be put on record, who then are."""
         try:
             return self._admit(keys)
         except OperationalError as error:

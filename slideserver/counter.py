@@ -24,13 +24,23 @@ CONCERNS_ALL = BusyError, OperationalError, NoConnectionError
 
 class Counter(Generic[Question, Answer]):
     """Hands what is asked to `answer`, in a thread: at once where nobody is being answered, else with all that is asked
-    meanwhile, up to `together` at once, in up to `turns` threads. To be used on one event loop."""
+    meanwhile, up to `together` at once, in up to `turns` threads. To be used on one event loop.
+
+    With `apart_s`, so long lies between the beginnings of two answers at least: what comes in one by one, but quickly,
+    is answered together too, and costs little more than one."""
 
     def __init__(
-        self, answer: Callable[[Sequence[Question]], Mapping[Question, Answer]], *, turns: int, together: int
+        self,
+        answer: Callable[[Sequence[Question]], Mapping[Question, Answer]],
+        *,
+        turns: int,
+        together: int,
+        apart_s: float = 0,
     ) -> None:
         self._answer = answer
         self._together = together
+        self._apart_s = apart_s
+        self._next_at = 0.0
         self._threads = CapacityLimiter(turns)
         self._free = turns
         self._waiting: dict[Question, asyncio.Future[Answer]] = {}
@@ -49,8 +59,13 @@ class Counter(Generic[Question, Answer]):
         return await asyncio.shield(future)
 
     async def _serve(self) -> None:
+        now = asyncio.get_running_loop().time
         try:
             while self._waiting:
+                if (early_s := self._next_at - now()) > 0:
+                    await asyncio.sleep(early_s)
+                    continue  # somebody else may have answered them meanwhile
+                self._next_at = now() + self._apart_s
                 await self._tell(
                     {question: self._waiting.pop(question) for question in [*islice(self._waiting, self._together)]}
                 )

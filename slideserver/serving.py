@@ -6,12 +6,20 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 from types import FrameType
 
 import uvicorn
 
 from sharing.clock import Clock
+from sharing.db.engine import open_database
+from slideserver import deciding
+from slideserver.access import TURNS
+from slideserver.admissions import Admissions, Admitting
 from slideserver.app import Beside, assemble
+from slideserver.deciding import Elsewhere, Line
 from slideserver.fastpath import tile_protocol
 from slideserver.pages import words
 from slideserver.settings import Settings
@@ -61,8 +69,9 @@ def run(settings: Settings, listener: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM, in as many processes as the settings say, and comes back when all is put away.
     Raises ChildError.
 
-    Several processes accept from the one listening socket, and none of them does anything but answer: what is to be
-    done once (`state.working`) has a process of its own, which ends last, so that all that was recorded is sealed.
+    Several processes accept from the one listening socket, and none of them does anything but answer: who may see what
+    is decided in a process of its own (`slideserver.deciding`), and so is done what is to be done once
+    (`state.working`). Those end last, so that all that was recorded is sealed.
     """
     count = settings.answering
     if count == 1:
@@ -71,19 +80,30 @@ def run(settings: Settings, listener: socket.socket) -> None:
         each = settings.model_copy(update={"tile_cache_bytes": settings.tile_cache_bytes // count})
         sandbox = Sandbox(settings.sandbox)
         sandbox.probe()  # once for all
-        answering = [
-            Program(f"web {number}", lambda: serve(create_server(each, beside=watching, sandbox=sandbox), listener))
-            for number in range(count)
-        ]
-        supervise([*answering, Program("jobs", lambda: _work(each, sandbox), stage=1)])
+        lines = [deciding.lay(TURNS) for _ in range(count)]
+
+        def answer(number: int) -> None:
+            serve(create_server(each, beside=watching, sandbox=sandbox, admitting=Elsewhere(lines[number])), listener)
+
+        supervise(
+            [
+                *(Program(f"web {number}", partial(answer, number)) for number in range(count)),
+                Program("decisions", lambda: _decide(each, [*chain.from_iterable(lines)]), stage=1),
+                Program("jobs", lambda: _work(each, sandbox), stage=1),
+            ]
+        )
     log.info("Stopped")
 
 
 def create_server(
-    settings: Settings, clock: Clock | None = None, beside: Beside = running, sandbox: Sandbox | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    beside: Beside = running,
+    sandbox: Sandbox | None = None,
+    admitting: Admitting | None = None,
 ) -> uvicorn.Server:
     """The server for these settings, not yet running. Its database must be up to date."""
-    state = open_state(settings, words.install, clock, sandbox)
+    state = open_state(settings, words.install, clock, sandbox, admitting)
     config = uvicorn.Config(
         assemble(state, beside),
         http=tile_protocol(state.access, state.sources, state.shown, secure=settings.secure_cookies),
@@ -118,14 +138,28 @@ def configure_log(level: int = logging.INFO) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+def _decide(settings: Settings, lines: Sequence[Line]) -> None:
+    """Decides who may see what, until SIGTERM."""
+    stop = _told_to_stop()
+    database = open_database(settings.database)
+    deciding.decide(lines, Admissions(database))
+    stop.wait()
+
+
 def _work(settings: Settings, sandbox: Sandbox) -> None:
     """Does what is done once, until SIGTERM."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    stop = _told_to_stop()
     state = open_state(settings, words.install, sandbox=sandbox)
     with running(state):
         stop.wait()
     state.close()
+
+
+def _told_to_stop() -> threading.Event:
+    """Is set by SIGTERM."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    return stop
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

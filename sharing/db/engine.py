@@ -19,6 +19,7 @@ from sharing.errors import BusyError
 from sharing.tally import Refused, Tally, VainTry
 
 BUSY_TIMEOUT_S = 15
+BUSY = "The database is busy: another transaction is still writing. Try again in a moment."
 # Of one process. More would wait for each other's locks and for the cores, not work.
 KEPT_CONNECTIONS, MOST_CONNECTIONS = 10, 30
 # A process that hangs in the middle of a transaction must not hold its locks for ever; PostgreSQL ends it.
@@ -82,7 +83,7 @@ class Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if self._writing and not self._writing.acquire(timeout=BUSY_TIMEOUT_S):
-            raise BusyError("The database is busy: another transaction is still writing. Try again in a moment.")
+            raise BusyError(BUSY)
         try:
             yield
         finally:

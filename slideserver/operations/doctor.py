@@ -26,6 +26,7 @@ from sharing.db.migrations import head
 from sharing.db.tables import AuditEventRow, SlideFileRow, SlideRow
 from sharing.subjects import System
 from sharing.vocabulary import SlideState
+from slideserver.access import TURNS
 from slideserver.assets import Assets
 from slideserver.mail import connect
 from slideserver.operations import codecs
@@ -150,15 +151,17 @@ def _witnesses(database: Database) -> Finding:
 def _connections(settings: Settings, database: Database) -> Finding:
     """Whether PostgreSQL takes as many as all processes of the server together may want."""
     part = "connections"
-    processes = settings.answering + (settings.answering > 1)  # several that answer, and one that does the work
-    wanted = processes * MOST_CONNECTIONS
+    several = settings.answering > 1  # then there is one that does the work, too, and one that decides
+    wanted = (settings.answering + several) * MOST_CONNECTIONS + settings.answering * TURNS * several
     with database.reading() as session:
         most, kept = (
             int(session.scalar(text(f"SHOW {name}")) or 0)
             for name in ("max_connections", "superuser_reserved_connections")
         )
         idle = session.scalar(text("SHOW idle_in_transaction_session_timeout"))
-    sentence = f"{processes} processes may want {wanted} connections; PostgreSQL gives {most - kept}"
+    sentence = (
+        f"{settings.answering + 2 * several} processes may want {wanted} connections; PostgreSQL gives {most - kept}"
+    )
     if wanted > most - kept:
         remedy = f"Set max_connections = {-(-(wanted + kept + SPARE_CONNECTIONS) // 50) * 50} in postgresql.conf"
         return Finding(part, State.WARNING, f"{sentence}.", f"{remedy} and start it again, or lower IAIN_PROCESSES.")

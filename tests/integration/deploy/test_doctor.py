@@ -226,6 +226,6 @@ def test_a_damaged_file_is_told_apart_from_an_old_one(examine, world: World) -> 
 def test_more_processes_than_the_database_takes_connections_for(examine) -> None:
     found = examine(processes=64)["connections"]
     assert found.state is State.WARNING
-    assert "65 processes may want 1950 connections" in found.sentence
+    assert "66 processes may want 2142 connections" in found.sentence
     assert "max_connections = 2000" in found.remedy
     assert examine(processes=1) == {}

@@ -5,16 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from fixtures.platform import clean_environment, free_port
+from fixtures.platform import clean_environment
+from fixtures.ports import free_port
 from fixtures.server import World
+from fixtures.waiting import wait_until
 from sqlalchemy import text
 
 from slideserver.auth.throttle import PAIR
@@ -29,7 +30,7 @@ class Server:
     process: subprocess.Popen
 
     def children(self) -> list[int]:
-        """The two that answer, then the one that does what is done once: in the order of their start."""
+        """The two that answer, the one that decides, the one that does what is done once: in the order of their start."""
         told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in told.split()]
 
@@ -48,11 +49,14 @@ def server(world: World) -> Iterator[Server]:
     with log.open("w") as output:
         process = subprocess.Popen(command, stderr=output, stdout=output, env=clean_environment(IAIN_PROCESSES="2"))
     server = Server(f"http://127.0.0.1:{port}", process)
-    wait_for(lambda: answers(server.url), log)
-    yield server
-    if process.poll() is None:
+    try:
+        wait_until(lambda: process.poll() is not None or answers(server.url), "the server")
+        yield server
+    finally:
+        killed = process.poll() is not None
         process.terminate()
-        assert process.wait(30) == 0, log.read_text()
+        status = process.wait(60)
+    assert killed or status == 0, log.read_text()
     assert "Traceback" not in log.read_text()
 
 
@@ -73,7 +77,7 @@ def test_both_processes_answer_as_one(world: World, server: Server) -> None:
         busy = [more > before for more, before in zip(now, idle, strict=True)]
         if busy[:2] == [True, True]:
             break
-    assert busy == [True, True, False]
+    assert busy == [True, True, False, False]
 
 
 def test_whoever_guesses_gets_no_more_tries_than_at_one_process(world: World, server: Server) -> None:
@@ -96,15 +100,15 @@ def test_strangers_are_counted_whichever_process_refused_them(world: World, serv
             told = sum(int(json.loads(detail)["count"]) for detail in events)
             return told + (session.scalar(text("SELECT sum(count) FROM stranger_refusal")) or 0)
 
-    wait_for(lambda: counted() == 16)
+    wait_until(lambda: counted() == 16, "the sixteen to be counted")
 
 
 def test_nothing_is_left_of_a_server_that_is_killed(server: Server) -> None:
     children = server.children()
-    assert len(children) == 3
+    assert len(children) == 4
     server.process.send_signal(signal.SIGKILL)
-    server.process.wait(10)
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+    server.process.wait(60)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "the children to end")
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url)
 
@@ -121,10 +125,3 @@ def answers(url: str) -> bool:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def wait_for(condition: Callable[[], bool], log: Path | None = None) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, log.read_text() if log else "in vain"
-        time.sleep(0.02)
