@@ -141,7 +141,7 @@ class Admissions:
                 if isinstance(found, tuple):
                     admitted.append((key, *found))
                 else:
-                    answers[key] = _refuse(session, under, shown[key[0]], key, found)
+                    answers[key] = _refuse(session, under, shown[key[0]], slide_of.get(key[1]), found)
             admitted.sort(key=_place)
             tiles = [(reader.subject, slide) for key, reader, slide in admitted if key[2] is Look.TILE]
             readings.open_readings(session, tiles)
@@ -189,14 +189,15 @@ def _allowed(session: Session, under: int, reader: Reader, slide: Slide, *, note
     return Decision(Verdict.ALLOWED, under, expires_us, slide, reader.owns(slide), noted_us=noted_us)
 
 
-def _refuse(session: Session, under: int, shown: Shown, key: Key, refusal: Refusal | None) -> Decision:
-    """The "no", put on record where somebody is known."""
+def _refuse(session: Session, under: int, shown: Shown, slide: Slide | None, refusal: Refusal | None) -> Decision:
+    """The "no", put on record where somebody is known and asked for something that there is."""
     kept_us = session.now_us + REFUSAL_KEPT_US
     if shown.over is not None and not shown.readers:
         over = shown.over
-        entities = (Entity("link", over.guest.link_id), Entity("slide", key[1]))
-        why = f"the link is over: {over.state}"
-        refusal = Refusal(over.guest, Action.VIEW_SLIDE, over.guest.site_id, why, entities)
+        if slide is not None:  # else who once was a guest could fill the log of the site with whatever he invents
+            entities = (Entity("link", over.guest.link_id), Entity("slide", slide.id))
+            why = f"the link is over: {over.state}"
+            refusal = Refusal(over.guest, Action.VIEW_SLIDE, over.guest.site_id, why, entities)
         decision = Decision(Verdict.ENDED, under, kept_us, end=over.state)
     else:
         decision = Decision(Verdict.ABSENT, under, kept_us)

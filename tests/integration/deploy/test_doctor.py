@@ -227,5 +227,5 @@ def test_more_processes_than_the_database_takes_connections_for(examine) -> None
     found = examine(processes=64)["connections"]
     assert found.state is State.WARNING
     assert "66 processes may want 2142 connections" in found.sentence
-    assert "max_connections = 2000" in found.remedy
+    assert "max_connections = 2200" in found.remedy
     assert examine(processes=1) == {}

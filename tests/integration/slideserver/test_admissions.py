@@ -160,6 +160,27 @@ def test_who_reads_on_stays_signed_in_and_begins_no_new_reading(settings, databa
     own.close()
 
 
+def test_who_was_a_guest_fills_the_log_with_nothing_invented(world: World) -> None:
+    slide = world.add_slide(world.centres.caen, "26H01234")
+    link = world.link(slide)
+    guest = world.guest(link)
+    with world.database.writing() as session:
+        links.revoke(session, world.centres.caen.pathologist, link["id"])
+
+    def refusals() -> int:
+        with world.database.reading() as session:
+            asked = select(AuditEventRow.id).where(AuditEventRow.act == Act.ACCESS_REFUSED)
+            return len(session.scalars(asked).all())
+
+    for slide_id in ("a" * 26, "b" * 26):
+        wait_until(
+            lambda slide_id=slide_id: guest.get(f"/tiles/{slide_id}/{'0' * 16}/0/0_0").status_code == 410, "an end"
+        )
+    assert refusals() == 0
+    assert guest.get(f"/tiles/{slide.id}/{slide.version}/0/0_0").status_code == 410
+    assert refusals() == 1, "the control: what there is, is on record"
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_who_was_in_the_way_of_another_is_asked_about_again(settings, database, centres, indexed) -> None:
     settings.var.mkdir()
