@@ -40,7 +40,7 @@ WALKERS = ("pathologiste", "interne", "technicien", "responsable", "dpo")
 STRANGERS = ("pathologiste.lille", "responsable.lille", "dpo.lille")
 PAGES_OF_A_WALK, OF_A_KIND = 80, 2
 REPLAYS = 500
-READY_MS = 10_000
+READY_MS = 30_000
 
 
 @dataclass

@@ -26,7 +26,7 @@ LANGUAGES = ("fr-FR", "en-GB")
 ID = re.compile(r"(?<=/)[a-z2-7]{26}(?=/|$)")
 NOT_PAGES = re.compile(r"/(api|tiles|static)/|\.csv$|\.ndjson$|/logout$|/(healthz|readyz)$")
 MOST_PAGES = 400
-READY_MS = 10_000
+READY_MS = 30_000
 WATCH = """
 window.xss = (mark) => console.warn(`RAN ${mark}`);
 document.addEventListener('securitypolicyviolation', (event) => {
@@ -91,11 +91,12 @@ class Walk:
 
 
 def kind_of(path: str) -> str:
-    """An address without what names one thing among many."""
+    """An address without what names one thing among many. Filters that are set together are one kind, however many:
+    each is met alone, and what they show does not depend on the others."""
     parts = urlsplit(path)
     names = sorted({pair.partition("=")[0] for pair in parts.query.split("&") if pair})
     path = re.sub(r"/[^/]*%[^/]*", "/{text}", ID.sub("{id}", parts.path))
-    return path + ("?" + "&".join(names) if names else "")
+    return path + (f"?{names[0] if len(names) == 1 else '…'}" if names else "")
 
 
 @contextmanager
@@ -172,12 +173,13 @@ def control(context: BrowserContext, url: str, path: str, walk: Walk) -> None:
 
 
 def tour(browser: Browser, url: str, password: str, walk: Walk, language: str, plan: Plan, *, guarded: bool) -> None:
-    """Every role's pages; the first of them meets hostile addresses too."""
+    """Every role's pages, two of a kind the first time; the first of them meets hostile addresses too."""
+    of_a_kind = plan.times(2 if guarded and language == LANGUAGES[0] else 1)
     for number, login in enumerate(_logins(plan)):
         starts = ["/", *(() if number else _hostile_addresses())]
         with visitor(browser, walk, language, guarded=guarded) as context:
             sign_in(context, url, login, password)
-            walk_pages(context, url, starts, walk, language, of_a_kind=plan.times(2 if guarded else 1))
+            walk_pages(context, url, starts, walk, language, of_a_kind=of_a_kind)
 
 
 def run(plan: Plan) -> Result:
