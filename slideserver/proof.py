@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from sharing import audit, chain, checkpoints, logfile, redoing, verifier, witnesses
 from sharing.checkpoints import Signer
@@ -113,7 +113,8 @@ def missing(
         out.print(f"Everything that {file} holds is on record here.", markup=False)
         return
     out.print(f"{found.entries} entries of {file} are not on record here.", markup=False)
-    table = Table("Chain", "Entry", "When", "To be done again", "About", "Who did it", "Done")
+    heads = ("Chain", "Entry", "When", "To be done again", "About", "Who did it", "Done")
+    table = Table(*(Column(head, overflow="fold") for head in heads))
     for each in found.acts:
         purpose = f" ({each.purpose})" if each.purpose else ""
         what = f"{each.act.value}{purpose}"
@@ -168,7 +169,8 @@ def list_witnesses(var: Var = None, database_url: DatabaseUrl = None) -> None:
     if not found:
         out.print("There is no witness. Add one: iain witness add SITE KEY", markup=False)
         return
-    table = Table("Witness", "Site", "Last signed", "In service", "Key")
+    heads = ("Witness", "Site", "Last signed", "In service", "Key")
+    table = Table(*(Column(head, overflow="fold") for head in heads))
     for each in found:
         service = "yes" if each.disabled_us is None else f"until {_moment(each.disabled_us)}"
         table.add_row(escape(each.name), each.site_id, _moment(each.signed_us), service, str(each.key))
@@ -230,4 +232,6 @@ def _signer(settings: Settings) -> Signer:
 
 def _moment(when_us: int | None) -> str:
     """In the time of this machine."""
-    return "never" if when_us is None else f"{datetime.fromtimestamp(when_us / SECOND_US).astimezone():%Y-%m-%d %H:%M}"
+    if when_us is None:
+        return "never"
+    return f"{datetime.fromtimestamp(when_us / SECOND_US).astimezone():%Y-%m-%d %H:%M %Z}"

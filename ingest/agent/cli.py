@@ -4,7 +4,6 @@ Options stand above the environment, the environment above the configuration fil
 """
 
 import os
-import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -217,16 +216,15 @@ def witness(
         "state_folder": state_folder,
         "log_file": log_file,
     }
-    called = name or f"witness-{secrets.token_hex(4)}"
 
     def act(config: Config, screen: Screen) -> Exit:
         if show_key:
-            return tell_key(config, screen, name=called)
+            return tell_key(config, screen, name=name)
         if accept:
-            return accept_backup(config, screen, name=called, site=accept)
+            return accept_backup(config, screen, name=name, site=accept)
         for sentence in warnings(config, screen.words):
             screen.warn(sentence)
-        return witness_logs(config, screen, name=called, every_min=every, platform_key=platform_key)
+        return witness_logs(config, screen, name=name, every_min=every, platform_key=platform_key)
 
     _carry_out(act, config, language, said)
 

@@ -41,6 +41,12 @@ COSIGNER_SAYINGS: Mapping[str, Mapping[str, str]] = {
         "{name} n'est pas un nom de témoin : des lettres sans accent, des chiffres, des points, des tirets.",
         "{name} is no name of a witness: plain letters, digits, dots, hyphens.",
     ),
+    "witness-other-name": both(
+        "Le témoin de ce poste s'appelle déjà {name}, et non {asked}. Pour en créer un autre, prenez un autre dossier "
+        "(--state-folder), ou mettez {path} de côté.",
+        "This machine's witness is called {name} already, and not {asked}. To make another one, take another folder "
+        "(--state-folder), or put {path} aside.",
+    ),
     "witness-bad-platform-key": both(
         "{key} n'est pas la clé d'une plateforme. Copiez une ligne de ce que `iain audit key` affiche.",
         "{key} is no key of a platform. Copy a line of what `iain audit key` prints.",

@@ -1,6 +1,7 @@
 """The command `witness`: rounds of `ingest.agent.cosigner`, once or again and again, until somebody ends it."""
 
 import re
+import secrets
 import ssl
 import time
 from pathlib import Path
@@ -22,7 +23,9 @@ FOLDER = "witness"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,99}")
 
 
-def witness(config: Config, screen: Screen, *, name: str, every_min: float | None, platform_key: str | None) -> Exit:
+def witness(
+    config: Config, screen: Screen, *, name: str | None, every_min: float | None, platform_key: str | None
+) -> Exit:
     """Looks at the logs of the platform once, or every so many minutes until a signal ends it. Raises UsageError."""
     server = server_of(config, screen.words)
     trusted = _public(platform_key, screen.words)
@@ -38,7 +41,7 @@ def witness(config: Config, screen: Screen, *, name: str, every_min: float | Non
     return code
 
 
-def show_key(config: Config, screen: Screen, *, name: str) -> Exit:
+def show_key(config: Config, screen: Screen, *, name: str | None) -> Exit:
     """Prints the public key; makes it at the first call. Raises UsageError."""
     key = opened(config, screen.words, name).key
     screen.warn(screen.words("witness-key"))
@@ -46,7 +49,7 @@ def show_key(config: Config, screen: Screen, *, name: str) -> Exit:
     return Exit.DONE
 
 
-def accept(config: Config, screen: Screen, *, name: str, site: str) -> Exit:
+def accept(config: Config, screen: Screen, *, name: str | None, site: str) -> Exit:
     """Begins anew with the log of a site, on a person's word that a backup was restored. Raises UsageError."""
     cosigner = opened(config, screen.words, name)
     origins = [origin for origin in cosigner.logs if origin.rpartition("/")[2] == site]
@@ -59,17 +62,21 @@ def accept(config: Config, screen: Screen, *, name: str, site: str) -> Exit:
     return Exit.DONE
 
 
-def opened(config: Config, words: Words, name: str) -> Cosigner:
-    """The witness of this machine. Raises UsageError."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(words("witness-bad-name", name=name))
+def opened(config: Config, words: Words, name: str | None) -> Cosigner:
+    """The witness of this machine, which keeps the name it was made with. Raises UsageError."""
+    called = name or f"witness-{secrets.token_hex(4)}"
+    if not _NAME.fullmatch(called):
+        raise UsageError(words("witness-bad-name", name=called))
     folder: Path = config.state_folder / FOLDER
     try:
-        return open_cosigner(folder, name)
+        cosigner = open_cosigner(folder, called)
     except RecordError as error:
         raise UsageError(words(error.sentence, **error.values)) from error
     except OSError as error:
         raise UsageError(words("state-unusable", path=folder, detail=error.strerror or error)) from error
+    if name and cosigner.key.name != name:
+        raise UsageError(words("witness-other-name", name=cosigner.key.name, asked=name, path=folder))
+    return cosigner
 
 
 def _connected(config: Config, words: Words, server: str, cosigner: Cosigner) -> PlatformLogs:

@@ -205,6 +205,9 @@ def test_the_command_of_the_agent_from_its_key_to_its_signature(world: World, tm
     shown = agent("--show-key", "--name", "temoin.lille")
     assert shown.exit_code == Exit.DONE, shown.output
     key = shown.stdout.strip().split("\n")[-1]
+    another = agent("--show-key", "--name", "temoin.rouen")
+    assert another.exit_code == Exit.USAGE
+    assert "is called temoin.lille already" in another.output.replace("\n", " ")
     assert (folder / "witness" / "key").stat().st_mode & 0o777 == 0o600
     unknown = agent()
     assert unknown.exit_code == Exit.KEY_REFUSED
