@@ -7,6 +7,7 @@ act, so `record_refusal` has a short transaction of its own. The format is told 
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from sharing.vocabulary import (
 )
 
 VERSION = 1
+_CODE = re.compile(r"[a-z0-9._-]{1,64}")
 # Under which a session keeps what is recorded `together`: rows of audit_event, each with that of audit_personal.
 _GATHERED = "audit.gathered"
 _Gathered = list[tuple[dict[str, Any], dict[str, Any] | None]]
@@ -60,6 +62,7 @@ def record(
     belongs into `personal`, which can be erased; the subject's name is added there by itself.
     """
     event_id = EventId(new_id())
+    things = [(entity.kind, code(entity.id)) for entity in entities]
     body = canonical_json(_personal(subject, personal))
     salt = secrets.token_hex(32)
     event = {
@@ -76,11 +79,11 @@ def record(
         "agent_site_id": subject.site_id if isinstance(subject, Member | Agent) else None,
         "agent_role": subject.role if isinstance(subject, Member) else None,
         "purpose": purpose,
-        "entities": canonical_json([{"id": entity.id, "kind": entity.kind} for entity in entities]),
+        "entities": canonical_json([{"id": thing, "kind": kind} for kind, thing in things]),
         "detail": canonical_json(detail or {}),
         "commitment": commitment(salt, body) if body != "{}" else None,
-        "case_id": next((entity.id for entity in entities if entity.kind == "case"), None),
-        "slide_id": next((entity.id for entity in entities if entity.kind == "slide"), None),
+        "case_id": next((thing for kind, thing in things if kind == "case"), None),
+        "slide_id": next((thing for kind, thing in things if kind == "slide"), None),
     }
     told = {"event_id": event_id, "salt": salt, "body": body} if body != "{}" else None
     gathered: _Gathered | None = session.info.get(_GATHERED)
@@ -162,6 +165,13 @@ def erase_personal(session: Session, subject: Subject, event_id: EventId) -> boo
         return False
     record(session, site_id=site_id, act=Act.PERSONAL_ERASED, subject=subject, entities=[about])
     return True
+
+
+def code(value: str) -> str:
+    """An id, or a word of our own, as it may stand on record for ever; "?" for what was typed instead of one, which
+    may be a name.
+    """
+    return value if _CODE.fullmatch(value) else "?"
 
 
 def canonical_json(value: Any) -> str:

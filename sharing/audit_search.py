@@ -60,7 +60,8 @@ class Filters:
 
     def told(self) -> dict[str, str]:
         """What is asked for, to be put on record."""
-        return {field.name: str(value) for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        asked = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: audit.code(str(value)) for name, value in asked.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

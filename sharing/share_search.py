@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, case, cast, literal, null, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from sharing import policy
+from sharing import audit, policy
 from sharing.db.tables import CaseRow, ConsultationRow, LinkRow
 from sharing.vocabulary import CaseId, MemberId, Purpose, SiteId
 
@@ -48,8 +48,13 @@ class Filters:
     """One of the own site."""
 
     def told(self) -> dict[str, str]:
-        """What is asked for, to be put on record."""
-        return {field.name: str(value) for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        """What is asked for, to be put on record for ever: all but the organ, which is typed."""
+        asked = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "organ"}
+        return {name: audit.code(str(value).lower()) for name, value in asked.items() if value is not None}
+
+    def typed(self) -> dict[str, str]:
+        """What of it can be erased."""
+        return {"organ": self.organ} if self.organ else {}
 
 
 def matching(site_id: SiteId, filters: Filters) -> Iterator[Which]:

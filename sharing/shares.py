@@ -102,8 +102,8 @@ def query(
 
 
 def note_reading(session: Session, subject: Member, filters: Filters) -> None:
-    site_id = require_viewer(session, subject)
-    audit.record(session, site_id=site_id, act=Act.SHARES_READ, subject=subject, detail=filters.told())
+    require_viewer(session, subject)
+    _record(session, subject, Act.SHARES_READ, filters, {})
 
 
 def export(
@@ -114,8 +114,7 @@ def export(
     """
     with database.writing() as session:
         site_id = require_viewer(session, subject)
-        detail = {**filters.told(), "form": form}
-        audit.record(session, site_id=site_id, act=Act.SHARES_EXPORTED, subject=subject, detail=detail)
+        _record(session, subject, Act.SHARES_EXPORTED, filters, {"form": form})
     return paging.walk(
         database, lambda session, cursor, limit: _page(session, site_id, filters, cursor, limit), limit=limit, step=step
     )
@@ -158,6 +157,11 @@ def require_viewer(session: Session, subject: Member) -> SiteId:
     """The site whose shares the subject may see: the own one. Raises RefusedError if the role may not."""
     policy.require(session, subject, Action.VIEW_SHARES, subject, Entity("site", subject.site_id))
     return subject.site_id
+
+
+def _record(session: Session, subject: Member, act: Act, filters: Filters, more: dict[str, str]) -> None:
+    detail, personal = {**filters.told(), **more}, filters.typed()
+    audit.record(session, site_id=subject.site_id, act=act, subject=subject, detail=detail, personal=personal)
 
 
 def _page(session: Session, site_id: SiteId, filters: Filters, cursor: str | None, limit: int) -> Page[Share]:
