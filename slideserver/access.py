@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from contextlib import closing
 from dataclasses import replace
 
 from sharing import audit, epoch
@@ -60,22 +61,26 @@ class Access:
     def watch(self, stop: threading.Event) -> None:
         """Reads the epoch until `stop` is set. Runs in a thread of its own."""
         failing = False
-        while True:
-            try:
-                self.read_epoch()
-                failing = False
-            except Exception:
-                # Whatever it is, the next try is 250 ms away. Said once, not four times a second.
-                if not failing:
-                    log.exception("The access epoch cannot be read; no tile is served until it can")
-                failing = True
-            if stop.wait(READ_EVERY_S):
-                return
+        with closing(epoch.Watch(self._database)) as watched:
+            while True:
+                try:
+                    self._learn(watched)
+                    failing = False
+                except Exception:
+                    # Whatever it is, the next try is 250 ms away. Said once, not four times a second.
+                    if not failing:
+                        log.exception("The access epoch cannot be read; no tile is served until it can")
+                    failing = True
+                if stop.wait(READ_EVERY_S):
+                    return
 
     def read_epoch(self) -> None:
+        with closing(epoch.Watch(self._database)) as once:
+            self._learn(once)
+
+    def _learn(self, watched: epoch.Watch) -> None:
         asked_at = time.monotonic()
-        with self._database.reading() as session:
-            found = epoch.read(session)
+        found = watched.read()
         if found != self._epoch:
             self._epoch = found
             self.epochs_seen.add(found)
