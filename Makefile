@@ -26,11 +26,12 @@ help: ## list the commands
 run: setup ## set everything up and start the platform with its demonstration on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/iain demo --var "$(VAR)" --port "$(PORT)"
 
-# Three at once on two cores: tests wait for processes, disks and deadlines for about two fifths of their time.
+# Three at once on two cores: tests wait for processes, disks and deadlines for about two fifths of their time. In the
+# order of their folders, so that the short ones of tests/unit come last and all three end at about the same time.
 test: dev-setup ## set up what the tests need, then run every check and every test
 	@sh tests/packages.sh
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target check
-	$(BIN)/pytest -n 3 --dist loadscope -m "not browser"
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not browser"
 	$(BIN)/pytest -n 2 --dist loadscope -m browser
 
 check: check-server check-viewer ## formatting, lint, types, import contracts, front end
