@@ -1,6 +1,10 @@
 """When the last picture can have left, as the servers themselves say."""
 
+from contextlib import closing
+
 import pytest
+from psycopg import OperationalError
+from sqlalchemy import text
 
 from sharing import epoch, sites
 from sharing.clock import SECOND_US
@@ -61,3 +65,27 @@ def test_what_is_older_than_a_year_is_forgotten(database, ended_us, clock) -> No
         epoch.prune(session)
         assert epoch.last_tile(session, ended_us) is None
         assert epoch.last_tile(session, session.now_us) is None, "no server has said so yet"
+
+
+def test_a_watch_sees_every_move_over_one_connection(database) -> None:
+    with closing(epoch.Watch(database)) as watch:
+        before = watch.read()
+        for moved in (1, 2):
+            with database.writing() as session:
+                epoch.bump(session)
+                if database.engine.dialect.name == "sqlite":
+                    assert watch.read() == before + moved - 1, "what is not committed is nobody's"
+            assert watch.read() == before + moved
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_watch_whose_connection_is_lost_takes_another(database) -> None:
+    with closing(epoch.Watch(database)) as watch:
+        before = watch.read()
+        with database.writing() as session:
+            its = "query = 'SELECT epoch FROM access_epoch'"
+            ended = session.scalars(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {its}"))
+            assert ended.all() == [True]
+        with pytest.raises(OperationalError):
+            watch.read()
+        assert watch.read() == before
