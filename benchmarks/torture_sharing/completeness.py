@@ -1,9 +1,9 @@
 """A server is killed in the midst of its work, a hundred times: every act has its event, every event its act.
 
 People list cases, open them, make links, come in by them, ask for opinions, open what they are asked, meet refusals and
-forget uploads, all at once; then the process is gone (SIGKILL) and started again. What the tables say was done is held
-against the journal (`books`). What only shows something leaves no row: of that, every answer that arrived must have its
-event, and no event may be there for what nobody asked.
+forget uploads, all at once; then all processes of the server, one or several, are gone (SIGKILL), and it is started
+again. What the tables say was done is held against the journal (`books`). What only shows something leaves no row: of
+that, every answer that arrived must have its event, and no event may be there for what nobody asked.
 
 The control is a server that puts its acts on record a moment later (`late_record`).
 """
@@ -121,7 +121,7 @@ def _play(plan: Plan, name: str, engine: str, kills: int, program: Sequence[str]
         people: dict[str, httpx.Cookies] = {}
         for number in range(kills):
             port = free_port()
-            server = _start(on, port, folder / f"{number}.log", program)
+            server = _start(on, port, folder / f"{number}.log", program, processes=chance.choice("12"))
             try:
                 _work(on, f"http://127.0.0.1:{port}", people, ledger, chance, server)
             finally:
@@ -136,8 +136,8 @@ def _play(plan: Plan, name: str, engine: str, kills: int, program: Sequence[str]
     return found
 
 
-def _start(on: Stage, port: int, log: Path, program: Sequence[str]) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "IAIN_PROCESSES": "1", "IAIN_SCRUB_BYTES_PER_S": "0"}
+def _start(on: Stage, port: int, log: Path, program: Sequence[str], *, processes: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "IAIN_PROCESSES": processes, "IAIN_SCRUB_BYTES_PER_S": "0"}
     with log.open("wb") as output:
         server = subprocess.Popen(
             serving(on, port, program), stdout=output, stderr=output, env=environment, start_new_session=True
