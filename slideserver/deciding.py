@@ -27,7 +27,7 @@ from slideserver.counter import CONCERNS_ALL
 
 # Longer than anybody waits for a turn to write.
 ANSWERED_WITHIN_S = 20.0
-# Thirty decisions take twenty thousand bytes; credentials are as long as whoever sends them likes.
+# Thirty decisions take twenty thousand bytes; a question, with credentials no longer than ours, less.
 MOST_BYTES = 1 << 19
 # So much later than those who answer requests, when all want a processor.
 NICE = 5
@@ -111,6 +111,8 @@ class Elsewhere:
                 pass
         line.settimeout(self._within_s)
         packet = QUESTION.dump_json(question)
+        if len(packet) > MOST_BYTES:  # the other end would get a part of it
+            raise UndecidedError("the question is too long")
         line.sendall(packet)
         while True:
             told = TOLD.validate_json(line.recv(MOST_BYTES))
@@ -131,7 +133,11 @@ def serve(line: socket.socket, admissions: Admitting) -> None:
     """Answers what is asked at a line, until its other end is closed. Who asked before has to ask again."""
     line.sendall(TOLD.dump_json(Told("")))
     while packet := line.recv(MOST_BYTES):
-        question = QUESTION.validate_json(packet)
+        try:
+            question = QUESTION.validate_json(packet)
+        except ValueError:  # who asked it waits in vain; the line is for the others, too
+            log.exception("A question cannot be read")
+            continue
         line.sendall(TOLD.dump_json(_decided(question, admissions)))
 
 

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 from starlette.responses import Response
 
+# Ours have 43 characters. What is longer is nobody's, and goes no further: not into a memory, not to another process.
+LONGEST = 200
+
 
 class SessionCookie:
     """`secure`: the site is served over TLS; then the name binds the cookie to this very host (RFC 6265bis §4.1.3)."""
@@ -17,13 +20,15 @@ class SessionCookie:
         self._prefix = f"{self.name}=".encode()
 
     def find(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """The token in the headers of an ASGI scope, or None. The first wins, as it does in browsers' order."""
+        """The token in the headers of an ASGI scope, or None. The first wins, as it does in browsers' order. One that
+        is too long to be any is none."""
         for name, value in headers:
             if name == b"cookie":
                 for pair in value.split(b";"):
                     pair = pair.strip()
                     if pair.startswith(self._prefix):
-                        return pair[len(self._prefix) :].decode("latin-1")
+                        token = pair[len(self._prefix) :]
+                        return token.decode("latin-1") if len(token) <= LONGEST else None
         return None
 
     def write(self, response: Response, token: str) -> None:

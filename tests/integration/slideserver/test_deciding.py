@@ -118,8 +118,15 @@ def test_nobody_waits_for_ever(line) -> None:
         Elsewhere([line], within_s=0.05).look([KEY])
 
 
-def test_a_question_that_is_too_long_leaves_the_line_as_it_was(line, elsewhere) -> None:
+@pytest.mark.parametrize("length", [MOST_BYTES, MOST_BYTES + 100_000, 4 * MOST_BYTES])
+def test_a_question_that_is_too_long_leaves_the_line_as_it_was(line, elsewhere, length: int) -> None:
     with deciding(line, Refusing()):
-        with pytest.raises(OSError, match="too long"):
-            elsewhere.look([(";" + "a" * (1 << 21), KEY[1], Look.TILE)])
+        with pytest.raises(UndecidedError, match="too long"):
+            elsewhere.look([(";" + "a" * length, KEY[1], Look.TILE)])
+        assert elsewhere.look([KEY])[KEY] == Decision(Verdict.ABSENT, 7, 8)
+
+
+def test_a_question_that_cannot_be_read_ends_nothing(line, elsewhere) -> None:
+    with deciding(line, Refusing()):
+        line[0].sendall(b'{"number":"1"')
         assert elsewhere.look([KEY])[KEY] == Decision(Verdict.ABSENT, 7, 8)

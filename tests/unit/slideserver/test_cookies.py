@@ -1,7 +1,7 @@
 import pytest
 from starlette.responses import Response
 
-from slideserver.auth.cookies import Credentials, GuestCookie, SessionCookie
+from slideserver.auth.cookies import LONGEST, Credentials, GuestCookie, SessionCookie
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ from slideserver.auth.cookies import Credentials, GuestCookie, SessionCookie
         ([(b"cookie", b"iain_session")], None),
         ([(b"x-cookie", b"iain_session=abc")], None),
         ([(b"cookie", b"iain_session=\xff\xfe")], "ÿþ"),
+        ([(b"cookie", b"iain_session=" + b"a" * LONGEST)], "a" * LONGEST),
+        ([(b"cookie", b"iain_session=" + b"a" * (LONGEST + 1))], None),
     ],
 )
 def test_the_token_is_found_in_raw_headers(headers, token) -> None:
