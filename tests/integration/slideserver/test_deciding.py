@@ -31,7 +31,7 @@ def line() -> Iterator[Line]:
 
 @pytest.fixture
 def elsewhere(line: Line) -> Elsewhere:
-    return Elsewhere([line], within_s=10)
+    return Elsewhere([line], within_s=60)
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def deciding(line: Line, admissions: Admitting) -> Iterator[None]:
         yield
     finally:
         line[0].shutdown(socket.SHUT_WR)
-        thread.join(10)
+        thread.join(60)
 
 
 class Failing:
@@ -103,7 +103,7 @@ def test_who_takes_the_place_of_a_dead_one_is_asked_again(line, elsewhere) -> No
     asking.start()
     assert line[1].recv(MOST_BYTES), "taken up by a process that dies"
     with deciding(line, Refusing()):
-        asking.join(10)
+        asking.join(60)
         assert told == [{KEY: Decision(Verdict.ABSENT, 7, 8)}]
 
 
