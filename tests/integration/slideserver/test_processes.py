@@ -14,7 +14,7 @@ import httpx
 import pytest
 from fixtures.platform import clean_environment
 from fixtures.ports import free_port
-from fixtures.server import World
+from fixtures.server import Patient, World
 from fixtures.waiting import wait_until
 from sqlalchemy import text
 
@@ -30,7 +30,7 @@ class Server:
     process: subprocess.Popen
 
     def children(self) -> list[int]:
-        """The two that answer, the one that decides, the one that does what is done once: in the order of their start."""
+        """The two that answer, the one that decides, the one that does what is done once: as they started."""
         told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in told.split()]
 
@@ -64,7 +64,8 @@ def test_both_processes_answer_as_one(world: World, server: Server) -> None:
     slide = world.add_slide(world.centres.caen, "26H01234")
     path = f"/tiles/{slide.id}/{slide.version}/0/0_0"
     cookies = dict(world.signed_in("pathologiste.caen").cookies)
-    expected = httpx.get(world.url + path, cookies=cookies)
+    with several(world.url, 1, cookies=cookies) as [browser]:
+        expected = browser.get(path)
     idle, busy = [server.sockets(pid) for pid in server.children()], [False]
     for _ in range(20):  # who takes a connection is the kernel's to say: sixteen may all go to one
         with several(server.url, 16, cookies=cookies) as browsers:
@@ -117,7 +118,10 @@ def test_nothing_is_left_of_a_server_that_is_killed(server: Server) -> None:
 def several(url: str, count: int, **more: object) -> Iterator[list[httpx.Client]]:
     """So many browsers, each with a connection of its own that stays open."""
     with ExitStack() as stack:
-        yield [stack.enter_context(httpx.Client(base_url=url, timeout=30, verify=False, **more)) for _ in range(count)]
+        yield [
+            stack.enter_context(httpx.Client(base_url=url, timeout=60, transport=Patient(verify=False), **more))
+            for _ in range(count)
+        ]
 
 
 def answers(url: str) -> bool:
