@@ -54,8 +54,9 @@ LOGIN_THREADS = 2
 # Downloads that wait for a disk at once; between two pieces none of them holds a thread.
 DOWNLOAD_THREADS = 4
 
-# Walks along a whole chain that members ask for: each takes a core and a connection for seconds.
-VERIFICATIONS = 1
+# Walks along a whole chain that members ask for: each takes a core and a connection for seconds. And how many members
+# are let in to it, or to wait for it.
+VERIFICATIONS, VERIFIERS = 1, 3
 
 # Requests that write at once on PostgreSQL, and that read. They hold a connection while they wait for a thread: some
 # must be left for threads that wait for one.
@@ -94,6 +95,9 @@ class State:
     """Taken by a download while it waits for a disk."""
     verifications: CapacityLimiter
     """Taken by who has a chain verified; the others wait in no thread and with no connection."""
+    verifiers: Semaphore
+    """Taken by who has a chain verified, or waits for that. Who goes away meanwhile is not noticed: whoever asks again
+    and again would keep a core at work for hours."""
     writers: Semaphore
     """Taken by a request for each writing transaction. SQLite gives one turn at a time, and requests that waited for it
     in threads would hold every thread that the one in front needs to go on."""
@@ -150,6 +154,7 @@ def open_state(
         logins=CapacityLimiter(LOGIN_THREADS),
         downloads=CapacityLimiter(DOWNLOAD_THREADS),
         verifications=CapacityLimiter(VERIFICATIONS),
+        verifiers=Semaphore(VERIFIERS),
         writers=Semaphore(1 if database.engine.dialect.name == "sqlite" else WRITERS),
         readers=Semaphore(READERS),
         catalogues=catalogues,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from anyio import to_thread
+from anyio import WouldBlock, to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
@@ -16,6 +16,7 @@ from sharing.audit_search import AuditRow, Filters
 from sharing.cases import case_by_accession
 from sharing.chain import SiteReport
 from sharing.db.engine import Session
+from sharing.errors import BusyError
 from sharing.policy import actions_of
 from sharing.subjects import Member
 from sharing.vocabulary import Act, Action, CaseId, MemberId, Outcome
@@ -81,7 +82,14 @@ async def verify(
             record(chain.record_verification, member, found)
             return _page(state, session, record, member, language, page, search, found)
 
-    return await to_thread.run_sync(verified, limiter=state.verifications)
+    try:
+        state.verifiers.acquire_nowait()
+    except WouldBlock:
+        raise BusyError("Others have their journal verified. Try again in a minute.") from None
+    try:
+        return await to_thread.run_sync(verified, limiter=state.verifications)
+    finally:
+        state.verifiers.release()
 
 
 @router.get("/audit.csv", dependencies=[requires(Action.READ_AUDIT)])
