@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from sharing import audit_search, sites
 from sharing.clock import SECOND_US
-from sharing.db.tables import LinkRow
+from sharing.db.tables import GuestRow, LinkRow
 from sharing.slides import Slide
 from sharing.vocabulary import Act, Outcome, new_id
 
@@ -170,7 +170,8 @@ def test_when_it_ends_the_next_tile_is_refused_and_the_guest_is_told_why(world, 
     if way == "expired":  # nothing tells the server when: the time comes, whatever is in memory
         with world.database.writing() as session:
             expires_us = session.now_us + 2 * SECOND_US
-            session.execute(update(LinkRow).values(expires_us=expires_us))
+            for row in (LinkRow, GuestRow):
+                session.execute(update(row).values(expires_us=expires_us))
     assert guest.get(tile(slide)).status_code == 200
     if way == "revoked":
         assert maker.post(f"/api/links/{link['id']}/revoke").status_code == 204
