@@ -40,6 +40,7 @@ def test_a_slide_is_described_as_the_viewer_needs_it(world: World) -> None:
         "thumbnail_url": f"{address}/thumbnail",
         "label_url": f"{address}/label",
         "macro_url": f"{address}/macro",
+        "file": {"url": f"/api/slides/{slide.id}/file", "length": slide.length},
         "slides_of_case": [
             {"id": slide.id, "stain": "HES", "block": "A1", "thumbnail_url": f"{address}/thumbnail", "state": "ready"}
         ],

@@ -49,7 +49,7 @@ def test_the_button_leads_to_the_pinned_view_and_to_nothing_else(world, slide) -
         assert browser.get(path).status_code == 404
     told = browser.get(f"/api/slides/{slide.id}").json()
     assert told["context"]["kind"] == told["context"]["role"] == "guest"
-    assert (told["label_url"], told["macro_url"], told["case"]["id"]) == (None, None, None)
+    assert (told["label_url"], told["macro_url"], told["file"], told["case"]["id"]) == (None, None, None, None)
     assert told["case"]["accession"].startswith("L-")
     assert [other["id"] for other in told["slides_of_case"]] == [slide.id]
     assert browser.get(f"/g/{slide.id}").status_code == 200
@@ -227,6 +227,7 @@ def test_a_link_is_made_only_of_what_its_maker_may_share(world, slide) -> None:
         ("pathologiste.caen", sent | {"purpose": "curiosity"}, 422),
         ("pathologiste.caen", sent | {"case_id": new_id()}, 404),
         ("pathologiste.caen", sent | {"recipient": "pr.martin@hopital.example"}, 422),  # no mail server, no code
+        ("pathologiste.caen", sent | {"mail": "pr.martin@hopital.example"}, 422),  # a limit by another name
     ]
     for login, body, status in asks:
         answer = world.signed_in(login).post("/api/links", json=body)
