@@ -27,6 +27,7 @@ from sharing.vocabulary import (
     SlideId,
     Urgency,
 )
+from slideserver.api.schemas import Asked
 from slideserver.deps import MemberDep, NewsDep, SessionDep, StateDep, requires, signed_in
 from slideserver.description import SiblingDescription, veiled_sibling
 from slideserver.state import State
@@ -146,7 +147,7 @@ class ConsultationOut(BaseModel):
         )
 
 
-class ConsultationIn(BaseModel):
+class ConsultationIn(Asked):
     """One of `to_site` and `to_member`; `slides` null: all of the case that are ready.
 
     `id`: 128 random bits in base32, drawn by who asks; when no answer comes, the same document may be sent again.
@@ -164,12 +165,12 @@ class ConsultationIn(BaseModel):
     slides: list[SlideId] | None = Field(default=None, max_length=500)
 
 
-class MoveIn(BaseModel):
+class MoveIn(Asked):
     move: Move
     note: str = Field(default="", max_length=20_000)
 
 
-class AnswerIn(BaseModel):
+class AnswerIn(Asked):
     agreement: Agreement
     text: str = Field(max_length=100_000)
     amends: OpinionId | None = None
@@ -189,7 +190,7 @@ class ColleaguesOut(BaseModel):
     colleagues: list[ColleagueOut]
 
 
-class DraftIn(BaseModel):
+class DraftIn(Asked):
     body: str = Field(max_length=MAX_DRAFT)
 
 

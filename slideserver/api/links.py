@@ -14,6 +14,7 @@ from sharing.errors import CodeWantedError, GoneError, InvalidError, NotFoundErr
 from sharing.subjects import Guest
 from sharing.visits import Shown
 from sharing.vocabulary import Action, CaseId, LinkId, LinkState, Purpose, SlideId
+from slideserver.api.schemas import Asked
 from slideserver.auth.throttle import source_of
 from slideserver.deps import GuestSessionDep, LanguageDep, MemberDep, PageDep, SessionDep, StateDep, requires
 from slideserver.guests import ENDS, PROBLEMS
@@ -22,7 +23,7 @@ from slideserver.state import State
 router = APIRouter()
 
 
-class LinkIn(BaseModel):
+class LinkIn(Asked):
     """`expires_in_s` from now, since the browser's clock may be wrong; `max_uses` null: as many as there can be.
     `recipient`: the mail address that a guest must be able to read; null or empty: whoever holds the address comes in.
     """

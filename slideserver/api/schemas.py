@@ -1,6 +1,6 @@
 """The shapes of the API's answers that no other module owns."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from sharing.audit_search import AuditRow
 from sharing.cases import Case
@@ -8,6 +8,13 @@ from sharing.paging import Page
 from sharing.subjects import Member
 from sharing.vocabulary import Act, CaseId, EventId, MemberId, Outcome, Role, SiteId
 from slideserver.description import PatientDescription, SiblingDescription, sibling
+
+
+class Asked(BaseModel):
+    """A document that somebody sends. What it has no place for is refused and not passed over: it may be a limit, such
+    as the recipient of a link, under a name that is not ours."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class MemberOut(BaseModel):
