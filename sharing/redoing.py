@@ -92,7 +92,11 @@ def lines(session: Session, site_ids: Sequence[SiteId]) -> Iterator[str]:
         .where(event.c.site_id.in_(site_ids), event.c.act.in_(ACTS))
         .order_by(event.c.site_id, seal.seq)
     )
-    yield from (logfile.entry(row, persons=True) for row in rows)
+    for row in rows:
+        told = _object(logfile.entry(row, persons=True))
+        things = {each["id"]: each["kind"] for each in (told.get("event") or {}).get("entities", ())}
+        # What came after the backup is not there to be looked up after a restore, so its name goes along.
+        yield logfile.line({**told, "called": {thing: _name(session, kind, thing) for thing, kind in things.items()}})
 
 
 def missing(session: Session, exported: Iterable[str]) -> Missing:
@@ -124,7 +128,7 @@ def _object(line: str) -> dict[str, Any]:
 
 
 def _lost(session: Session, entry: dict[str, Any]) -> Lost:
-    event, personal = entry["event"], entry.get("personal")
+    event, personal, called = entry["event"], entry.get("personal"), entry.get("called", {})
     things = {each["kind"]: each["id"] for each in event["entities"]}
     return Lost(
         site_id=SiteId(event["site"]),
@@ -133,7 +137,9 @@ def _lost(session: Session, entry: dict[str, Any]) -> Lost:
         act=Act(event["act"]),
         purpose=event["purpose"] or "",
         about=", ".join(
-            f"{kind} {_name(session, kind, thing)}" for kind, thing in things.items() if kind != "objection"
+            f"{kind} {called.get(thing) or _name(session, kind, thing)}"
+            for kind, thing in things.items()
+            if kind != "objection"
         ),
         who=json.loads(personal["body"]).get("agent_name", "") if personal else "",
         done=_done(session, event["act"], things.get("case"), event["purpose"]),
