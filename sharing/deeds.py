@@ -33,6 +33,6 @@ def just_done(
 def _tells(entities: str, detail: str, about: Entity, wanted: Mapping[str, str]) -> bool:
     try:
         things, told = json.loads(entities), json.loads(detail)
-    except ValueError:  # altered past the program
+        return {"id": about.id, "kind": about.kind} in things and bool(wanted.items() <= told.items())
+    except (ValueError, TypeError, AttributeError, RecursionError):  # altered past the program
         return False
-    return {"id": about.id, "kind": about.kind} in things and wanted.items() <= told.items()

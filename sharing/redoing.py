@@ -122,7 +122,7 @@ def missing(session: Session, exported: Iterable[str]) -> Missing:
 def _object(line: str) -> dict[str, Any]:
     try:
         told = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 
