@@ -30,6 +30,7 @@ MAY_LOOK = {
     "sharing/why.py": "tells about oneself what policy.may lets be known, asks policy.require about others",
     "sharing/shares.py": "asks policy.require for VIEW_SHARES, and lists the reader's own site",
     "sharing/certificates.py": "asks policy.require for CERTIFY_SHARES, and tells of the slides of that case alone",
+    "sharing/redoing.py": "serves who runs the machine; compares an export with the database",
     "sharing/share_search.py": "makes the statements of shares.py and share_figures.py, which ask policy.require",
     "ingest/room.py": "sums up what the files of the sender's own site take, and tells nobody how much",
     "slideserver/operations/verification.py": "serves who runs the machine; reads every file again",

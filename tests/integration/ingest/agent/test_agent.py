@@ -20,7 +20,7 @@ from fixtures.centres import Centres
 from fixtures.cutting_proxy import cutting_proxy
 from fixtures.ports import free_port
 from fixtures.server import running_server
-from fixtures.upload_server import answers, make_uploads, serving
+from fixtures.upload_server import answers, make_uploads, program, serving
 from fixtures.waiting import wait_until
 from sqlalchemy import select
 
@@ -311,8 +311,7 @@ def test_a_network_that_cuts_everywhere_only_delays(database, centres, var, lame
 
 def test_a_server_that_is_killed_and_restarted_only_delays(database, centres, var, lame, tmp_path) -> None:
     port = free_port()
-    script = TESTS / "fixtures" / "upload_server.py"
-    command = [sys.executable, "-P", script, f"sqlite:///{tmp_path}/iain.db", str(var), str(port)]
+    command = program(f"sqlite:///{tmp_path}/iain.db", var, port)
     servers = [subprocess.Popen(command)]
     wait_until(lambda: answers(port), "the server process")
 
