@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, distinct, func, select
 
 from benchmarks.torture import Plan, Result
 from benchmarks.torture_sharing import million
@@ -49,7 +49,7 @@ def run(plan: Plan) -> Result:
                 slowest[name] = max(took, slowest.get(name, 0))
             worst = sorted(slowest.items(), key=lambda each: -each[1])[:4]
             notes.append(f"{engine}: slowest " + ", ".join(f"{name} {took:.0f} ms" for name, took in worst))
-            if plan.share >= 1 and _took_ms(database, _by_name) < LIMIT_MS:
+            if plan.share >= 1 and _took_ms(database, _at_all) < LIMIT_MS:
                 void.append(f"a question on {engine} that no index serves")
             proof = prove(database)
             proofs.append(proof)
@@ -162,9 +162,10 @@ def _counted(values: Iterator[str]) -> dict[str, int]:
     return counts
 
 
-def _by_name(session: Session) -> object:
-    """Whatever is on record of a name that nobody has: every personal part has to be read."""
+def _at_all(session: Session) -> object:
+    """How many different things stand in the personal parts: each has to be read, put beside its event and in order.
+    PostgreSQL reads a million rows with several processes; this it has to do with what they found."""
     event, personal = AuditEventRow, AuditPersonalRow
-    asked = select(event.position).join(personal, personal.event_id == event.id)
-    named = asked.where(event.site_id == million.SITE, personal.body.contains("Personne"))
-    return session.execute(named.order_by(event.recorded_us.desc()).limit(100)).all()
+    told = personal.body + event.entities + cast(event.recorded_us, Text)
+    counted = select(func.count(distinct(told))).join(event, event.id == personal.event_id)
+    return session.scalar(counted.where(event.site_id == million.SITE))
