@@ -55,7 +55,7 @@ def test_a_share_is_ended_by_one_press_that_says_what_it_does(page: Page) -> Non
     identity = row.get_attribute("id")
     row.get_by_role("button", name=re.compile("Fermer l’accès de")).click()
     expect(page.get_by_role("status")).to_contain_text("Plus aucune image")
-    expect(page.locator(f"#{identity} .standing-cell")).to_contain_text(re.compile("révoqué|annulé|clos"))
+    expect(page.locator(f"#{identity} .standing-cell")).to_contain_text(re.compile("révoqué|annulé|fermé"))
 
 
 def test_the_certificate_of_a_case_fits_its_paper(page: Page) -> None:
